@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tapes: what the listener says, as JSON lines, on a pipe or in a file (plain or gzip).
+
+The one rule: a tape holds numbers and words of our own only: times, counts, kinds, native or not, stroops. No
+account, hash, asset or memo can be written, because no field could carry one. A wrong line is dropped and counted.
+Pure but for `open_tape` and `TapeWriter`, which touch the file; any thread.
+
+    {"tape":1,"network":"public","about":"..."}                                   first line, in files
+    {"t":5.8,"ledger":7,"closed_at":1722,"operations":3,"succeeded":2,"failed":1,"amounts":[["payment",1,25],..]}
+    {"t":9.1,"state":"backing_off","network":"public","reason":"...","retry_in":4.0}
+
+`t` is seconds since the tape began; an amount is [kind, 1 for lumens, stroops].
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.values import Amount, BoxError, Kind, Ledger, Link, LinkState
+
+VERSION = 1
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+class BadTape(BoxError, ValueError):
+    """The file is not a tape that this version can play."""
+
+
+class BadLine(BoxError, ValueError):
+    """One line of a tape is not what the format says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a tape file."""
+
+    network: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One moment of a tape."""
+
+    seconds: float  # since the tape began
+    entry: Ledger | Link
+
+
+def encode(line: Header | Line) -> str:
+    """One tape line, without its newline."""
+    if isinstance(line, Header):
+        fields: dict[str, Any] = {"tape": VERSION, "network": line.network, "about": line.about}
+    elif isinstance(line.entry, Ledger):
+        ledger = line.entry
+        fields = {
+            "t": round(line.seconds, 3),
+            "ledger": ledger.sequence,
+            "closed_at": ledger.closed_at,
+            "operations": ledger.operations,
+            "succeeded": ledger.succeeded,
+            "failed": ledger.failed,
+            "amounts": [[amount.kind.value, int(amount.native), amount.stroops] for amount in ledger.amounts],
+        }
+    else:
+        link = line.entry
+        fields = {
+            "t": round(line.seconds, 3),
+            "state": link.state.value,
+            "network": link.network,
+            "reason": link.reason,
+            "retry_in": round(link.retry_in, 3),
+        }
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=True)
+
+
+def decode(text: str | bytes) -> Header | Line:
+    """The line that `text` holds; raises BadLine for anything else."""
+    try:
+        fields = json.loads(text)
+        if "tape" in fields:
+            if fields["tape"] != VERSION:
+                raise BadTape(f"This tape has format {fields['tape']!r}; this version plays format {VERSION}.")
+            return Header(str(fields["network"]), str(fields.get("about", "")))
+        seconds = float(fields["t"])
+        if "ledger" in fields:
+            return Line(seconds, _ledger(fields))
+        return Line(
+            seconds,
+            Link(
+                LinkState(fields["state"]),
+                str(fields["network"]),
+                str(fields.get("reason", "")),
+                float(fields.get("retry_in", 0.0)),
+            ),
+        )
+    except BadTape:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BadLine(f"Not a tape line ({type(error).__name__}): {text[:60]!r}") from error
+
+
+def _ledger(fields: dict[str, Any]) -> Ledger:
+    sequence = _count(fields["ledger"])
+    return Ledger(
+        sequence=sequence,
+        closed_at=_count(fields["closed_at"]),
+        operations=_count(fields["operations"]),
+        succeeded=_count(fields["succeeded"]),
+        failed=_count(fields["failed"]),
+        amounts=tuple(
+            Amount(_count(stroops, least=1), _KINDS[kind], bool(native), sequence)
+            for kind, native, stroops in fields["amounts"]
+        ),
+    )
+
+
+def _count(value: Any, least: int = 0) -> int:
+    """A JSON integer, neither a float nor a boolean in its place."""
+    if type(value) is not int or value < least:
+        raise ValueError(value)
+    return value
+
+
+@dataclass(slots=True)
+class Tape:
+    """A tape in a file. Iterating reads it from its start; a wrong line adds to `dropped` and is left out."""
+
+    path: Path
+    header: Header
+    dropped: int = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        self.dropped = 0
+        with _open(self.path) as file:
+            for text in file:
+                try:
+                    line = decode(text)
+                except BadLine:
+                    self.dropped += 1
+                    continue
+                if isinstance(line, Line):
+                    yield line
+
+
+def open_tape(path: Path) -> Tape:
+    """The tape at `path`; raises BadTape, in one sentence, where there is none."""
+    try:
+        with _open(path) as file:
+            header = decode(file.readline())
+    except BadLine:
+        header = None
+    except (OSError, EOFError) as error:
+        raise BadTape(f"Cannot read the tape {path}: {error}. Check the path and the file.") from error
+    if not isinstance(header, Header):
+        raise BadTape(f"{path} is not a tape: its first line must be the header that `stellar-wind record` writes.")
+    return Tape(path, header)
+
+
+def bundled() -> Tape:
+    """The recording that ships with the box and plays when there is no network."""
+    return open_tape(Path(__file__).parent / "tapes" / "wind.jsonl.gz")
+
+
+def _open(path: Path) -> io.BufferedReader | gzip.GzipFile:
+    file = path.open("rb")
+    return gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
+
+
+class Player:
+    """Hands out a tape's ledgers as time passes, and begins again at its end if `loop` is set.
+
+    `start` is where on the tape to begin, in seconds; `ended` is true once a tape without loop is through.
+    """
+
+    def __init__(self, lines: Callable[[], Iterator[Line]], *, loop: bool = False, start: float = 0.0) -> None:
+        self._lines, self._loop = lines, loop
+        self._turn = lines()
+        self._begun = -start  # moment at which the current turn's second 0 lies
+        self._next = self._read()
+        while start and self._next and self._next.seconds < start:
+            self._next = self._read()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._next is None
+
+    def until(self, seconds: float) -> list[Ledger]:
+        """The ledgers due by now, `seconds` after the player was made; each is handed out once."""
+        due: list[Ledger] = []
+        while self._next and self._begun + self._next.seconds <= seconds:
+            line = self._next
+            if isinstance(line.entry, Ledger):
+                due.append(line.entry)
+            self._next = self._read()
+            if self._next is None and self._loop:
+                # The pause between the last ledger and the first is as long as the first one's own time.
+                self._begun += line.seconds
+                self._turn = self._lines()
+                self._next = self._read()
+        return due
+
+    def _read(self) -> Line | None:
+        return next(self._turn, None)
+
+
+class TapeWriter:
+    """Writes a tape file, compressed when its name ends in .gz. Close it, or use it in a `with`."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        # mtime=0 keeps the compressed bytes the same for the same lines.
+        raw = path.open("wb")
+        self._file = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
+        self._raw = raw
+        self.write(header)
+
+    def write(self, line: Header | Line) -> None:
+        """Append one line."""
+        self._file.write(encode(line).encode() + b"\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+        self._raw.close()
+
+    def __enter__(self) -> TapeWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
