@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chord walk: which chord sounds now, and which comes next.
+
+The one rule: two chords follow each other only if no tone of one lies a semitone from a tone of the other, because
+they are heard together while they cross. In the box's own scale that makes Bbsus the bridge between the chords with
+G and the chords with Ab. Pure; the performer's thread.
+
+    Cm7 ─── Eb(add9)        with G
+       \\     /
+        Bbsus
+       /     \\
+    Fm7 ─── Ab6/9           with Ab
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from appliance.music.scales import Chord, Scale, clash
+
+RELEASE = 12.0  # s; a chord's tones ring this long into the next one
+
+
+class Harmony:
+    """A seeded walk over a scale's chords, each held between `hold[0]` and `hold[1]` seconds."""
+
+    def __init__(self, scale: Scale, hold: tuple[float, float], rng: Random) -> None:
+        self._rng, self._hold = rng, hold
+        chords = scale.chords()
+        self._after = {
+            chord: tuple(
+                other
+                for other in chords
+                if other != chord and not any(clash(tone, chord.tones) for tone in other.tones)
+            )
+            for chord in chords
+        }
+        self.chord = chords[0]
+        self._coming = rng.choice(self._after[self.chord])
+        self._ringing: tuple[int, ...] = ()  # tones of the chord before, while they ring
+        self.began = self.ends = 0.0  # s of the audio clock; the first call of `move` begins the first chord
+
+    def move(self, seconds: float) -> float | None:
+        """Go on to the next chord if this one has been held long enough.
+
+        Returns how long the chord that begins will be held, in seconds, or None while the present one goes on.
+        """
+        if seconds < self.ends:
+            return None
+        if self.ends > 0.0:
+            before, self.chord = self.chord, self._coming
+            self._ringing = before.tones
+            # Going straight back would make two chords of five: prefer another way on, where there is one.
+            onward = [chord for chord in self._after[self.chord] if chord != before]
+            self._coming = self._rng.choice(onward or [before])
+        held = self._rng.uniform(*self._hold)
+        self.began, self.ends = seconds, seconds + held
+        return held
+
+    def sounding(self, seconds: float, until: float) -> frozenset[int]:
+        """Every tone that a note from `seconds` to `until` will meet: this chord's, the last one's, the next one's."""
+        tones = set(self.chord.tones)
+        if seconds < self.began + RELEASE:
+            tones.update(self._ringing)
+        if until > self.ends:
+            tones.update(self._coming.tones)
+        return frozenset(tones)
+
+
+def voicing(chord: Chord, scale: Scale, low: int) -> tuple[int, ...]:
+    """MIDI pitches of a chord in open position, its tones spread over two octaves from `low` up."""
+    close = sorted(low + (scale.root + tone - low) % 12 for tone in chord.tones)
+    # Every second tone an octave up: air between the low tones, no muddy seconds.
+    return tuple(sorted(pitch + 12 * (index % 2) for index, pitch in enumerate(close)))

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The long form and the silence: what changes over minutes, and what hums when the ledger says nothing.
+
+The one rule: no two periods here have a common multiple that anyone will live through, so nothing ever comes round
+again. Pure; the performer's thread.
+"""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+# Minutes. Neighbouring periods stand in no simple ratio.
+MOVEMENTS = {"brightness": 8.0, "density": 13.1, "wind": 20.9, "space": 29.3, "register": 47.0}
+
+# Seconds; unequal and incommensurable, as the tape loops of "Music for Airports" were.
+LOOPS = (17.1, 18.43, 19.81, 21.37, 22.93)
+
+IDLE_AFTER = 7.0  # s without a note of the ledger; more than the longest ordinary ledger
+IDLE_RISE = 12.0  # s over which the murmur comes up
+
+
+class Movements:
+    """Slow tides, each a sine of its own period, starting where the seed puts it."""
+
+    def __init__(self, rng: Random) -> None:
+        self._phase = {name: rng.random() for name in MOVEMENTS}
+
+    def tide(self, name: str, seconds: float) -> float:
+        """Where a movement stands, -1 to 1."""
+        return math.sin(2 * math.pi * (seconds / (60 * MOVEMENTS[name]) + self._phase[name]))
+
+
+class Murmur:
+    """A few loops that each say one tone of the chord, heard only while the ledger is silent."""
+
+    def __init__(self, rng: Random) -> None:
+        self._next = [rng.uniform(0.0, period) for period in LOOPS]
+
+    def due(self, seconds: float, silent_for: float) -> list[tuple[int, float]]:
+        """The loops that come round by now, as (which loop, loudness 0 to 1); none while the ledger speaks."""
+        loudness = min(1.0, (silent_for - IDLE_AFTER) / IDLE_RISE)
+        due: list[tuple[int, float]] = []
+        for loop, period in enumerate(LOOPS):
+            if self._next[loop] <= seconds:
+                self._next[loop] += period * math.ceil((seconds - self._next[loop] + 1e-9) / period)
+                if loudness > 0.0:
+                    due.append((loop, loudness))
+        return due

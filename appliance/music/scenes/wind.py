@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`wind`, the default: three octaves of bells and plucks over a slow bed, with the wind of the ledger behind."""
+
+from __future__ import annotations
+
+from appliance.music.scenes.scene import Scene
+from appliance.values import Kind, Voice
+
+WIND = Scene(
+    name="wind",
+    voices={
+        Kind.PAYMENT: Voice.BELL,
+        Kind.PATH_PAYMENT: Voice.GLASS,
+        Kind.OFFER: Voice.PLUCK,
+        Kind.CREATE: Voice.SWELL,
+        Kind.POOL: Voice.FLOW,
+        Kind.CONTRACT: Voice.FLOW,
+        Kind.CLAIMABLE: Voice.CHIME,
+        Kind.CLAWBACK: Voice.HOLLOW,
+    },
+    low=48,  # C3 up to C6: 19 degrees
+    octaves=3,
+    pad_low=48,
+    density=1.25,
+    hold=(24.0, 56.0),
+    wind=1.0,
+    space=0.6,
+    brightness=0.5,
+)
