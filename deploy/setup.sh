@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Sets up the virtual environment that the Makefile runs everything in.
+#
+#     PYTHON=python3 deploy/setup.sh VENV [EXTRAS]        (EXTRAS as pip writes them: "[dev]")
+#
+# The one rule: it may be run again at any time, changes nothing that is right already, and says each thing that it
+# installs before it does. System packages come from apt, and only where the thing itself is missing: the compiler
+# and headers are looked for, not the packages that usually bring them.
+set -eu
+
+venv=$1
+extras=${2-}
+python=${PYTHON:-python3}
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+check_python() {
+    command -v "$python" >/dev/null || fail "There is no $python: install Python 3.11, 3.12 or 3.13."
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    case $version in
+        3.11 | 3.12 | 3.13) ;;
+        *) fail "$python is Python $version, and the box runs on 3.11 to 3.13: name one with make PYTHON=python3.11." ;;
+    esac
+    # Debian splits these off the standard library.
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "$python cannot make virtual environments: install python3-venv (apt-get install python3-venv)."
+    # Asked of this very Python: it need not be the one that the system's headers belong to.
+    headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    compiler=$("$python" -c 'import sysconfig; print((sysconfig.get_config_var("CC") or "cc").split()[0])')
+}
+
+# PyPI has no pyo for Linux on ARM, so there it is the system's, which a virtual environment must be told to see.
+system_pyo() { [ "$(uname -s)" = Linux ] && [ "$(uname -m)" != x86_64 ]; }
+
+# pyalsaaudio is compiled on every Linux; nothing else is.
+look_for_missing() {
+    missing='' packages=''
+    [ "$(uname -s)" = Linux ] || return 0
+    command -v "$compiler" >/dev/null || lacks "a C compiler" "gcc libc6-dev"
+    [ -e "$headers/Python.h" ] || lacks "Python.h of $python" "libpython3-dev"
+    [ -e /usr/include/alsa/asoundlib.h ] || lacks "alsa/asoundlib.h" "libasound2-dev"
+    if system_pyo; then
+        "$python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pyo") is None)' ||
+            lacks "pyo for $python" "python3-pyo"
+    fi
+}
+
+lacks() { missing="$missing${missing:+, }$1" packages="$packages $2"; }
+
+install_missing() {
+    command -v apt-get >/dev/null || fail "Please install $missing, then run make again."
+    if [ "$(id -u)" = 0 ]; then
+        as_root=''
+    else
+        command -v sudo >/dev/null || fail "Please run as root: apt-get install$packages"
+        as_root=sudo
+    fi
+    say "Missing: $missing. Installing with apt-get:$packages"
+    # An unreachable source of somebody else's must not stop what the others can give.
+    $as_root apt-get update -q || :
+    # A new machine often updates itself in the background at first: wait for its lock (600 s).
+    # shellcheck disable=SC2086 # the packages are words
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=600 $packages
+    look_for_missing
+    [ -z "$missing" ] || fail "Still missing: $missing. If $python is not the system's, try make PYTHON=/usr/bin/python3."
+}
+
+# One that is left over from another Python, or was interrupted half way, is made anew.
+make_venv() {
+    there=$("$venv/bin/python" -c 'import pip, sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || there=''
+    [ "$there" = "$version" ] && return
+    say "Making a virtual environment of Python $version in $venv"
+    if system_pyo; then sees=--system-site-packages; else sees=''; fi
+    "$python" -m venv --clear $sees "$venv"
+}
+
+install_box() {
+    say "Installing the box and its Python packages into $venv; on a small board this takes some minutes"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extras"
+    # pip compiles what it installs, but not what stays here; a slow processor should not have to do it at every start.
+    "$venv/bin/python" -m compileall -q appliance
+}
+
+check_python
+look_for_missing
+[ -z "$missing" ] || install_missing
+make_venv
+install_box
