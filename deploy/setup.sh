@@ -80,7 +80,7 @@ make_venv() {
 
 install_box() {
     say "Installing the box and its Python packages into $venv; on a small board this takes some minutes"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extras"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 --editable ".$extras"
     # pip compiles what it installs, but not what stays here; a slow processor should not have to do it at every start.
     "$venv/bin/python" -m compileall -q appliance
 }
