@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Horizon on this machine: a real TCP server that says what Horizon says, or misbehaves on demand.
+
+The one rule: whatever ../shared/horizon shows of the real one (headers, hello and byebye, `&` as \\u0026, the
+limit as events a connection) is the same here to the byte, and tests prove it. One asyncio task a connection.
+
+    python -m tests.horizon_server --port 8000 --mode stall
+
+Faults have names; `faults={"stream": ["rst", "ok"], "page": ["503"]}` gives one each to the first requests of
+a sort:
+
+    stall     answers a stream with hello and then nothing, a page not at all
+    rst       resets the connection: a stream in the middle of its second event
+    eof       ends a stream without byebye
+    429, 503  refuses; a page's 429 says Retry-After: 1, a stream's does not
+    error     ends a stream by Horizon's event for too many requests
+    html      answers with a web page, as a captive portal does
+    redirect  leads to another host
+    bomb      sends a page that unpacks to 64 MB
+    nonsense  sends an event that is no JSON and one that is no UTF-8 before the proper ones
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gzip
+import itertools
+import json
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.horizon_records import Chain, Record, generated
+
+HELLO = b'retry: 1000\nevent: open\ndata: "hello"\n\n'
+BYEBYE = b'retry: 10\nevent: close\ndata: "byebye"\n\n'
+TOO_MANY = (
+    "The rate limit for the requesting IP address is over its alloted limit.  The allowed limit and requests "
+    "left per time period are communicated to clients via the http response headers 'X-RateLimit-*' headers."
+)
+ERROR = f"event: error\ndata: problem: rate_limit_exceeded. full details: {TOO_MANY}\n\n".encode()
+NONSENSE = b'id: 1\ndata: {"id": "trunc\n\nid: 2\ndata: {"memo":"\xff\xfe"}\n\n'
+MAX_LIMIT, DEFAULT_LIMIT = 200, 10
+REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 404: "Not Found", 429: "Too Many Requests"}
+
+
+def render(record: Mapping[str, Any], indent: int | None = None) -> str:
+    """JSON as Go's encoder writes it: no space but Horizon's indentation, and no &, < or > as such."""
+    separators = (",", ": ") if indent else (",", ":")
+    text = json.dumps(record, ensure_ascii=False, indent=indent, separators=separators)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def event(record: Record) -> bytes:
+    """A record as an event of Horizon's."""
+    return f"id: {record['paging_token']}\ndata: {render(record)}\n\n".encode()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asked."""
+
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+
+    @property
+    def streaming(self) -> bool:
+        """Whether it asks for events."""
+        return self.headers.get("accept") == "text/event-stream"
+
+    @property
+    def limit(self) -> int:
+        """How many records a page, or a connection, may have."""
+        return int(self.query.get("limit", DEFAULT_LIMIT))
+
+
+class HorizonServer:
+    """Serves `chain` up to its ledger `tip` on a free port of this machine, from `async with` to its end.
+
+    `poll` is the pause between two looks for a new ledger and `timeout` the age at which a stream is ended,
+    both in seconds (Horizon: 5 and 55). `transcript` replaces the stream of operations by timed messages, its
+    times multiplied by `scale`.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        *,
+        tip: int | None = None,
+        faults: Mapping[str, Iterable[str]] | None = None,
+        poll: float = 0.002,
+        timeout: float = 55.0,
+        transcript: Sequence[tuple[float, bytes]] = (),
+        scale: float = 1.0,
+        port: int = 0,
+    ) -> None:
+        self.chain, self.poll, self.timeout, self.port = chain, poll, timeout, port
+        self.tip: int = chain.ledgers[-1]["sequence"] if tip is None else tip
+        self.transcript, self.scale = transcript, scale
+        self.requests: list[Request] = []
+        self.open = 0  # connections
+        self._faults: dict[str, Iterator[str]] = {sort: iter(named) for sort, named in (faults or {}).items()}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """The root address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def asked(self, path: str) -> list[Request]:
+        """The requests for what begins with `path`."""
+        return [request for request in self.requests if request.path.startswith(path)]
+
+    async def __aenter__(self) -> HorizonServer:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.open += 1
+        try:
+            while await self._answer(await _request(reader), reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.open -= 1
+            self._tasks.discard(task)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(
+        self, asked: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Answer one request; False when that was the connection's last."""
+        self.requests.append(asked)
+        sort = "stream" if asked.streaming else "page" if asked.path != "/" else "root"
+        fault = next(self._faults.get(sort, iter(())), "ok")
+        if fault == "ok" or (asked.streaming and fault in ("stall", "rst", "eof", "error", "nonsense")):
+            if asked.streaming:
+                return await self._stream(asked, fault, reader, writer)
+            status, record = self._page(asked)
+            _send(writer, asked, status, record)
+        elif fault == "stall":
+            await reader.read()
+        elif fault == "rst":
+            _reset(writer)
+            return False
+        elif fault in ("429", "503"):
+            _send(writer, asked, int(fault), problem(int(fault)))
+        else:
+            writer.write({"html": _html, "redirect": _redirect, "bomb": _bomb}[fault]())
+        await writer.drain()
+        return True
+
+    # --- pages ----------------------------------------------------------------------------------------------
+
+    def _page(self, asked: Request) -> tuple[int, Record]:
+        """The status and the record that answer a request for a page."""
+        match asked.path.strip("/").split("/"):
+            case [""]:
+                return 200, self._root()
+            case ["operations"]:
+                return 200, self._listed(asked, self._operations())
+            case ["ledgers"]:
+                return 200, self._listed(asked, self._ledgers())
+            case ["ledgers", sequence] if int(sequence) <= self.tip:
+                return 200, next(ledger for ledger in self._ledgers() if ledger["sequence"] == int(sequence))
+            case ["ledgers", sequence, "operations"] if int(sequence) <= self.tip:
+                return 200, self._listed(asked, self.chain.operations.get(int(sequence), []))
+        return 404, problem(404)
+
+    def _ledgers(self) -> list[Record]:
+        return [ledger for ledger in self.chain.ledgers if ledger["sequence"] <= self.tip]
+
+    def _operations(self) -> list[Record]:
+        closed = (self.chain.operations.get(ledger["sequence"], []) for ledger in self._ledgers())
+        return list(itertools.chain.from_iterable(closed))
+
+    def _listed(self, asked: Request, records: Sequence[Record]) -> Record:
+        """A page of records with its links."""
+        descending = asked.query.get("order") == "desc"
+        cursor = int(asked.query.get("cursor", 2**63 - 1 if descending else 0))
+        tokens = [int(record["paging_token"]) for record in records]
+        found = [
+            r for t, r in zip(tokens, records, strict=True) if (t < cursor if descending else t > cursor)
+        ]
+        shown = (found[::-1] if descending else found)[: asked.limit]
+        order = ("desc", "asc") if descending else ("asc", "desc")
+        ends = (shown[-1]["paging_token"], shown[0]["paging_token"]) if shown else (str(cursor), str(cursor))
+        links = {
+            name: {
+                "href": f"{self.url}{asked.path}?"
+                + urlencode({"cursor": at, "limit": asked.limit, "order": way})
+            }
+            for name, at, way in zip(("next", "prev"), ends, order, strict=True)
+        }
+        whole = f"{self.url}{asked.path}?{urlencode(asked.query)}"
+        return {"_links": {"self": {"href": whole}, **links}, "_embedded": {"records": shown}}
+
+    def _root(self) -> Record:
+        last = self._ledgers()[-1]
+        return {
+            "_links": {"self": {"href": self.url}},
+            "horizon_version": "28.0.0",
+            "core_version": "v28.0.0",
+            "ingest_latest_ledger": self.tip,
+            "history_latest_ledger": self.tip,
+            "history_latest_ledger_closed_at": last["closed_at"],
+            "history_elder_ledger": self.chain.ledgers[0]["sequence"],
+            "core_latest_ledger": self.tip,
+            "network_passphrase": self.chain.passphrase,
+            "current_protocol_version": 28,
+            "supported_protocol_version": 28,
+            "core_supported_protocol_version": 28,
+        }
+
+    # --- streams --------------------------------------------------------------------------------------------
+
+    async def _stream(
+        self, asked: Request, fault: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        writer.write(_sse_head())
+        if self.transcript and asked.path == "/operations":
+            await self._replay(writer)
+        else:
+            _chunk(writer, HELLO)
+            if fault == "nonsense":
+                _chunk(writer, NONSENSE)
+            if fault == "stall":
+                await reader.read()
+            elif fault == "error":
+                _chunk(writer, ERROR)
+            elif fault == "eof":
+                _chunk(writer, b"")
+                return True
+            else:
+                await self._events(asked, fault, reader, writer)
+            if fault != "error":
+                _chunk(writer, BYEBYE)
+        _chunk(writer, b"")
+        await writer.drain()
+        return True
+
+    async def _replay(self, writer: asyncio.StreamWriter) -> None:
+        begun = asyncio.get_running_loop().time()
+        for seconds, message in self.transcript:
+            wait = begun + seconds * self.scale - asyncio.get_running_loop().time()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            _chunk(writer, message)
+            await writer.drain()
+
+    async def _events(
+        self, asked: Request, fault: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """What Horizon does on a stream: send what is new, up to the limit, then look again after a while."""
+        clock = asyncio.get_running_loop().time
+        wanted = asked.headers.get("last-event-id") or asked.query.get("cursor", "now")
+        cursor = (self.tip + 1 << 32) - 1 if wanted == "now" else int(wanted)
+        left, end = asked.limit, clock() + self.timeout
+        while left and clock() < end and not reader.at_eof():
+            records = self._ledgers() if asked.path == "/ledgers" else self._operations()
+            for record in records:
+                if left and int(record["paging_token"]) > cursor:
+                    message = event(record)
+                    if fault == "rst" and left < asked.limit:
+                        _chunk(writer, message[: len(message) // 2])
+                        await writer.drain()
+                        _reset(writer)
+                        raise ConnectionResetError
+                    _chunk(writer, message)
+                    cursor = int(record["paging_token"])
+                    left -= 1
+            await writer.drain()
+            if left:
+                await asyncio.sleep(self.poll)
+
+
+async def _request(reader: asyncio.StreamReader) -> Request:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")
+    target = urlsplit(head[0].split(" ")[1])
+    headers = dict(line.split(": ", 1) for line in head[1:] if line)
+    return Request(
+        target.path, dict(parse_qsl(target.query)), {name.lower(): v for name, v in headers.items()}
+    )
+
+
+def problem(status: int) -> Record:
+    """What Horizon says when it refuses."""
+    name, title, detail = {
+        404: ("not_found", "Resource Missing", "The resource at the url requested was not found."),
+        429: ("rate_limit_exceeded", "Rate Limit Exceeded", TOO_MANY),
+        503: ("server_over_capacity", "Server Over Capacity", "This horizon server is currently overloaded."),
+    }[status]
+    kind = f"https://stellar.org/horizon-errors/{name}"
+    return {"type": kind, "title": title, "status": status, "detail": detail}
+
+
+def _head(status: int, fields: Mapping[str, str]) -> bytes:
+    """A header in the order of Go's server: by name."""
+    lines = [f"{name}: {fields[name]}" for name in sorted(fields)]
+    return "\r\n".join([f"HTTP/1.1 {status} {REASONS.get(status, 'Out Of Order')}", *lines, "", ""]).encode()
+
+
+def _sse_head() -> bytes:
+    return _head(
+        200,
+        {
+            "Access-Control-Allow-Origin": "*",
+            "Cache-Control": "no-cache",
+            "Connection": "keep-alive",
+            "Content-Type": "text/event-stream; charset=utf-8",
+            "Date": formatdate(usegmt=True),
+            "Transfer-Encoding": "chunked",
+        },
+    )
+
+
+def _send(writer: asyncio.StreamWriter, asked: Request, status: int, record: Record) -> None:
+    """Answer with a JSON page, indented as Horizon's are, packed where the client can unpack it."""
+    body = render(record, indent=2).encode()
+    fields = {
+        "Cache-Control": "no-cache, no-store, max-age=0",
+        "Content-Type": f"application/{'hal' if status == 200 else 'problem'}+json; charset=utf-8",
+        "Date": formatdate(usegmt=True),
+        "X-Ratelimit-Limit": "101",
+    }
+    if status == 200 and "gzip" in asked.headers.get("accept-encoding", ""):
+        body = gzip.compress(body)
+        fields |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    if status == 429 and not asked.streaming:
+        fields["Retry-After"] = "1"
+    writer.write(_head(status, {**fields, "Content-Length": str(len(body))}) + body)
+
+
+def _html() -> bytes:
+    body = b"<html>Welcome to the guest Wi-Fi</html>"
+    return _head(200, {"Content-Type": "text/html", "Content-Length": str(len(body))}) + body
+
+
+def _redirect() -> bytes:
+    return _head(302, {"Location": "http://127.0.0.2:9/", "Content-Length": "0"})
+
+
+def _bomb() -> bytes:
+    body = gzip.compress(b" " * 2**26)
+    kind = {
+        "Content-Type": "application/hal+json",
+        "Content-Encoding": "gzip",
+        "Content-Length": str(len(body)),
+    }
+    return _head(200, kind) + body
+
+
+def _chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """One chunk of a body; an empty one ends it."""
+    writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection by a TCP reset."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _by_hand(port: int, mode: str, every: float) -> None:
+    """Serve generated ledgers for ever, one more every so many seconds, each stream with the fault `mode`."""
+    counts = [position * 37 % 400 for position in range(600)]
+    chain = generated(counts, network="Test SDF Network ; September 2015")
+    faults = {"stream": itertools.repeat(mode)} if mode != "ok" else {}
+    async with HorizonServer(chain, tip=1000, faults=faults, poll=5.0, port=port) as server:
+        print(f"A Horizon for testnet at {server.url}, mode {mode}. End it with Ctrl-C.")  # noqa: T201
+        for _ in counts[1:]:
+            await asyncio.sleep(every)
+            server.tip += 1
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description="A Horizon on this machine, for trying things out.")
+    arguments.add_argument("--port", type=int, default=8000)
+    arguments.add_argument("--mode", default="ok", help="ok, or a fault that every stream meets")
+    arguments.add_argument("--every", type=float, default=5.5, help="seconds between two ledgers")
+    given = arguments.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_by_hand(given.port, given.mode, given.every))
