@@ -168,8 +168,9 @@ def bundled() -> Tape:
 
 
 def _open(path: Path) -> io.BufferedReader | gzip.GzipFile:
-    file = path.open("rb")
-    return gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if compressed else path.open("rb")
 
 
 class Player:

@@ -13,6 +13,7 @@ performer's thread.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from random import Random
 
@@ -29,6 +30,9 @@ from appliance.values import Amount, Bed, Ledger, Note, Voice
 # log10 of whole units (lumens or an asset's own) between which size is heard: a cent to ten million.
 SMALL, LARGE = -2.0, 7.0
 FUZZ = 0.12  # probability that a note slips by a degree, either way
+HABIT = 4  # degrees that an amount may wander which keeps coming; the ear would tire of a bell that rings one tone
+REMEMBERED = 12  # notes back to which "keeps coming" looks
+DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
 RING = 3.0  # s that a note goes on sounding after its release began; for the clash rule only
 
 
@@ -38,7 +42,7 @@ class Composer:
     def __init__(
         self, scene: Scene, scale: Scale, rng: Random, warm: Iterable[Amount] = (), *, invert: bool = False
     ) -> None:
-        self._scene, self._scale, self._rng, self._invert = scene, scale, rng, invert
+        self._scene, self.scale, self._rng, self._invert = scene, scale, rng, invert
         self._degrees = scale.degrees(scene.low, scene.octaves)
         self._ranking = Ranking(warm)
         self._activity = Activity()
@@ -47,6 +51,7 @@ class Composer:
         self._murmur = Murmur(rng)
         self.queue = AmountQueue(rng, scene.density)
         self._last_degree = -1
+        self._recent: deque[tuple[bool, int]] = deque(maxlen=REMEMBERED)
         self._last_played = 0.0  # s; when an amount was last heard
         self._opening = self._chime()
 
@@ -98,16 +103,17 @@ class Composer:
         beats = held / now.beat_seconds
         # The chord wanders with the long form, by up to a fourth, so that the register is never quite the same.
         low = self._scene.pad_low + round(2.5 * self._movements.tide("register", now.seconds))
-        pitches = voicing(self._harmony.chord, self._scale, low)
+        pitches = voicing(self._harmony.chord, self.scale, low)
         for index, pitch in enumerate(pitches):
             spread = (2 * index / (len(pitches) - 1) - 1) * 0.6
             yield Note(pitch, 0.6, beats, Voice.PAD, pan=spread if index % 2 else -spread, bright=0.5)
-        root = 24 + (self._scale.root - 24) % 12 + 12  # C2 to B2
+        # The chord's own root, far below. (One pedal tone for all would cancel itself where two drones cross.)
+        root = DEEPEST + (self.scale.root + self._harmony.chord.tones[0] - DEEPEST) % 12
         yield Note(root, 0.6, beats, Voice.DRONE)
 
     def _chime(self) -> Iterator[list[Note]]:
         """The box says hello: the six degrees of the middle octave, rising, two a beat."""
-        steps = len(self._scale.steps)
+        steps = len(self.scale.steps)
         first = steps * (len(self._degrees) // steps // 2)
         rising = self._degrees[first : first + steps]
         sounding = self._harmony.sounding(0.0, 0.0)
@@ -115,7 +121,7 @@ class Composer:
             yield [
                 Note(pitch, 0.35 + 0.04 * index, 2.0, Voice.CHIME, pan=0.3 * (-1) ** half, delay=half / 2)
                 for half, pitch in enumerate(rising[index : index + 2])
-                if not clash(self._scale.tone(pitch), sounding)
+                if not clash(self.scale.tone(pitch), sounding)
             ]
 
     def _note(self, waiting: Waiting, now: Moment, delay: float) -> Note:
@@ -138,18 +144,23 @@ class Composer:
 
     def _degree(self, amount: Amount, now: Moment, seconds: float) -> int:
         low, high = self._ranking.place(amount)
-        # Mid-rank; where many equal amounts own a span, the note walks about within the middle half of it.
-        rank = (low + high) / 2 + (high - low) * self._rng.uniform(-0.25, 0.25)
+        rank = (low + high) / 2  # mid-rank: a spammed amount stands in the middle of the span it owns
         last = len(self._degrees) - 1
         wish = min(last, int((1.0 - rank if self._invert else rank) * (last + 1)))
+        heard = (amount.native, amount.stroops)
+        wander = min(HABIT, self._recent.count(heard))
+        self._recent.append(heard)
         slip = self._rng.random()
-        if slip < FUZZ:
+        if wander:
+            # Mirrored at the ends, so that they are no attractors.
+            wish = last - abs(last - abs(wish + self._rng.randint(-wander, wander)))
+        elif slip < FUZZ:
             wish = max(0, min(last, wish + (1 if slip < FUZZ / 2 else -1)))
         sounding = self._harmony.sounding(now.seconds, now.seconds + seconds + RING)
         allowed = (
             degree
             for degree in range(last + 1)
-            if degree != self._last_degree and not clash(self._scale.tone(self._degrees[degree]), sounding)
+            if degree != self._last_degree and not clash(self.scale.tone(self._degrees[degree]), sounding)
         )
         up_first = self._rng.random() < 0.5
         self._last_degree = min(allowed, key=lambda degree: (abs(degree - wish), (degree < wish) == up_first))
@@ -161,7 +172,7 @@ class Composer:
             tone = chord.tones[loop % len(chord.tones)]
             if clash(tone, self._harmony.sounding(now.seconds, now.seconds + RELEASE)):
                 continue
-            pitch = self._scene.low + 12 + (self._scale.root + tone - self._scene.low) % 12 + 12 * (loop % 2)
+            pitch = self._scene.low + 12 + (self.scale.root + tone - self._scene.low) % 12 + 12 * (loop % 2)
             yield Note(
                 pitch=pitch,
                 velocity=0.28 * loudness,

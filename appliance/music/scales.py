@@ -19,6 +19,8 @@ ROOTS = {
     for name in names.split()
 }
 
+NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")  # as a lamp is labelled
+
 STEPS = {
     "wind": (0, 3, 5, 7, 8, 10),  # C Eb F G Ab Bb: minor pentatonic with an added A flat
     "minor-pentatonic": (0, 3, 5, 7, 10),
@@ -66,6 +68,11 @@ class Scale:
         """Which step of the scale a MIDI pitch is, 0 for the root; the nearest one below for a foreign pitch."""
         above = (pitch - self.root) % 12
         return max(index for index, step in enumerate(self.steps) if step <= above)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its degrees, rising."""
+        return tuple(NAMES[(self.root + step) % 12] for step in self.steps)
 
     def tone(self, pitch: int) -> int:
         """The pitch class of a MIDI pitch above the root."""

@@ -12,31 +12,77 @@ from __future__ import annotations
 
 import heapq
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.music.composer import Composer
 from appliance.music.transport import Moment, Transport
-from appliance.sound.synth import SAMPLE_RATE, Synth
-from appliance.values import Controls, Note, Sounded
+from appliance.sound import CHANNELS, SAMPLE_RATE
+from appliance.values import Bed, Controls, Note, Sounded
 
 FADE_IN = 2.0  # s from silence to the knob's volume, so that no start is ever loud
 FADE_OUT = 0.7  # s
 MUTE = 0.3  # s
 
 
-class Performer:
-    """Plays a composer on a synth, a block at a time."""
+class Instrument(Protocol):
+    """What a performer plays on: the synth, or paper, which makes no sound."""
 
-    def __init__(self, composer: Composer, synth: Synth) -> None:
+    block: int  # frames a block
+
+    def play(self, sounded: Sounded) -> None:
+        """Begin a note with the next block."""
+
+    def follow(self, bed: Bed) -> None:
+        """Steer the bed."""
+
+    def volume(self, position: float) -> None:
+        """Set the volume to a knob's position, 0 to 1."""
+
+    def fade(self, level: float, seconds: float) -> None:
+        """Fade everything to `level`, 0 to 1, within `seconds`."""
+
+    def compute(self, seconds: float) -> NDArray[np.float32]:
+        """The next block, beginning at `seconds`."""
+
+
+class Paper:
+    """An instrument that makes no sound: for scores, which need none, a thousand times faster."""
+
+    def __init__(self, block: int) -> None:
+        self.block = block
+        self._silence: NDArray[np.float32] = np.zeros((block, CHANNELS), dtype=np.float32)
+
+    def play(self, sounded: Sounded) -> None:
+        """Nothing sounds."""
+
+    def follow(self, bed: Bed) -> None:
+        """Nothing moves."""
+
+    def volume(self, position: float) -> None:
+        """Nothing is loud."""
+
+    def fade(self, level: float, seconds: float) -> None:
+        """Nothing fades."""
+
+    def compute(self, seconds: float) -> NDArray[np.float32]:
+        """A block of silence."""
+        return self._silence
+
+
+class Performer:
+    """Plays a composer on an instrument, a block at a time."""
+
+    def __init__(self, composer: Composer, synth: Instrument) -> None:
         self.composer, self.synth = composer, synth
         self._transport = Transport(SAMPLE_RATE)
         self._pending: list[tuple[float, int, Note]] = []  # heap by beat; the counter keeps equal beats in order
         self._order = count()
         self._faded: tuple[float, float] | None = None
         self._network: str | None = None
-        self.samples: NDArray[np.float32] = np.zeros((synth.block, 2), dtype=np.float32)
+        self.samples: NDArray[np.float32] = np.zeros((synth.block, CHANNELS), dtype=np.float32)
 
     @property
     def now(self) -> Moment:

@@ -16,6 +16,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.sound import CHANNELS, SAMPLE_RATE
 from appliance.values import Bed, Sounded
 
 os.environ.setdefault("PYO_GUI_WX", "0")
@@ -25,8 +26,6 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyo greets on standard output
     from appliance.sound.mixer import Mixer
     from appliance.sound.voices import Voices
 
-SAMPLE_RATE = 48_000  # Hz
-CHANNELS = 2
 SOFTEST = -48.0  # dB at the knob's lowest position that still sounds; at 0 itself there is silence
 
 

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The box: builds the parts, starts them in the order of a list, stops them in the reverse.
+
+The one rule: sound first and last. The performer runs before anything else is tried, and nothing that goes wrong
+elsewhere (no network, no card, a dead listener) ends it. Two places only join the threads: the amount queue, which the
+main thread fills, and `Controls`, which the main thread replaces whole. The main thread's loop, but for `_perform`.
+
+    start ─▶ performing ─▶ feeding ─▶ listening ─▶ showing ─▶ (until a signal) ─▶ fade, and back the same way
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from appliance.ledger.keeper import Keeper
+from appliance.ledger.source import Source
+from appliance.ledger.tape import Player, Tape
+from appliance.panel.desk import Status, keys, show
+from appliance.panel.lamps import Lamps, Shown
+from appliance.render import composer, synth
+from appliance.settings import Settings, networks
+from appliance.sound import SAMPLE_RATE
+from appliance.sound.outputs import NoSoundCard, Output
+from appliance.sound.outputs.alsa import Alsa
+from appliance.sound.outputs.silent import Silent
+from appliance.sound.performer import FADE_OUT, Performer
+from appliance.values import (
+    Button,
+    Controls,
+    Gesture,
+    Held,
+    Knob,
+    Ledger,
+    Link,
+    LinkState,
+    Moved,
+    Pressed,
+    Sounded,
+    Turned,
+    Voice,
+)
+
+log = logging.getLogger(__name__)
+
+DETENT = 0.02  # of the volume knob's way, 1 dB
+FASTER = 180 ** (1 / 72) / 30 ** (1 / 72)  # tempo of one detent: 72 of them, two and a half per cent each, span the knob
+SLOWEST, FASTEST = 30.0, 180.0  # bpm
+TICK = 0.1  # s between two looks at the recording
+BED = (Voice.PAD, Voice.DRONE)  # no lamp, and no note for those who count
+
+
+class Box:
+    """A box that plays. `listener` is the command that starts a listener; without one only the recording plays."""
+
+    def __init__(self, settings: Settings, recording: Tape, listener: Sequence[str] | None) -> None:
+        self._settings, self._listener = settings, listener
+        self._networks = list(networks(settings))
+        self.controls = Controls(settings.volume, settings.tempo, settings.network)
+        self._source = Source(Player(recording.__iter__, loop=True))
+        self._keeper: Keeper | None = None
+        self._link = Link(LinkState.CONNECTING, settings.network)
+        self._lamps = Lamps()
+        self._heard: deque[tuple[float, Sounded]] = deque(maxlen=1024)  # by the ear, in s of the loop's clock
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._leaving = False
+        self._silent = False
+        self._power = 0.0  # mean square of what sounds now
+        self._lag: float | None = None
+
+    async def run(self, *, desk: bool) -> None:
+        """Play until SIGINT or SIGTERM. `desk` shows the panel in the terminal. Raises what ended the performer."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        parts = [self._performing, self._feeding]
+        if self._listener:
+            parts.append(self._listening)
+        if desk:
+            parts.append(self._showing)
+        async with AsyncExitStack() as running:
+            for part in parts:
+                await running.enter_async_context(part())
+            await self._stop.wait()
+        if self._failure:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Begin to fade, and end. The main thread."""
+        self._leaving = True
+        self._stop.set()
+
+    def obey(self, gesture: Gesture) -> None:
+        """Do what a hand asks for. The main thread."""
+        now = self.controls
+        match gesture:
+            case Turned(Knob.VOLUME, detents):
+                self.controls = replace(now, volume=min(1.0, max(0.0, now.volume + detents * DETENT)), muted=False)
+            case Turned(Knob.TEMPO, detents):
+                self.controls = replace(now, tempo=min(FASTEST, max(SLOWEST, now.tempo * FASTER**detents)))
+            case Moved(Knob.VOLUME, position):
+                self.controls = replace(now, volume=position)
+            case Moved(Knob.TEMPO, position):
+                self.controls = replace(now, tempo=SLOWEST * (FASTEST / SLOWEST) ** position)
+            case Pressed(Button.MUTE):
+                self.controls = replace(now, muted=not now.muted)
+            case Pressed(Button.NETWORK):
+                index = self._networks.index(now.network) + 1
+                self._switch(self._networks[index % len(self._networks)])
+            case Held(Button.NETWORK):
+                self._switch(self._networks[0])
+
+    def _switch(self, network: str) -> None:
+        self.controls = replace(self.controls, network=network)
+        self._link = Link(LinkState.SWITCHING, network)
+        self._source.lose()
+        if self._keeper:
+            self._keeper.switch(network)
+
+    # --- performing: the performer's thread -----------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _performing(self) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        performer = Performer(composer(self._settings), synth(self._settings))
+        self._performer = performer
+        output = self._open()
+        # What was made so far stays for good: nothing of it need ever be looked at again by the collector.
+        gc.collect()
+        gc.freeze()
+        sys.setswitchinterval(0.0005)  # s; the performer waits this long at most for another thread's bytecode
+        thread = threading.Thread(target=self._perform, args=(performer, output, loop), name="performer")
+        thread.start()
+        try:
+            yield
+        finally:
+            self._leaving = True
+            await asyncio.to_thread(thread.join)
+
+    def _open(self) -> Output:
+        sound = self._settings.sound
+        try:
+            output = Alsa(sound.device, latency=sound.latency / 1000, block=sound.block)
+        except NoSoundCard as error:
+            return self._without_card(error)
+        log.info("Playing on %s with %.0f ms of latency.", sound.device, output.latency * 1000)
+        return output
+
+    def _without_card(self, error: NoSoundCard) -> Output:
+        self._silent = True
+        log.warning("%s The box plays on in silence; `stellar-wind render -o music.wav` makes a file.", error)
+        return Silent()
+
+    def _perform(self, performer: Performer, output: Output, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            farewell = round((FADE_OUT + 0.2) * SAMPLE_RATE / performer.synth.block)  # blocks
+            while farewell > 0:
+                leaving = self._leaving
+                farewell -= leaving
+                begun = performer.block(self.controls, leaving=leaving)
+                samples = performer.samples
+                heard = loop.time() + output.latency
+                self._heard.extend((heard, sounded) for sounded in begun)
+                # A time constant of a quarter of a second, near enough, at any block size.
+                self._power += (float(np.vdot(samples, samples)) / samples.size - self._power) * 0.04
+                try:
+                    output.write(samples, begun)
+                except NoSoundCard as error:
+                    output.close()
+                    output = self._without_card(error)
+            output.close()
+        except BaseException as error:  # noqa: BLE001 - a thread has nobody above it; the main thread raises it
+            self._failure = error
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.stop)
+
+    # --- feeding and listening ------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _feeding(self) -> AsyncIterator[None]:
+        name = "the recording" if self._listener is None else "the recording until the network answers"
+        log.info("Playing %s.", name)
+        async with _running(self._feed()):
+            yield
+
+    async def _feed(self) -> None:
+        was_live = False
+        while True:
+            for ledger in self._source.due(self._performer.now.seconds):
+                self._performer.composer.queue.put(ledger)
+            if was_live and not self._source.live:
+                log.warning("The %s network has gone; playing the recording.", self.controls.network)
+            was_live = self._source.live
+            await asyncio.sleep(TICK)
+
+    @asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        assert self._listener is not None  # noqa: S101 - `run` starts this part only with a listener
+        self._keeper = Keeper(self._listener, self.controls.network, self._hear)
+        async with _running(self._keeper.run()):
+            yield
+
+    def _hear(self, entry: Ledger | Link) -> None:
+        if isinstance(entry, Link):
+            self._link = entry
+            return
+        if not self._source.live:
+            log.info("Live: playing the %s network.", self.controls.network)
+        self._source.hear(self._performer.now.seconds)
+        self._performer.composer.queue.put(entry)
+
+    # --- showing --------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _showing(self) -> AsyncIterator[None]:
+        with keys(self.obey):
+            async with _running(show(self._status)):
+                yield
+
+    def _status(self) -> Status:
+        now = asyncio.get_running_loop().time()
+        scale = self._performer.composer.scale
+        notes = [(at, sounded) for at, sounded in list(self._heard) if sounded.note.voice not in BED]
+        for at, sounded in notes:
+            if at <= now < at + 1.0:
+                self._lamps.hit(scale.degree(sounded.note.pitch), sounded.note.velocity, at)
+        played = [sounded.note for at, sounded in notes if now - 60 < at <= now]
+        waited = [note.waited for note in played[-8:] if note.amount]
+        self._lamps.shown = self._shown()
+        self._lamps.muted = self.controls.muted
+        self._lamps.chosen = min(2, self._networks.index(self.controls.network))
+        note_levels, network_levels = self._lamps.levels(now)
+        return Status(
+            notes=tuple(zip(scale.names, note_levels, strict=False)),
+            networks=tuple(zip(self._networks, network_levels, strict=False)),
+            words=f"{self.controls.network}: {self._shown().value}",
+            notes_a_minute=len(played),
+            lag=sum(waited) / len(waited) if waited else None,
+            volume=self.controls.volume,
+            tempo=self.controls.tempo,
+            muted=self.controls.muted,
+            level=10 * float(np.log10(self._power + 1e-12)),
+            silent=self._silent,
+        )
+
+    def _shown(self) -> Shown:
+        if self._source.live:
+            return Shown.LIVE
+        connecting = self._link.state in (LinkState.CONNECTING, LinkState.SWITCHING, LinkState.LIVE)
+        return Shown.CONNECTING if self._listener and connecting else Shown.OFFLINE
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` beside what is in the `with`, and cancel it at the end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs: run, listen, record, render, config.
+
+The one rule: a verb reads its words, loads the settings, and calls the part that does the work; each imports only
+what it needs, because a Zero 2 W takes seconds for what a render, a listener or a card drag in. Exit codes: 0 all is
+well, 1 something of the box's own failed, 2 wrong words, 78 wrong settings (EX_CONFIG, which systemd does not retry).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from appliance import journal
+from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks
+from appliance.values import BoxError
+
+EX_CONFIG = 78
+
+# Options that are settings under a shorter name.
+SHORT = ("network", "scene", "volume", "tempo", "seed")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a verb, and return the exit code."""
+    arguments = _parser().parse_args(words)
+    try:
+        loaded = load(_overrides(arguments), os.environ, arguments.config)
+        return int(arguments.verb(arguments, loaded) or 0)
+    except SettingsError as error:
+        print(f"stellar-wind: {error}", file=sys.stderr)  # noqa: T201 - this is the command line
+        return EX_CONFIG
+    except BoxError as error:
+        print(f"stellar-wind: {error}", file=sys.stderr)  # noqa: T201 - this is the command line
+        return 1
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    pairs = (pair.partition("=") for pair in arguments.set)
+    overrides: dict[str, Any] = {key.strip(): value for key, _, value in pairs}
+    overrides |= {key: value for key in SHORT if (value := getattr(arguments, key, None)) is not None}
+    return overrides
+
+
+def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from appliance.box import Box
+    from appliance.ledger.tape import bundled, open_tape
+
+    settings = loaded.settings
+    desk = sys.stdout.isatty()
+    journal.start(verbose=arguments.verbose)
+    recording = arguments.tape or (Path(settings.recording.path) if settings.recording.path else None)
+    box = Box(
+        settings,
+        open_tape(recording) if recording else bundled(),
+        None if arguments.tape else _listener(arguments, settings.network),
+    )
+    asyncio.run(box.run(desk=desk))
+
+
+def _listener(arguments: argparse.Namespace, network: str) -> list[str]:
+    """The command that starts a listener with the same settings; the keeper adds the network."""
+    command = [sys.executable, "-m", "appliance", "listen"]
+    if arguments.config:
+        command += ["--config", str(arguments.config)]
+    for pair in arguments.set:
+        command += ["--set", pair]
+    return [*command, "--network"]
+
+
+def _listen(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from appliance.ledger.listener import serve
+
+    settings = loaded.settings
+    journal.start(verbose=arguments.verbose)
+    serve(networks(settings), settings.network, **_way(settings))
+
+
+def _way(settings: Settings) -> dict[str, Any]:
+    """How the network is listened to."""
+    return {"mode": settings.listener.mode, "pages": settings.listener.pages}
+
+
+def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    settings = loaded.settings
+    if arguments.source:
+        from appliance.ledger.record import record
+
+        print(record(arguments.source, arguments.ledgers, arguments.output, settings.network))  # noqa: T201 - its answer
+        return
+    from appliance.ledger.listener import record_network
+
+    journal.start(verbose=arguments.verbose)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(
+            record_network(networks(settings), settings.network, arguments.output, arguments.seconds, **_way(settings))
+        )
+    print(f"Recorded {arguments.output}.")  # noqa: T201 - its answer
+
+
+def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from appliance.ledger.tape import bundled, open_tape
+    from appliance.render import render
+
+    tape = open_tape(arguments.tape) if arguments.tape else bundled()
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"Rendering {arguments.output.name}", total=arguments.seconds)
+        render(
+            loaded.settings, tape, arguments.output, arguments.seconds, lambda done: bar.update(task, completed=done)
+        )
+    print(f"{arguments.output}: {arguments.seconds:g} s")  # noqa: T201 - its answer
+
+
+def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    print(as_toml(loaded), end="")  # noqa: T201 - its answer
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, metavar="FILE", help="settings file, instead of /etc/stellar-wind.toml")
+    common.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; see `config`")
+    common.add_argument("--verbose", action="store_true", help="log more")
+    for key, what in zip(
+        SHORT,
+        ("which network", "which scene", "volume, 0 to 1", "beats a minute, 30 to 180", "where chance begins"),
+        strict=True,
+    ):
+        common.add_argument(f"--{key}", metavar=key.upper(), help=what)
+
+    parser = argparse.ArgumentParser(
+        prog="stellar-wind", description="Plays the Stellar network as calm, harmonic music."
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    run = verbs.add_parser("run", parents=[common], help="play: the live network, or the recording without one")
+    run.add_argument("--tape", type=Path, metavar="FILE", help="play this tape, round and round, and no network")
+    run.set_defaults(verb=_run)
+
+    listen = verbs.add_parser("listen", parents=[common], help="write what the network says as tape lines")
+    listen.set_defaults(verb=_listen)
+
+    record = verbs.add_parser("record", parents=[common], help="record the network, or files of Horizon's, to a tape")
+    record.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the tape; .gz compresses it")
+    record.add_argument(
+        "--from", dest="source", type=Path, nargs="+", metavar="FILE", help="operations as JSON lines, plain or gzip"
+    )
+    record.add_argument("--ledgers", type=Path, metavar="FILE", help="with --from: ledgers as JSON lines")
+    record.add_argument("--seconds", type=float, default=None, help="how long to record; until Ctrl-C without it")
+    record.set_defaults(verb=_record)
+
+    render = verbs.add_parser("render", parents=[common], help="play a tape into a file, faster than time")
+    render.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help=".wav or .flac sound; .mid or .jsonl score"
+    )
+    render.add_argument("--tape", type=Path, metavar="FILE", help="the tape; without it the bundled recording")
+    render.add_argument("--seconds", type=float, default=60.0, help="how much music, 60 without it")
+    render.set_defaults(verb=_render)
+
+    config = verbs.add_parser("config", parents=[common], help="print the settings in force, as TOML")
+    config.set_defaults(verb=_config)
+    return parser

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps a listener alive: starts it, reads its tape lines, and starts another when it dies.
+
+The one rule: whatever happens to the listener, the player only ever sees fewer lines. What it says about a network
+that is no longer wanted is dropped. The main thread's loop.
+
+    listener's stdout ──tape lines──▶ heard(Ledger | Link)
+    listener's stdin  ◀──{"network": name}── switch(name)
+    listener's stderr ──▶ our log, a line a record
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Sequence
+
+from appliance.ledger.tape import BadLine, BadTape, Line, decode
+from appliance.values import Ledger, Link, LinkState
+
+log = logging.getLogger(__name__)
+
+LINE_LIMIT = 1 << 20  # bytes; a ledger of 1000 amounts takes 25 kB
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a dead listener is replaced; doubled each time
+HEALTHY = 60.0  # s after which a listener's death is a new misfortune, not the old one again
+GOODBYE = 1.0  # s for a listener to leave by itself
+
+
+class Keeper:
+    """Keeps one listener running. `command` starts it; the network's name is added at the end."""
+
+    def __init__(self, command: Sequence[str], network: str, heard: Callable[[Ledger | Link], None]) -> None:
+        self._command, self._network, self._heard = command, network, heard
+        self._process: Process | None = None
+        self._announced = False  # whether the listener has said that it is on the wanted network
+        self.starts = 0
+        self.dropped = 0  # lines that were no tape lines
+
+    async def run(self) -> None:
+        """Keep a listener alive until cancelled, then see it out."""
+        pause = FIRST_PAUSE
+        clock = asyncio.get_running_loop().time
+        while True:
+            begun = clock()
+            why = await self._listen()
+            pause = FIRST_PAUSE if clock() - begun >= HEALTHY else min(LONGEST_PAUSE, pause * 2)
+            self._heard(Link(LinkState.OFFLINE, self._network, why, pause))
+            log.warning("The listener has died (%s); another one starts in %.0f s.", why, pause)
+            await asyncio.sleep(pause)
+
+    def switch(self, network: str) -> None:
+        """Ask for another network; what still comes from the last one is dropped."""
+        self._network = network
+        self._announced = False
+        if self._process and self._process.stdin and not self._process.stdin.is_closing():
+            self._process.stdin.write(json.dumps({"network": network}).encode() + b"\n")
+
+    async def _listen(self) -> str:
+        """Run one listener to its end, and return why it ended."""
+        self._announced = False
+        self.starts += 1
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, self._network, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=LINE_LIMIT
+            )
+        except OSError as error:
+            return str(error)
+        process = self._process
+        assert process.stdout and process.stderr  # noqa: S101 - they are pipes, as asked for above
+        complaints = asyncio.create_task(self._relay(process.stderr))
+        try:
+            # A line beyond the limit raises ValueError: what speaks so is not a listener any more.
+            async for text in process.stdout:
+                self._take(text)
+            return f"exit code {await process.wait()}"
+        except ValueError:
+            return "it sent an endless line"
+        finally:
+            await self._see_out(process)
+            complaints.cancel()
+
+    def _take(self, text: bytes) -> None:
+        try:
+            line = decode(text)
+        except (BadLine, BadTape):
+            self.dropped += 1
+            return
+        if not isinstance(line, Line):
+            return  # a header: somebody's `cat` of a tape is a listener too
+        if isinstance(line.entry, Link):
+            self._announced = line.entry.network == self._network
+        if self._announced:
+            self._heard(line.entry)
+
+    async def _relay(self, complaints: asyncio.StreamReader) -> None:
+        try:
+            async for text in complaints:
+                log.info("%s", text.decode(errors="replace").rstrip())
+        except ValueError:
+            log.warning("The listener's complaints have no end; they are no longer read.")
+
+    async def _see_out(self, process: Process) -> None:
+        self._process = None
+        if process.stdin:
+            process.stdin.close()  # the sign on which a listener leaves
+        if process.returncode is None:
+            try:
+                await asyncio.wait_for(process.wait(), GOODBYE)
+            except TimeoutError:
+                process.kill()
+                await process.wait()

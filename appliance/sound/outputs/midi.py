@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MIDI file: a track a voice, on the beats of the piece, for whoever wants to play it with other instruments.
+
+The one rule: bars and beats in the file are the beats that were played, so a sequencer's grid fits. The thread that
+renders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import mido
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.values import Sounded, Voice
+
+TICKS = 480  # a beat; what most sequencers use themselves
+
+# General MIDI programs (from 0) that come near: a hint for the listener's synthesizer, no more.
+PROGRAMS = {
+    Voice.BELL: 14,  # tubular bells
+    Voice.GLASS: 92,  # bowed glass pad
+    Voice.PLUCK: 46,  # harp
+    Voice.SWELL: 48,  # strings
+    Voice.FLOW: 91,  # choir pad
+    Voice.CHIME: 10,  # music box
+    Voice.HOLLOW: 77,  # shakuhachi
+    Voice.MURMUR: 52,  # voices
+    Voice.PAD: 89,  # warm pad
+    Voice.DRONE: 95,  # sweep pad
+}
+DRUMS = 9  # the channel that General MIDI keeps for them
+
+
+class Midi:
+    """Gathers the notes and writes `path` when closed. `tempo` is the piece's, in beats a minute."""
+
+    latency = 0.0
+
+    def __init__(self, path: Path, tempo: float) -> None:
+        self._path, self._tempo = path, tempo
+        self._events: dict[Voice, list[tuple[int, int, int, int]]] = {}  # tick, 0 off or 1 on, pitch, velocity
+
+    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+        """Take the notes of a block."""
+        for sounded in begun:
+            note = sounded.note
+            start = round(sounded.beat * TICKS)
+            end = start + max(1, round(note.duration * TICKS))
+            events = self._events.setdefault(note.voice, [])
+            events.append((start, 1, note.pitch, max(1, round(note.velocity * 127))))
+            events.append((end, 0, note.pitch, 0))
+
+    def close(self) -> None:
+        """Write the file."""
+        file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
+        head = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(self._tempo))])
+        file.tracks.append(head)
+        for voice in Voice:
+            if voice in self._events:
+                file.tracks.append(self._track(voice))
+        file.save(self._path)
+
+    def _track(self, voice: Voice) -> mido.MidiTrack:
+        index = list(Voice).index(voice)
+        channel = index if index < DRUMS else index + 1
+        track = mido.MidiTrack(
+            [
+                mido.MetaMessage("track_name", name=voice.value),
+                mido.Message("program_change", channel=channel, program=PROGRAMS[voice]),
+            ]
+        )
+        before = 0
+        # At one tick a pitch ends before it begins anew: 0 sorts before 1.
+        for tick, begins, pitch, velocity in sorted(self._events[voice]):
+            kind = "note_on" if begins else "note_off"
+            track.append(mido.Message(kind, channel=channel, note=pitch, velocity=velocity, time=tick - before))
+            before = tick
+        return track

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nowhere, at the pace of a card: for a machine without one.
+
+The one rule: after a stall it goes on from now instead of catching up. The performer's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.sound import SAMPLE_RATE
+from appliance.values import Sounded
+
+AHEAD = 0.1  # s that a card's buffer would hold
+STALLED = 0.5  # s behind at which it gives up the lost time
+
+
+class Silent:
+    """Waits as long as a card would have played. `clock` and `sleep` are seconds that never jump."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.latency = AHEAD
+        self._clock, self._sleep = clock, sleep
+        self._played_until = clock()
+
+    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+        """Return when a card with a buffer of AHEAD seconds would have taken the block."""
+        now = self._clock()
+        if now - self._played_until > STALLED:
+            self._played_until = now
+        self._played_until += len(samples) / SAMPLE_RATE
+        if (early := self._played_until - AHEAD - now) > 0:
+            self._sleep(early)
+
+    def close(self) -> None:
+        """Nothing is left to play."""
