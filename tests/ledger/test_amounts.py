@@ -290,9 +290,32 @@ def test_a_failed_transaction_sounds_nothing() -> None:
 
 @pytest.mark.parametrize(
     "amount",
-    ["", "NaN", "Infinity", "1e400", "1e2", "-5", "+5", " 5", "5 ", "5\n", "9" * 400, "1.00000001", ".5", "5.", "٥",
-     "1_000", "0x1", 5, 5.0, True, None, [], {}],
-)  # fmt: skip
+    [
+        "",
+        "NaN",
+        "Infinity",
+        "1e400",
+        "1e2",
+        "-5",
+        "+5",
+        " 5",
+        "5 ",
+        "5\n",
+        "9" * 400,
+        "1.00000001",
+        ".5",
+        "5.",
+        "٥",
+        "1_000",
+        "0x1",
+        5,
+        5.0,
+        True,
+        None,
+        [],
+        {},
+    ],
+)
 def test_what_is_no_amount_is_a_bad_record(amount: object) -> None:
     with pytest.raises(BadRecord):
         one("payment", 1, asset_type="native", amount=amount)
@@ -392,10 +415,26 @@ json_values = st.recursive(
     max_leaves=12,
 )
 names = st.sampled_from(
-    ["type_i", "amount", "starting_balance", "asset", "asset_type", "selling_asset_type", "buying_asset_type",
-     "reserves_deposited", "reserves_received", "asset_balance_changes", "transaction_successful", "id", "created_at",
-     "transaction_hash", "sequence", "closed_at", "operation_count"]
-)  # fmt: skip
+    [
+        "type_i",
+        "amount",
+        "starting_balance",
+        "asset",
+        "asset_type",
+        "selling_asset_type",
+        "buying_asset_type",
+        "reserves_deposited",
+        "reserves_received",
+        "asset_balance_changes",
+        "transaction_successful",
+        "id",
+        "created_at",
+        "transaction_hash",
+        "sequence",
+        "closed_at",
+        "operation_count",
+    ]
+)
 
 
 @given(st.dictionaries(names, json_values), st.integers(0, 26) | json_values)
