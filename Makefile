@@ -20,7 +20,9 @@ run: install ## set up if needed, and play
 	$(BIN)/stellar-wind run $(ARGS)
 
 test: $(VENV)/.installed-dev ## run the tests and show what they cover
+	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 
 lint: $(VENV)/.installed-dev ## check style and format
@@ -39,7 +41,7 @@ bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove the virtual environment and everything that was made
-	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps keep a second `make run` from installing again; they lie in the environment and go with it.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 class GPIOZeroError(Exception): ...
-class BadPinFactory(GPIOZeroError, ImportError): ...  # noqa: N818 # the library's own name
+class BadPinFactory(GPIOZeroError, ImportError): ...
 
 class Device:
     pin_factory: Any
