@@ -16,7 +16,7 @@ a sort:
     error     ends a stream by Horizon's event for too many requests
     html      answers with a web page, as a captive portal does
     redirect  leads to another host
-    bomb      sends a page that unpacks to 64 MB
+    bomb      sends a page that unpacks to 8 MB
     nonsense  sends an event that is no JSON and one that is no UTF-8 before the proper ones
 """
 
@@ -137,8 +137,8 @@ class HorizonServer:
         try:
             while await self._answer(await _request(reader), reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the server goes
         finally:
             self.open -= 1
             self._tasks.discard(task)
@@ -361,7 +361,7 @@ def _redirect() -> bytes:
 
 
 def _bomb() -> bytes:
-    body = gzip.compress(b" " * 2**26)
+    body = gzip.compress(b" " * 2**23)
     kind = {
         "Content-Type": "application/hal+json",
         "Content-Encoding": "gzip",

@@ -16,7 +16,7 @@ import json
 import ssl
 import zlib
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +32,11 @@ from appliance.values import BoxError
 __all__ = ["Lost", "Page", "Patience", "Record", "ServerAsync", "StreamClient", "fetch"]
 
 MAX_PAGE = 4 * 2**20  # bytes after unpacking; a page of 200 operations has 226 kB
+
+AGAIN = 0.02  # seconds until a stream that Horizon has ended is taken up again; it asks for 10 ms
+EMPTY = (
+    1.0  # the same for one that brought nothing: after 55 s it makes no odds, after none it must not hammer
+)
 
 Record = dict[str, Any]
 
@@ -75,9 +80,7 @@ class StreamClient(AiohttpClient):
 
     async def close(self) -> None:
         """End the stream and every connection."""
-        if (
-            self._stream is not None
-        ):  # the SDK's own wrapper around it would leave it to the garbage collector
+        if self._stream is not None:  # the SDK's wrapper around it leaves it to the garbage collector
             await self._stream.aclose()
         await super().close()
 
@@ -99,24 +102,32 @@ class StreamClient(AiohttpClient):
         return self._stream
 
     async def _records(self, url: str, asked: dict[str, str]) -> AsyncGenerator[Record, None]:
+        while True:
+            fruitful = False
+            async with aclosing(self._events(url, asked)) as events:
+                async for event in events:
+                    if event.name == "error":
+                        raise Lost("ends the stream", limited="rate_limit" in event.data)
+                    if (record := self._record(event)) is not None:
+                        asked["cursor"] = event.id or asked.get("cursor", "")
+                        fruitful = True
+                        yield record
+            await asyncio.sleep(AGAIN if fruitful else EMPTY)
+
+    async def _events(self, url: str, asked: dict[str, str]) -> AsyncGenerator[Event, None]:
+        """The events of one connection. Ends where Horizon says byebye, and nowhere else."""
+        parser, name = Parser(), ""
         with _as_lost():
-            while True:
-                parser, fruitful, finished = Parser(), False, False
+            try:
                 async with self._ask(url, asked, "text/event-stream", "identity") as response:
                     while chunk := await self._chunk(response):
                         for event in parser.feed(chunk):
-                            if event.name == "error":
-                                raise Lost("ends the stream", limited="rate_limit" in event.data)
-                            finished = finished or event.name == "close"
-                            if (record := self._record(event)) is not None:
-                                asked["cursor"] = event.id or asked.get("cursor", "")
-                                fruitful = True
-                                yield record
+                            name = event.name
+                            yield event
+            finally:
                 self.dropped += parser.dropped
-                if not finished:
-                    raise Lost("hangs up")
-                # Horizon ends a quiet connection after 55 s. One that does so at once must not be hammered.
-                await asyncio.sleep(min(1.0, (parser.retry or 0) / 1000) if fruitful else 1.0)
+        if name != "close":
+            raise Lost("hangs up")
 
     async def _chunk(self, response: aiohttp.ClientResponse) -> bytes:
         """The next bytes of a stream, none at its end."""
