@@ -63,7 +63,7 @@ install_missing() {
     $as_root apt-get update -qq || :
     # A new machine often updates itself in the background at first: wait for its lock (600 s).
     # shellcheck disable=SC2086 # the packages are words
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
         -o DPkg::Lock::Timeout=600 $packages
     look_for_missing
     [ -z "$missing" ] || fail "Still missing: $missing. If $python is not the system's, try make PYTHON=/usr/bin/python3."
