@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from appliance.ledger.client import Patience
+from appliance.ledger.listener import listen
+from appliance.ledger.networks import Network
+from appliance.ledger.tape import Line, decode
+from appliance.values import Ledger, Link, LinkState
+from tests.horizon_records import generated
+from tests.horizon_server import HorizonServer
+
+QUICK = Patience(connect=0.5, answer=0.5, page=0.5, silence=5, ledger=5, burst=0.1)
+
+
+def line_of(text: str) -> Line:
+    line = decode(text)
+    assert isinstance(line, Line)
+    return line
+
+
+class Bench:
+    """A listener's input and output in hand, and two networks: `one` from ledger 1000, `two` from 2000."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.commands = asyncio.StreamReader()
+        self.one = HorizonServer(generated([2] * 30, first=1000, network="first"), tip=1000)
+        self.two = HorizonServer(generated([3] * 30, first=2000, network="second"), tip=2000)
+        self.wrote = asyncio.Event()
+        self.broken = False
+
+    def write(self, text: str) -> None:
+        if self.broken:
+            raise BrokenPipeError
+        self.lines.append(line_of(text))
+        self.wrote.set()
+
+    def say(self, command: str) -> None:
+        self.commands.feed_data(command.encode() + b"\n")
+
+    async def until(self, content: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not content():
+                self.wrote.clear()
+                await self.wrote.wait()
+
+    async def heard(self, sequence: int) -> None:
+        """Wait for a ledger."""
+        await self.until(lambda: sequence in self.sequences())
+
+    def sequences(self) -> list[int]:
+        return [line.entry.sequence for line in self.lines if isinstance(line.entry, Ledger)]
+
+    def states(self) -> list[tuple[str, LinkState]]:
+        return [(line.entry.network, line.entry.state) for line in self.lines if isinstance(line.entry, Link)]
+
+
+def bench(play: Callable[[Bench], Awaitable[None]]) -> Bench:
+    """Run a listener while `play` plays with it; it must end by itself within a second of that."""
+
+    async def run() -> Bench:
+        on = Bench()
+        async with on.one, on.two:
+            others = asyncio.all_tasks()
+            networks = {
+                "one": Network("one", "first", (on.one.url,)),
+                "two": Network("two", "second", (on.two.url,)),
+            }
+            listening = asyncio.create_task(
+                listen(networks, "one", write=on.write, commands=on.commands, patience=QUICK)
+            )
+            await play(on)
+            async with asyncio.timeout(1):
+                await listening
+            assert asyncio.all_tasks() - others <= on.one._tasks | on.two._tasks
+        return on
+
+    return asyncio.run(run())
+
+
+def test_lines_come_with_their_seconds_until_the_box_is_gone() -> None:
+    async def play(on: Bench) -> None:
+        await on.heard(1000)
+        on.one.tip = 1001
+        await on.heard(1001)
+        on.commands.feed_eof()
+
+    on = bench(play)
+    assert on.states() == [("one", LinkState.CONNECTING), ("one", LinkState.LIVE)]
+    assert on.sequences() == [1000, 1001]
+    seconds = [line.seconds for line in on.lines]
+    assert seconds == sorted(seconds)
+    assert 0 <= seconds[0] < seconds[-1] < 5
+
+
+def test_a_switch_is_said_first_and_nothing_of_the_old_network_follows() -> None:
+    async def play(on: Bench) -> None:
+        await on.heard(1000)
+        on.one.tip = 1029  # a flood is on its way
+        on.say('{"network":"two"}')
+        await on.heard(2000)
+        on.say('{"network":"one"}')
+        await on.until(lambda: on.sequences()[-1] < 2000)
+        on.commands.feed_eof()
+
+    on = bench(play)
+    switch = on.states().index(("two", LinkState.SWITCHING))
+    assert on.states()[switch : switch + 5] == [
+        ("two", LinkState.SWITCHING),
+        ("two", LinkState.CONNECTING),
+        ("two", LinkState.LIVE),
+        ("one", LinkState.SWITCHING),
+        ("one", LinkState.CONNECTING),
+    ]
+    current = "one"
+    for line in on.lines:
+        if isinstance(line.entry, Link):
+            current = line.entry.network
+        else:
+            assert (line.entry.sequence >= 2000) == (current == "two")
+
+
+def test_a_switch_away_from_a_dead_network_is_at_once() -> None:
+    async def play(on: Bench) -> None:
+        on.one._faults["root"] = iter(["stall"])
+        await on.until(lambda: len(on.lines) == 1)
+        await asyncio.sleep(0.02)
+        on.say('{"network":"two"}')
+        await on.heard(2000)
+        on.commands.feed_eof()
+
+    on = bench(play)
+    assert on.states()[1] == ("two", LinkState.SWITCHING)
+    assert on.lines[-1].seconds < 0.4  # its first page alone would have been waited for longer
+
+
+def test_many_switches_end_on_the_last() -> None:
+    async def play(on: Bench) -> None:
+        for name in ("two", "one") * 10:
+            on.say(f'{{"network":"{name}"}}')
+        on.say('{"network":"two"}')
+        await on.heard(2000)
+        on.commands.feed_eof()
+
+    on = bench(play)
+    assert on.states().count(("two", LinkState.SWITCHING)) == 11
+    assert on.states()[-1] == ("two", LinkState.LIVE)
+
+
+def test_the_current_network_and_nonsense_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    wrong = [
+        '{"network":"one"}',
+        "",
+        "nonsense",
+        "[]",
+        "7",
+        "null",
+        '{"network":["two"]}',
+        '{"network":"moon"}',
+        "{}",
+    ]
+
+    async def play(on: Bench) -> None:
+        await on.heard(1000)
+        for command in wrong:
+            on.say(command)
+        on.one.tip = 1001
+        await on.heard(1001)
+        on.commands.feed_eof()
+
+    with caplog.at_level(logging.WARNING):
+        on = bench(play)
+    assert on.states() == [("one", LinkState.CONNECTING), ("one", LinkState.LIVE)]
+    assert len(caplog.messages) == len(wrong) - 1
+
+
+def test_nobody_reads_any_more() -> None:
+    async def play(on: Bench) -> None:
+        await on.heard(1000)
+        on.broken = True
+        on.one.tip = 1001
+
+    assert bench(play).sequences() == [1000]
+
+
+def test_nobody_reads_any_more_at_a_switch() -> None:
+    async def play(on: Bench) -> None:
+        await on.heard(1000)
+        on.broken = True
+        on.say('{"network":"two"}')
+
+    assert bench(play).sequences() == [1000]
+
+
+def test_our_own_mistakes_end_the_listener_and_are_not_swallowed() -> None:
+    def write(_: str) -> None:
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        nowhere = {"one": Network("one", "x", ("http://127.0.0.1:9",))}
+        await listen(nowhere, "one", write=write, commands=asyncio.StreamReader())
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
+
+
+# The process itself. Until the command line knows `listen`, this is what it will do.
+PROGRAM = """
+import sys
+from appliance.ledger.listener import serve
+from appliance.ledger.networks import Network
+serve({name: Network(name, phrase, (url,)) for name, phrase, url in zip(*[iter(sys.argv[1:])] * 3)}, sys.argv[1])
+"""
+
+
+class Running:
+    """Two servers on a thread of their own, and the listener as a process."""
+
+    def __enter__(self) -> subprocess.Popen[str]:
+        self.one = HorizonServer(generated([2], network="first"))
+        self.two = HorizonServer(generated([3], first=2000, network="second"))
+        ready = threading.Event()
+        self.loop = asyncio.new_event_loop()
+        self.end = asyncio.Event()
+
+        async def run() -> None:
+            async with self.one, self.two:
+                ready.set()
+                await self.end.wait()
+
+        self.thread = threading.Thread(target=lambda: self.loop.run_until_complete(run()))
+        self.thread.start()
+        assert ready.wait(5)
+        pipe = subprocess.PIPE
+        networks = ["one", "first", self.one.url, "two", "second", self.two.url]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *networks], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.loop.call_soon_threadsafe(self.end.set)
+        self.thread.join(5)
+        self.loop.close()
+
+
+def read_until(process: subprocess.Popen[str], sequence: int) -> list[Line]:
+    assert process.stdout is not None
+    lines = []
+    for text in process.stdout:
+        lines.append(line_of(text))
+        entry = lines[-1].entry
+        if isinstance(entry, Ledger) and entry.sequence == sequence:
+            break
+    return lines
+
+
+def test_the_process_speaks_and_obeys_and_ends_with_its_parent() -> None:
+    with Running() as process:
+        assert process.stdin is not None
+        read_until(process, 1000)
+        process.stdin.write(json.dumps({"network": "two"}) + "\n")
+        process.stdin.flush()
+        first = read_until(process, 2000)[0].entry
+        assert isinstance(first, Link)
+        assert (first.state, first.network) == (LinkState.SWITCHING, "two")
+        rest, errors = process.communicate(timeout=10)  # closes its standard input
+        assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_the_process_ends_when_nobody_reads() -> None:
+    with Running() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        read_until(process, 1000)
+        process.stdout.close()
+        process.stdin.write(json.dumps({"network": "two"}) + "\n")
+        process.stdin.flush()
+        assert process.wait(timeout=10) == 0
+        assert process.stderr.read() == ""
+
+
+def test_who_reads_lines_does_not_load_the_network() -> None:
+    rooms = ", ".join(
+        f"appliance.ledger.{name}" for name in ("tape", "networks", "amounts", "sse", "backoff")
+    )
+    program = (
+        f"import sys, {rooms}; print(sorted({{'stellar_sdk', 'aiohttp', 'asyncio'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
