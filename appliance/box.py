@@ -70,7 +70,7 @@ class Box:
         self.controls = Controls(settings.volume, settings.tempo, settings.network)
         self._source = Source(Player(recording.__iter__, loop=True))
         self._keeper: Keeper | None = None
-        self._link = Link(LinkState.CONNECTING, settings.network)
+        self._failed = False  # the last attempt to reach the network
         self._lamps = Lamps()
         self._heard: deque[tuple[float, Sounded]] = deque(maxlen=1024)  # by the ear, in s of the loop's clock
         self._stop = asyncio.Event()
@@ -78,11 +78,11 @@ class Box:
         self._leaving = False
         self._silent = False
         self._power = 0.0  # mean square of what sounds now
-        self._lag: float | None = None
+        self._desk = False
 
     async def run(self, *, desk: bool) -> None:
         """Play until SIGINT or SIGTERM. `desk` shows the panel in the terminal. Raises what ended the performer."""
-        loop = asyncio.get_running_loop()
+        loop, self._desk = asyncio.get_running_loop(), desk
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         parts = [self._performing, self._feeding]
@@ -124,7 +124,7 @@ class Box:
 
     def _switch(self, network: str) -> None:
         self.controls = replace(self.controls, network=network)
-        self._link = Link(LinkState.SWITCHING, network)
+        self._failed = False
         self._source.lose()
         if self._keeper:
             self._keeper.switch(network)
@@ -208,16 +208,20 @@ class Box:
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
         assert self._listener is not None  # noqa: S101 - `run` starts this part only with a listener
-        self._keeper = Keeper(self._listener, self.controls.network, self._hear)
+        self._keeper = Keeper(self._listener, self.controls.network, self._hear, quiet=self._desk)
         async with _running(self._keeper.run()):
             yield
 
     def _hear(self, entry: Ledger | Link) -> None:
         if isinstance(entry, Link):
-            self._link = entry
+            # Every attempt begins with "connecting" and may end in a failure: only the first one is news.
+            if entry.state in (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE) and not self._failed:
+                self._failed = True
+                log.warning("The %s network is away: %s.", entry.network, entry.reason)
             return
         if not self._source.live:
             log.info("Live: playing the %s network.", self.controls.network)
+        self._failed = False
         self._source.hear(self._performer.now.seconds)
         self._performer.composer.queue.put(entry)
 
@@ -258,8 +262,7 @@ class Box:
     def _shown(self) -> Shown:
         if self._source.live:
             return Shown.LIVE
-        connecting = self._link.state in (LinkState.CONNECTING, LinkState.SWITCHING, LinkState.LIVE)
-        return Shown.CONNECTING if self._listener and connecting else Shown.OFFLINE
+        return Shown.CONNECTING if self._listener and not self._failed else Shown.OFFLINE
 
 
 @asynccontextmanager

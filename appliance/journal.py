@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 # Priorities of syslog(3), which journald reads from a line's beginning (sd-daemon(3)).
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -18,10 +19,22 @@ _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERRO
 
 def start(verbose: bool = False) -> None:
     """Log to standard error from here on: our own events ("debug" too if `verbose`), and others' warnings."""
-    lines = logging.StreamHandler(sys.stderr)
+    lines = _StandardError()
     lines.setFormatter(_JournalLine() if _is_journald(2, os.environ) else _TerminalLine())
     logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
     logging.getLogger("appliance").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Standard error of the moment: while the desk shows, it puts its own in the place of the terminal's."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, stream: TextIO) -> None:
+        """Whatever the base class wishes to remember, it is looked up again."""
 
 
 def _is_journald(descriptor: int, environ: Mapping[str, str]) -> bool:

@@ -6,7 +6,7 @@ that is no longer wanted is dropped. The main thread's loop.
 
     listener's stdout ──tape lines──▶ heard(Ledger | Link)
     listener's stdin  ◀──{"network": name}── switch(name)
-    listener's stderr ──▶ our log, a line a record
+    listener's stderr ──▶ ours, or nowhere while the desk shows
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 
 from appliance.ledger.tape import BadLine, BadTape, Line, decode
@@ -29,10 +29,16 @@ GOODBYE = 1.0  # s for a listener to leave by itself
 
 
 class Keeper:
-    """Keeps one listener running. `command` starts it; the network's name is added at the end."""
+    """Keeps one listener running. `command` starts it; the network's name is added at the end.
 
-    def __init__(self, command: Sequence[str], network: str, heard: Callable[[Ledger | Link], None]) -> None:
+    `quiet` throws away what it says on standard error.
+    """
+
+    def __init__(
+        self, command: Sequence[str], network: str, heard: Callable[[Ledger | Link], None], *, quiet: bool = False
+    ) -> None:
         self._command, self._network, self._heard = command, network, heard
+        self._complaints = DEVNULL if quiet else None
         self._process: Process | None = None
         self._announced = False  # whether the listener has said that it is on the wanted network
         self.starts = 0
@@ -40,7 +46,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Keep a listener alive until cancelled, then see it out."""
-        pause = FIRST_PAUSE
+        pause = FIRST_PAUSE / 2
         clock = asyncio.get_running_loop().time
         while True:
             begun = clock()
@@ -63,13 +69,17 @@ class Keeper:
         self.starts += 1
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, self._network, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=LINE_LIMIT
+                *(*self._command, self._network),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=self._complaints,
+                limit=LINE_LIMIT,
+                start_new_session=True,  # a Ctrl-C in the terminal is the box's to obey
             )
         except OSError as error:
             return str(error)
         process = self._process
-        assert process.stdout and process.stderr  # noqa: S101 - they are pipes, as asked for above
-        complaints = asyncio.create_task(self._relay(process.stderr))
+        assert process.stdout  # noqa: S101 - it is a pipe, as asked for above
         try:
             # A line beyond the limit raises ValueError: what speaks so is not a listener any more.
             async for text in process.stdout:
@@ -79,7 +89,6 @@ class Keeper:
             return "it sent an endless line"
         finally:
             await self._see_out(process)
-            complaints.cancel()
 
     def _take(self, text: bytes) -> None:
         try:
@@ -93,13 +102,6 @@ class Keeper:
             self._announced = line.entry.network == self._network
         if self._announced:
             self._heard(line.entry)
-
-    async def _relay(self, complaints: asyncio.StreamReader) -> None:
-        try:
-            async for text in complaints:
-                log.info("%s", text.decode(errors="replace").rstrip())
-        except ValueError:
-            log.warning("The listener's complaints have no end; they are no longer read.")
 
     async def _see_out(self, process: Process) -> None:
         self._process = None

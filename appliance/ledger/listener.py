@@ -20,13 +20,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any
 
 from appliance.ledger.backoff import Backoff
 from appliance.ledger.client import Patience
 from appliance.ledger.horizon import Mode, follow
 from appliance.ledger.networks import Network
-from appliance.ledger.tape import Line, encode
+from appliance.ledger.tape import Header, Line, TapeWriter, decode, encode
 from appliance.values import Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,24 @@ def serve(networks: Mapping[str, Network], start: str, *, mode: Mode = "ledgers"
     asyncio.run(body())
     # Nobody may be reading any more, and the interpreter flushes standard output once more on its way out.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def record_network(
+    networks: Mapping[str, Network], network: str, output: Path, seconds: float | None, *, mode: Mode, pages: int
+) -> None:
+    """Write what a network says to the tape `output`, for `seconds` or until cancelled."""
+    silence = asyncio.StreamReader()  # nobody commands
+    with TapeWriter(output, Header(network, "recorded from the network")) as tape:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await listen(
+                    networks,
+                    network,
+                    write=lambda text: tape.write(decode(text)),
+                    commands=silence,
+                    mode=mode,
+                    pages=pages,
+                )
 
 
 def _standard_input() -> asyncio.StreamReader:

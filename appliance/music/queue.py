@@ -66,9 +66,9 @@ class AmountQueue:
 
     def drain(self, now: Moment) -> list[Waiting]:
         """What this beat plays, at most two; what has waited too long is let go."""
-        while self._waiting and now.seconds - self._waiting[0].arrived > PATIENCE:
-            self._waiting.popleft()
-            self.passed_over += 1
+        fresh = deque(waiting for waiting in self._waiting if now.seconds - waiting.arrived <= PATIENCE)
+        self.passed_over += len(self._waiting) - len(fresh)
+        self._waiting = fresh
         # An amount due within the coming half beat is nearer to this beat than to the next.
         horizon = now.seconds + now.beat_seconds / 2
         taken: list[Waiting] = []

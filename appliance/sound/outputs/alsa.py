@@ -7,7 +7,9 @@ missing, busy or gone is a NoSoundCard, in one sentence. The performer's thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import alsaaudio
 import numpy as np
@@ -24,16 +26,17 @@ class Alsa:
     def __init__(self, device: str, *, latency: float, block: int) -> None:
         self._device = device
         try:
-            self._pcm = alsaaudio.PCM(
-                type=alsaaudio.PCM_PLAYBACK,
-                mode=alsaaudio.PCM_NORMAL,
-                device=device,
-                rate=SAMPLE_RATE,
-                channels=CHANNELS,
-                format=alsaaudio.PCM_FORMAT_FLOAT_LE,
-                periodsize=block,
-                periods=max(2, round(latency * SAMPLE_RATE / block)),
-            )
+            with _hushed():
+                self._pcm = alsaaudio.PCM(
+                    type=alsaaudio.PCM_PLAYBACK,
+                    mode=alsaaudio.PCM_NORMAL,
+                    device=device,
+                    rate=SAMPLE_RATE,
+                    channels=CHANNELS,
+                    format=alsaaudio.PCM_FORMAT_FLOAT_LE,
+                    periodsize=block,
+                    periods=max(2, round(latency * SAMPLE_RATE / block)),
+                )
         except alsaaudio.ALSAAudioError as error:
             raise NoSoundCard(f"The sound card {device!r} cannot be opened: {error}.") from error
         granted = self._pcm.info()
@@ -52,3 +55,17 @@ class Alsa:
     def close(self) -> None:
         """Let go of the card when what it holds has been played."""
         self._pcm.close()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep ALSA's own lines off standard error: it prints eight of them where one NoSoundCard says it all."""
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

@@ -61,7 +61,7 @@ class Midi:
         for voice in Voice:
             if voice in self._events:
                 file.tracks.append(self._track(voice))
-        file.save(self._path)
+        file.save(str(self._path))
 
     def _track(self, voice: Voice) -> mido.MidiTrack:
         index = list(Voice).index(voice)

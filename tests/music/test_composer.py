@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.music.composer import Composer
+from appliance.music.harmony import RELEASE
+from appliance.music.scales import STEPS, Scale
+from appliance.music.scenes import SCENES, Scene
+from appliance.music.transport import Moment
+from appliance.values import Amount, Kind, Ledger, Note, Voice
+
+WIND = SCENES["wind"]
+BED = (Voice.PAD, Voice.DRONE)
+Score = list[tuple[Moment, Note]]
+
+
+def amounts(rng: Random, count: int, ledger: int = 1) -> tuple[Amount, ...]:
+    """Log-normal amounts of all kinds, from a stroop to a whale."""
+    kinds = list(Kind)
+    return tuple(
+        Amount(max(1, int(rng.lognormvariate(20, 5))), rng.choice(kinds), rng.random() < 0.5, ledger)
+        for _ in range(count)
+    )
+
+
+def busy(count: int, ledgers: int = 50, seed: int = 0) -> dict[int, Ledger]:
+    """A ledger every six seconds."""
+    rng = Random(seed)
+    return {6 * index: Ledger(index, 0, count, 1, 0, amounts(rng, count, index)) for index in range(ledgers)}
+
+
+def compose(
+    arrivals: Mapping[int, Ledger],
+    seconds: int = 300,
+    scene: Scene = WIND,
+    scale: Scale = Scale("wind", 0),  # noqa: B008 - a frozen value
+    seed: int = 1,
+    warm: Iterable[Amount] = (),
+    *,
+    invert: bool = False,
+) -> Score:
+    """The score of ledgers that arrive at these seconds, at 60 beats a minute."""
+    composer = Composer(scene, scale, Random(seed), warm, invert=invert)
+    score: Score = []
+    for second in range(seconds):
+        now = Moment(float(second), float(second), 60.0)
+        if second in arrivals:
+            composer.queue.put(arrivals[second])
+        composer.hear(now)
+        score += [(now, note) for note in composer.beat(now)]
+        bed = composer.bed(now)
+        assert all(0.0 <= level <= 1.0 for level in (bed.brightness, bed.wind, bed.space))
+    return score
+
+
+def played(score: Score) -> list[Note]:
+    return [note for _, note in score if note.amount]
+
+
+def test_a_larger_amount_is_a_higher_note() -> None:
+    notes = played(compose(busy(40), warm=amounts(Random(9), 1500)))
+    assert len(notes) > 250
+    assert _agreement(notes) > 0.85
+    assert _agreement(played(compose(busy(40), warm=amounts(Random(9), 1500), invert=True))) < -0.85
+
+
+def _agreement(notes: list[Note]) -> float:
+    """Of all pairs with different amounts of one unit, how many more agree in order of pitch than disagree."""
+    agree = differ = 0
+    for index, one in enumerate(notes):
+        for other in notes[:index]:
+            if one.amount and other.amount and one.amount.native == other.amount.native:
+                way = (one.amount.stroops - other.amount.stroops) * (one.pitch - other.pitch)
+                agree, differ = agree + (way > 0), differ + (way < 0)
+    return (agree - differ) / (agree + differ)
+
+
+def test_size_is_heard_in_loudness_and_length() -> None:
+    dust, whale = (
+        played(compose({0: Ledger(1, 0, 1, 1, 0, (Amount(stroops, Kind.PAYMENT, True, 1),))}, 10))[0]
+        for stroops in (1, 2**62)
+    )
+    assert (dust.velocity, whale.velocity) == (pytest.approx(0.3), pytest.approx(0.9))
+    assert dust.duration < whale.duration
+
+
+def test_what_happened_chooses_the_voice_and_lumens_shine() -> None:
+    notes = played(compose(busy(30)))
+    assert {note.voice for note in notes} == set(WIND.voices.values())
+    for note in notes:
+        assert note.amount
+        assert note.voice == WIND.voices[note.amount.kind]
+    pair = [
+        played(compose({0: Ledger(1, 0, 1, 1, 0, (Amount(10**9, Kind.PAYMENT, native, 1),))}, 10))[0]
+        for native in (True, False)
+    ]
+    assert pair[0].bright > pair[1].bright
+
+
+@pytest.mark.parametrize("count", [0, 3, 400])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_note_repeats_its_predecessor_and_none_clashes(count: int, seed: int) -> None:
+    scale = Scale("wind", 0)
+    score = compose(busy(count, seed=seed), seed=seed)
+    assert all(one.pitch != other.pitch for one, other in pairwise(played(score)))
+    pads = [(now.seconds, now.seconds + note.duration + RELEASE, note) for now, note in score if note.voice is Voice.PAD]
+    for now, note in score:
+        assert scale.tone(note.pitch) in scale.steps
+        if note.voice in BED:
+            continue
+        ends = now.seconds + note.delay + note.duration
+        met = {pad.pitch % 12 for begins, fades, pad in pads if begins < ends and fades > now.seconds}
+        assert not {(note.pitch + 1) % 12, (note.pitch - 1) % 12} & met
+
+
+def test_spam_walks_about_instead_of_ringing_one_tone() -> None:
+    spam = {5 * index: Ledger(index, 0, 2, 1, 0, (Amount(10**11, Kind.CREATE, True, index),) * 2) for index in range(60)}
+    degrees = Counter(note.pitch for note in played(compose(spam, warm=amounts(Random(9), 1500))))
+    assert degrees.most_common(1)[0][1] < 0.3 * degrees.total()
+
+
+def test_the_box_says_hello_rising() -> None:
+    chime = [(now.beat + note.delay, note.pitch) for now, note in compose({}, 5) if note.voice is Voice.CHIME]
+    assert chime == [(0.0, 60), (0.5, 63), (1.0, 65), (1.5, 67), (2.5, 70)]  # Ab would clash with the first chord
+
+
+def test_it_hums_only_while_the_ledger_is_silent() -> None:
+    silence = [now.seconds for now, note in compose({}, 300) if note.voice is Voice.MURMUR]
+    assert 40 < len(silence) < 90
+    assert min(silence) > 7
+    assert not [note for _, note in compose(busy(40)) if note.voice is Voice.MURMUR]
+
+
+def test_chords_follow_each_other_without_a_gap() -> None:
+    pads = [(now.seconds, note.duration) for now, note in compose({}, 600) if note.voice is Voice.PAD]
+    begins = sorted(dict(pads).items())
+    assert all(0 <= after[0] - (before[0] + before[1]) < 1.0 for before, after in pairwise(begins))
+    assert begins[0][0] == 0.0
+
+
+def test_the_same_seed_is_the_same_score() -> None:
+    assert compose(busy(40)) == compose(busy(40))
+    assert compose(busy(40), seed=1) != compose(busy(40), seed=2)
+
+
+def test_another_network_starts_with_an_empty_queue_and_ranking() -> None:
+    composer = Composer(WIND, Scale("wind", 0), Random(1), amounts(Random(9), 1500))
+    now = Moment(0.0, 0.0, 60.0)
+    composer.queue.put(busy(40)[0])
+    composer.hear(now)
+    composer.forget()
+    assert not played([(now, note) for second in range(9) for note in composer.beat(Moment(second, second, 60.0))])
+    composer.queue.put(Ledger(1, 0, 1, 1, 0, (Amount(1, Kind.PAYMENT, True, 1),)))
+    later = Moment(10.0, 10.0, 60.0)
+    composer.hear(later)
+    (note,) = played([(later, note) for note in composer.beat(later)])
+    # With nothing to compare it with, a single stroop stands where half of itself is below it.
+    assert 60 <= note.pitch <= 72
+
+
+def test_night_is_sparser_deeper_and_still() -> None:
+    wind, night = played(compose(busy(400))), played(compose(busy(400), scene=SCENES["night"]))
+    assert 0.35 < len(night) / len(wind) < 0.75
+    assert min(note.pitch for note in night) < 48
+    assert Composer(SCENES["night"], Scale("wind", 0), Random(1)).bed(Moment(0.0, 0.0, 60.0)).wind == 0.0
+
+
+hostile = st.one_of(st.integers(1, 3), st.integers(1, 10**45), st.sampled_from([2**63 - 1, 2**127 - 1]))
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(
+        st.integers(0, 60),
+        st.builds(
+            Ledger,
+            st.integers(0, 2**31),
+            st.integers(0, 2**33),
+            st.integers(0, 10**9),
+            st.integers(0, 1000),
+            st.integers(0, 1000),
+            st.lists(
+                st.builds(Amount, hostile, st.sampled_from(Kind), st.booleans(), st.just(1)), max_size=30
+            ).map(tuple),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from(sorted(SCENES)),
+    st.builds(Scale, st.sampled_from(sorted(STEPS)), st.integers(0, 11)),
+    st.integers(0, 2**31 - 1),
+)
+def test_whatever_arrives_a_note_stays_within_its_ranges(
+    arrivals: dict[int, Ledger], scene: str, scale: Scale, seed: int
+) -> None:
+    for _, note in compose(arrivals, 90, SCENES[scene], scale, seed):
+        assert 24 <= note.pitch <= 96
+        assert scale.tone(note.pitch) in scale.steps
+        assert 0.0 <= note.velocity <= 1.0
+        assert 0.0 < note.duration
+        assert -1.0 <= note.pan <= 1.0
+        assert 0.0 <= note.delay <= 1.0
+        assert 0.0 <= note.bright <= 1.0
+        assert note.waited <= 12.0

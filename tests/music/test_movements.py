@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+from itertools import combinations
+from random import Random
+
+import pytest
+
+from appliance.music.movements import IDLE_AFTER, LOOPS, MOVEMENTS, Movements, Murmur
+
+
+def test_no_two_periods_meet_again_within_a_day() -> None:
+    for a, b in combinations([*LOOPS, *(60 * minutes for minutes in MOVEMENTS.values())], 2):
+        ratio = max(a, b) / min(a, b)
+        assert abs(ratio - round(ratio)) > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(MOVEMENTS))
+def test_a_tide_goes_between_its_ends_and_comes_round(name: str) -> None:
+    movements, period = Movements(Random(1)), 60 * MOVEMENTS[name]
+    levels = [movements.tide(name, second) for second in range(int(period))]
+    assert min(levels) < -0.99
+    assert max(levels) > 0.99
+    assert movements.tide(name, 10.0) == pytest.approx(movements.tide(name, 10.0 + period))
+
+
+def test_the_murmur_is_silent_while_the_ledger_speaks() -> None:
+    murmur = Murmur(Random(1))
+    assert [said for second in range(600) for said in murmur.due(float(second), IDLE_AFTER)] == []
+
+
+def test_each_loop_of_the_murmur_comes_round_in_its_own_time() -> None:
+    murmur, said = Murmur(Random(1)), dict.fromkeys(range(len(LOOPS)), 0)
+    for second in range(3600):
+        for loop, loudness in murmur.due(float(second), 100.0):
+            assert loudness == 1.0
+            said[loop] += 1
+    for loop, count in said.items():
+        assert count == pytest.approx(3600 / LOOPS[loop], abs=1)
+
+
+def test_the_murmur_comes_up_softly() -> None:
+    murmur = Murmur(Random(1))
+    loudness = [level for second in range(60) for _, level in murmur.due(float(second), float(second))]
+    assert loudness == sorted(loudness)
+    assert loudness[0] < 1.0
+
+
+def test_a_murmur_that_was_not_asked_for_an_hour_has_no_backlog() -> None:
+    assert len(Murmur(Random(1)).due(3600.0, 100.0)) == len(LOOPS)
