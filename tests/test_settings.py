@@ -85,6 +85,7 @@ def test_the_environment_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPa
         ("tempo", "29.9", "a number from 30 to 180 beats a minute"),
         ("tempo", True, "a number from 30 to 180 beats a minute"),
         ("volume", "nan", "a number from 0 to 1 of full volume"),
+        ("volume", True, "a number from 0 to 1 of full volume"),
         ("volume", "1.01", "a number from 0 to 1 of full volume"),
         ("seed", "1.5", "a whole number from 0 to 2147483647"),
         ("seed", 2**31, "a whole number from 0 to 2147483647"),
