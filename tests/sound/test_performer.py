@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+from itertools import pairwise
+from random import Random
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from appliance.music.composer import Composer
+from appliance.music.scales import Scale
+from appliance.music.scenes import SCENES
+from appliance.sound import SAMPLE_RATE
+from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, Paper, Performer
+from appliance.values import Amount, Bed, Controls, Kind, Ledger, Sounded, Voice
+
+BLOCK = 512
+CONTROLS = Controls(0.7, 60.0, "public")
+
+
+class Recorder(Paper):
+    """An instrument that remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(BLOCK)
+        self.told: list[tuple[str, object]] = []
+
+    def play(self, sounded: Sounded) -> None:
+        self.told.append(("play", sounded))
+
+    def follow(self, bed: Bed) -> None:
+        self.told.append(("follow", bed))
+
+    def volume(self, position: float) -> None:
+        self.told.append(("volume", position))
+
+    def fade(self, level: float, seconds: float) -> None:
+        self.told.append(("fade", (level, seconds)))
+
+    def compute(self, seconds: float) -> NDArray[np.float32]:
+        self.told.append(("compute", seconds))
+        return super().compute(seconds)
+
+    def all(self, what: str) -> list[object]:
+        return [value for kind, value in self.told if kind == what]
+
+
+def performer(seed: int = 1) -> tuple[Performer, Recorder]:
+    instrument = Recorder()
+    return Performer(Composer(SCENES["wind"], Scale("wind", 0), Random(seed)), instrument), instrument
+
+
+def seconds(count: float) -> range:
+    return range(round(count * SAMPLE_RATE / BLOCK))
+
+
+def test_time_is_what_was_rendered() -> None:
+    player, instrument = performer()
+    for _ in seconds(3):
+        player.block(CONTROLS)
+    assert player.now.seconds == pytest.approx(3, abs=BLOCK / SAMPLE_RATE)
+    computed = instrument.all("compute")
+    assert computed == pytest.approx([index * BLOCK / SAMPLE_RATE for index in range(len(computed))])
+    assert len(instrument.all("follow")) == 3  # once a beat
+
+
+def test_notes_begin_at_their_intended_moment_within_the_block() -> None:
+    player, instrument = performer()
+    for index in seconds(5):
+        begins = index * BLOCK / SAMPLE_RATE
+        for sounded in player.block(CONTROLS):
+            assert begins - 1e-9 <= sounded.seconds < begins + BLOCK / SAMPLE_RATE + 1e-9
+            assert sounded.seconds == pytest.approx(sounded.beat)  # 60 bpm
+            assert ("play", sounded) in instrument.told[-6 * BLOCK :]
+
+
+def test_the_tempo_changes_without_a_jump_of_the_beat() -> None:
+    player, _ = performer()
+    tempos = [30.0, 180.0, 30.0, 95.5, 60.0]
+    beats: list[float] = []
+    for tempo in tempos:
+        for _ in seconds(1.7):
+            player.composer.queue.put(Ledger(1, 0, 9, 1, 0, (Amount(5, Kind.OFFER, True, 1),)))
+            beats.append(player.now.beat)
+            player.block(replace(CONTROLS, tempo=tempo))
+    steps = [after - before for before, after in pairwise(beats)]
+    assert min(steps) == pytest.approx(BLOCK / SAMPLE_RATE * 0.5)
+    assert max(steps) == pytest.approx(BLOCK / SAMPLE_RATE * 3.0)
+
+
+def test_the_start_is_soft_and_the_end_is_a_fade() -> None:
+    player, instrument = performer()
+    player.block(CONTROLS)
+    player.block(replace(CONTROLS, muted=True))
+    player.block(replace(CONTROLS, muted=True))
+    player.block(CONTROLS)
+    player.block(CONTROLS, leaving=True)
+    assert instrument.all("fade") == [(1.0, FADE_IN), (0.0, MUTE), (1.0, MUTE), (0.0, FADE_OUT)]
+    assert set(instrument.all("volume")) == {0.7}
+
+
+def test_another_network_is_a_clean_page() -> None:
+    player, _ = performer()
+    player.block(CONTROLS)
+    player.composer.queue.put(Ledger(1, 0, 1, 1, 0, (Amount(5, Kind.OFFER, True, 1),) * 3))
+    begun = [sounded for _ in seconds(8) for sounded in player.block(replace(CONTROLS, network="testnet"))]
+    assert not [sounded for sounded in begun if sounded.note.amount]
+
+
+def test_an_amount_sounds_within_its_time() -> None:
+    player, _ = performer()
+    begun: list[Sounded] = []
+    for index in seconds(30):
+        if index % 500 == 100:
+            player.composer.queue.put(
+                Ledger(index, 0, 400, 1, 0, tuple(Amount(n + 1, Kind.OFFER, True, index) for n in range(400)))
+            )
+        begun += player.block(CONTROLS)
+    heard = [sounded for sounded in begun if sounded.note.amount]
+    assert len(heard) > 20
+    assert all(-1.0 <= sounded.note.waited + sounded.note.delay <= 8.0 for sounded in heard)
+    assert [sounded.beat for sounded in begun] == sorted(sounded.beat for sounded in begun)
+
+
+def test_a_note_lasts_as_long_as_its_beats_do() -> None:
+    player, _ = performer()
+    pads = [s for _ in seconds(0.1) for s in player.block(replace(CONTROLS, tempo=120.0)) if s.note.voice is Voice.PAD]
+    assert pads
+    assert all(sounded.length == pytest.approx(sounded.note.duration / 2) for sounded in pads)

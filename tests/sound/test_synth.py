@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real synth, stepped by hand."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from appliance.sound import SAMPLE_RATE
+from appliance.sound.synth import Synth, gain
+from appliance.sound.voices import TIMBRES
+from appliance.values import Bed, Note, Sounded, Voice
+
+BLOCK = 512
+INAUDIBLE = -100.0  # dB
+
+
+@contextmanager
+def awake(voices: int = 6, seed: int = 1) -> Iterator[Synth]:
+    """A synth at full volume, without its start-up ramp."""
+    with closing(Synth(block=BLOCK, voices=voices, seed=seed)) as synth:
+        synth.volume(1.0)
+        synth.fade(1.0, 0.01)
+        render(synth, 0.2)
+        yield synth
+
+
+def render(
+    synth: Synth, seconds: float, start: float = 0.0, each: Callable[[int], None] = lambda _: None
+) -> NDArray[np.float32]:
+    blocks = []
+    for index in range(round(seconds * SAMPLE_RATE / BLOCK)):
+        each(index)
+        blocks.append(synth.compute(start + index * BLOCK / SAMPLE_RATE).copy())
+    return np.concatenate(blocks)
+
+
+def note(voice: Voice = Voice.BELL, pitch: int = 60, length: float = 0.5, at: float = 0.0, velocity: float = 0.7) -> Sounded:
+    return Sounded(Note(pitch, velocity, length, voice), at, at, length)
+
+
+def level(samples: NDArray[np.float32]) -> float:
+    return float(20 * np.log10(np.sqrt(np.mean(np.square(samples, dtype=np.float64))) + 1e-12))
+
+
+def clicking(samples: NDArray[np.float32]) -> float:
+    """dB of the loudest 5 ms above 12 kHz, where the box has no tones: a step shows there and nothing else does."""
+    frames = samples.mean(axis=1)[: len(samples) // 240 * 240].reshape(-1, 240) * np.hanning(240)
+    power = np.square(np.abs(np.fft.rfft(frames)[:, 60:])).sum(axis=1) / 240**2
+    return float(10 * np.log10(power.max() + 1e-15))
+
+
+@pytest.mark.parametrize("voice", list(Voice))
+def test_every_voice_sounds_its_pitch_and_falls_silent(voice: Voice) -> None:
+    with awake() as synth:
+        synth.follow(Bed(0.5, 0.0, 0.0))
+        synth.play(note(voice, pitch=60))
+        assert synth.sounding == 1
+        timbre = TIMBRES[voice]
+        sound = render(synth, timbre.attack + 1.0)
+        assert level(sound) > -60
+        spectrum = np.abs(np.fft.rfft(sound[-SAMPLE_RATE:].mean(axis=1) * np.hanning(SAMPLE_RATE)))
+        assert abs(int(spectrum[30:].argmax()) + 30 - 261.6) < 4
+        render(synth, timbre.release + 1.0, timbre.attack + 1.0)
+        assert synth.sounding == 0
+        tail = render(synth, 12.0)
+        assert level(tail[-SAMPLE_RATE:]) < -80
+        assert synth.silenced == 0
+
+
+def test_nothing_is_made_after_the_start() -> None:
+    with awake() as synth:
+        before = synth.streams
+        for index in range(200):
+            at = index * 0.1
+            synth.play(note(list(Voice)[index % len(Voice)], 48 + index % 36, at=at))
+            synth.follow(Bed(index % 10 / 10, 0.5, 0.5))
+            synth.volume(index % 10 / 10)
+            render(synth, 0.1, at)
+        assert synth.streams == before
+
+
+def test_one_seed_is_one_sound() -> None:
+    def piece(seed: int) -> bytes:
+        with awake(seed=seed) as synth:
+            synth.follow(Bed(0.5, 1.0, 0.5))
+            for pitch in (48, 60, 67):
+                synth.play(note(pitch=pitch))
+            return render(synth, 2.0).tobytes()
+
+    assert piece(1) == piece(1)
+    assert piece(1) != piece(2)
+
+
+def test_stealing_a_voice_does_not_click() -> None:
+    with awake(voices=6) as synth:
+
+        def crowd(index: int) -> None:
+            if index % 9 == 0:
+                synth.play(note(Voice.FLOW, 48 + index % 24, length=4.0, at=index * BLOCK / SAMPLE_RATE))
+
+        render(synth, 0.09 * 6, each=crowd)
+        assert synth.stolen == 0
+        stolen = clicking(render(synth, 3.0, 0.09 * 6, crowd))
+        assert synth.stolen > 20
+        assert synth.sounding == 6
+        assert stolen < INAUDIBLE
+        synth._voices.leads.voices[0].rest()  # what a theft without its fade would do
+        assert clicking(render(synth, 0.1)) > INAUDIBLE + 15
+
+
+def test_the_volume_glides() -> None:
+    with awake() as synth:
+        synth.play(note(Voice.PAD, 60, length=30.0))
+        render(synth, 6.0)
+
+        def knob(index: int) -> None:
+            synth.volume((index * 7 % 10) / 10)
+
+        assert clicking(render(synth, 1.0, 6.0, knob)) < INAUDIBLE
+        synth.volume(0.0)
+        render(synth, 0.3, 7.5)
+        assert level(render(synth, 0.3, 7.8)) < -150  # 0 is silence itself
+
+
+def test_a_fade_ends_in_silence() -> None:
+    with awake() as synth:
+        synth.play(note(Voice.PAD, 60, length=30.0))
+        render(synth, 6.0)
+        synth.fade(0.0, 0.5)
+        faded = render(synth, 0.6, 6.0)
+        assert level(faded[:4800]) > -40
+        assert level(faded[-2400:]) < -150
+
+
+def test_even_everything_at_once_stays_below_full_scale() -> None:
+    with awake(voices=16) as synth:
+        synth.follow(Bed(1.0, 1.0, 1.0))
+        for index in range(16):
+            synth.play(note(Voice.FLOW, 48 + 2 * index, length=8.0, velocity=1.0))
+        for index in range(10):
+            synth.play(note(Voice.PAD, 48 + 3 * index, length=8.0, velocity=1.0))
+        loud = render(synth, 8.0)
+        assert np.isfinite(loud).all()
+        assert 0.2 < np.abs(loud).max() < 0.87
+
+
+def test_a_block_that_is_no_number_is_silenced() -> None:
+    with awake() as synth:
+        synth.volume(float("nan"))
+        poisoned = render(synth, 0.1)
+        assert np.isfinite(poisoned).all()
+        assert synth.silenced > 0
+
+
+@pytest.mark.parametrize(("position", "decibels"), [(1.0, 0.0), (0.5, -24.0), (0.25, -36.0)])
+def test_the_knob_goes_in_even_steps_of_loudness(position: float, decibels: float) -> None:
+    assert 20 * np.log10(gain(position)) == pytest.approx(decibels)
+    assert gain(0.0) == 0.0
