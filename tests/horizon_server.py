@@ -85,7 +85,7 @@ class HorizonServer:
     """Serves `chain` up to its ledger `tip` on a free port of this machine, from `async with` to its end.
 
     `poll` is the pause between two looks for a new ledger and `timeout` the age at which a stream is ended,
-    both in seconds (Horizon: 5 and 55). `transcript` replaces the stream of operations by timed messages, its
+    both in seconds (Horizon: 5 and 55). `transcript` replaces what is streamed by timed messages, its
     times multiplied by `scale`.
     """
 
@@ -106,8 +106,8 @@ class HorizonServer:
         self.transcript, self.scale = transcript, scale
         self.requests: list[Request] = []
         self.open = 0  # connections
-        self._faults: dict[str, Iterator[str]] = {sort: iter(named) for sort, named in (faults or {}).items()}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.faults: dict[str, Iterator[str]] = {sort: iter(named) for sort, named in (faults or {}).items()}
+        self.tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -125,14 +125,14 @@ class HorizonServer:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
+        self.tasks.add(task)
         self.open += 1
         try:
             while await self._answer(await _request(reader), reader, writer):
@@ -141,7 +141,7 @@ class HorizonServer:
             pass  # the client has gone, or the server goes
         finally:
             self.open -= 1
-            self._tasks.discard(task)
+            self.tasks.discard(task)
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
@@ -152,7 +152,7 @@ class HorizonServer:
         """Answer one request; False when that was the connection's last."""
         self.requests.append(asked)
         sort = "stream" if asked.streaming else "page" if asked.path != "/" else "root"
-        fault = next(self._faults.get(sort, iter(())), "ok")
+        fault = next(self.faults.get(sort, iter(())), "ok")
         if fault == "ok" or (asked.streaming and fault in ("stall", "rst", "eof", "error", "nonsense")):
             if asked.streaming:
                 return await self._stream(asked, fault, reader, writer)
@@ -238,7 +238,7 @@ class HorizonServer:
         self, asked: Request, fault: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         writer.write(_sse_head())
-        if self.transcript and asked.path == "/operations":
+        if self.transcript:
             await self._replay(writer)
         else:
             _chunk(writer, HELLO)

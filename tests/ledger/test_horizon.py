@@ -20,7 +20,7 @@ from appliance.ledger.horizon import Mode, follow
 from appliance.ledger.networks import Network
 from appliance.values import Ledger, Link, LinkState
 from tests.horizon_records import Chain, Record, chain_of, generated, payment, recorded, rows
-from tests.horizon_server import HorizonServer
+from tests.horizon_server import BYEBYE, HELLO, HorizonServer, event
 
 QUICK = Patience(connect=0.5, answer=0.5, page=0.5, silence=0.5, ledger=0.5, burst=0.25)
 MODES: list[Mode] = ["ledgers", "operations"]
@@ -270,6 +270,61 @@ def test_a_bad_operation_is_dropped_and_the_others_sound(caplog: pytest.LogCaptu
     assert caplog.messages == ["127.0.0.1 sent 1 records that made no sense"] * 2
 
 
+def replay(chain: Chain, mode: Mode, *records: Record) -> list[Entry]:
+    """Follow a stream of just these records, whatever they are, until the last of `chain` has been heard."""
+    transcript = [(0.0, HELLO), *((0.0, event(record)) for record in records), (60.0, BYEBYE)]
+    return walk(chain, mode, transcript=transcript)[0]
+
+
+def test_a_ledger_comes_once_and_a_bad_one_not_at_all(caplog: pytest.LogCaptureFixture) -> None:
+    chain = generated([1, 1])
+    first, second = chain.ledgers
+    entries = replay(chain, "ledgers", {**first, "sequence": "?"}, first, first, second)
+    assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1001]
+    assert caplog.messages == ["127.0.0.1 sent 1 records that made no sense"]
+
+
+def test_an_operation_comes_once_and_a_bad_one_not_at_all(caplog: pytest.LogCaptureFixture) -> None:
+    chain = generated([2, 1])
+    (a, b), (c,) = chain.operations.values()
+    entries = replay(chain, "operations", {**a, "id": "?"}, {**a, "type_i": "?"}, a, b, a, b, c)
+    assert stroops(entries) == [10000000002, 10010000001]  # the bad one had the first one's id
+    assert caplog.messages == ["127.0.0.1 sent 2 records that made no sense"]
+
+
+def test_a_ledger_of_bad_operations_only_is_none() -> None:
+    chain = generated([1, 1])
+    (a,), (b,) = chain.operations.values()
+    assert stroops(replay(chain, "operations", {**a, "type_i": "?"}, b)) == [10010000001]
+
+
+@pytest.mark.parametrize(
+    "page", [{}, {"_embedded": []}, {"_embedded": {"records": [{}]}}, {"_links": 7}, [], "page"]
+)
+def test_a_page_that_is_none_of_horizons(page: Any) -> None:
+    class Odd(HorizonServer):
+        def _listed(self, *_: object) -> Record:
+            return page  # type: ignore[no-any-return]
+
+    async def run() -> list[Entry]:
+        async with Odd(generated([1])) as server:
+            return await heard(network(server), lambda entries: bool(reasons(entries)))
+
+    assert len(reasons(asyncio.run(run()))) == 1
+
+
+def test_a_packed_stream_and_an_endless_event_are_refused() -> None:
+    async def run() -> list[Entry]:
+        endless = [(0.0, b"data: " + b"x" * 300_000)]
+        async with HorizonServer(generated([1]), transcript=endless, faults={"stream": ["bomb"]}) as server:
+            return await heard(network(server), lambda entries: len(reasons(entries)) == 2)
+
+    assert reasons(asyncio.run(run())) == [
+        "127.0.0.1 sends no Horizon data (does the Wi-Fi want a login?)",
+        "127.0.0.1 sends an event without end",
+    ]
+
+
 def test_nothing_of_the_records_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         chain = generated([2, 1])
@@ -333,11 +388,11 @@ def test_a_long_absence_is_not_replayed() -> None:
     chain = generated([1] * 40)
 
     async def run() -> list[Entry]:
-        async with HorizonServer(chain, tip=1000, faults={"stream": ["ok", "ok"]}, timeout=0.01) as server:
+        async with HorizonServer(chain, tip=1000, timeout=0.01) as server:
 
             def see(entry: Entry) -> None:
                 if isinstance(entry, Ledger) and server.tip == 1000:
-                    server._faults["stream"] = iter(["503"])
+                    server.faults["stream"] = iter(["503"])
                 if isinstance(entry, Link) and entry.reason:
                     server.tip = 1039
 
@@ -354,10 +409,13 @@ def test_a_long_absence_is_not_replayed() -> None:
         {"network_passphrase": "generated", "history_latest_ledger": "7"},
     ],
 )
-def test_a_first_page_without_its_fields(page: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_first_page_without_its_fields(page: Record) -> None:
+    class Odd(HorizonServer):
+        def _root(self) -> Record:
+            return page
+
     async def run() -> list[Entry]:
-        async with HorizonServer(generated([1])) as server:
-            monkeypatch.setattr(server, "_root", lambda: page)
+        async with Odd(generated([1])) as server:
             return await heard(network(server), lambda entries: bool(reasons(entries)))
 
     assert len(reasons(asyncio.run(run()))) == 1
@@ -381,7 +439,7 @@ def test_cancelling_leaves_nothing_open(mode: Mode, faults: dict[str, list[str]]
             await asyncio.wait({following})
             assert following.cancelled()
             assert loop.time() - asked < 0.05
-            assert asyncio.all_tasks() - others <= server._tasks
+            assert asyncio.all_tasks() - others <= server.tasks
             while server.open:  # the server sees it at its next look; with a connection left this never ends
                 await asyncio.sleep(0.001)
 
