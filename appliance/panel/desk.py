@@ -77,9 +77,9 @@ def _glow(level: float, colour: tuple[int, int, int]) -> str:
     return f"rgb({red},{green},{blue})"
 
 
-async def show(status: Callable[[], Status]) -> None:
-    """Draw what `status` says, FRAMES times a second, until cancelled."""
-    with Live(console=Console(), auto_refresh=False, transient=True) as live:
+async def show(status: Callable[[], Status], console: Console | None = None) -> None:
+    """Draw what `status` says, FRAMES times a second, until cancelled; then leave the terminal as if never there."""
+    with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             live.update(picture(status()), refresh=True)
             await asyncio.sleep(1 / FRAMES)
