@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,6 +41,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except BoxError as error:
         print(f"stellar-wind: {error}", file=sys.stderr)  # noqa: T201 - this is the command line
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT  # as shells count it
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -118,11 +122,18 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
         render(
             loaded.settings, tape, arguments.output, arguments.seconds, lambda done: bar.update(task, completed=done)
         )
-    print(f"{arguments.output}: {arguments.seconds:g} s")  # noqa: T201 - its answer
+    print(f"{arguments.output}: {arguments.seconds:g} s of music")  # noqa: T201 - its answer
 
 
 def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
     print(as_toml(loaded), end="")  # noqa: T201 - its answer
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise ValueError
+    return seconds
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -155,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         "--from", dest="source", type=Path, nargs="+", metavar="FILE", help="operations as JSON lines, plain or gzip"
     )
     record.add_argument("--ledgers", type=Path, metavar="FILE", help="with --from: ledgers as JSON lines")
-    record.add_argument("--seconds", type=float, default=None, help="how long to record; until Ctrl-C without it")
+    record.add_argument("--seconds", type=_seconds, help="how long to record; until Ctrl-C without it")
     record.set_defaults(verb=_record)
 
     render = verbs.add_parser("render", parents=[common], help="play a tape into a file, faster than time")
@@ -163,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True, metavar="FILE", help=".wav or .flac sound; .mid or .jsonl score"
     )
     render.add_argument("--tape", type=Path, metavar="FILE", help="the tape; without it the bundled recording")
-    render.add_argument("--seconds", type=float, default=60.0, help="how much music, 60 without it")
+    render.add_argument("--seconds", type=_seconds, default=60.0, help="how much music, 60 without it")
     render.set_defaults(verb=_render)
 
     config = verbs.add_parser("config", parents=[common], help="print the settings in force, as TOML")

@@ -19,7 +19,7 @@ from appliance.music.scales import ROOTS, Scale
 from appliance.music.scenes import SCENES
 from appliance.settings import Settings
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.outputs import Output, UnknownFormat
+from appliance.sound.outputs import CannotWrite, Output, UnknownFormat
 from appliance.sound.outputs.file import SoundFile
 from appliance.sound.outputs.midi import Midi
 from appliance.sound.outputs.score import Score
@@ -52,7 +52,7 @@ def render(
     """Perform `seconds` of `tape` into `path`, whose ending says what it becomes: .wav .flac .mid .jsonl.
 
     The volume is full: a file is as loud as the box can be, and whoever plays it has a knob. `progress` is told the
-    seconds done, about ten times for each second of music. Raises UnknownFormat.
+    seconds done, about ten times for each second of music. Raises UnknownFormat and CannotWrite.
     """
     output, instrument = _output(settings, path)
     controls = Controls(1.0, settings.tempo, settings.network)
@@ -72,17 +72,21 @@ def render(
 
 
 def _output(settings: Settings, path: Path) -> tuple[Output, Instrument]:
+    if path.suffix.lower() not in (".wav", ".flac", ".mid", ".jsonl"):
+        raise UnknownFormat(
+            f"{path} names no format of the box's: let it end in .wav or .flac for sound, .mid or .jsonl for the score."
+        )
+    try:
+        path.touch()
+    except OSError as error:
+        raise CannotWrite(f"Cannot write {path}: {error.strerror}. Choose another place with -o.") from error
     match path.suffix.lower():
         case ".wav" | ".flac":
             return SoundFile(path), synth(settings)
         case ".mid":
             return Midi(path, settings.tempo), Paper(settings.sound.block)
-        case ".jsonl":
+        case _:
             return Score(path), Paper(settings.sound.block)
-        case other:
-            raise UnknownFormat(
-                f"{path} ends in {other or 'nothing'!r}: the box writes .wav and .flac (sound), .mid and .jsonl (score)."
-            )
 
 
 def _amounts(tape: Tape) -> Iterator[Amount]:

@@ -31,14 +31,21 @@ GOODBYE = 1.0  # s for a listener to leave by itself
 class Keeper:
     """Keeps one listener running. `command` starts it; the network's name is added at the end.
 
-    `quiet` throws away what it says on standard error.
+    `quiet` throws away what it says on standard error; `pause` is the time in seconds before the first replacement.
     """
 
     def __init__(
-        self, command: Sequence[str], network: str, heard: Callable[[Ledger | Link], None], *, quiet: bool = False
+        self,
+        command: Sequence[str],
+        network: str,
+        heard: Callable[[Ledger | Link], None],
+        *,
+        quiet: bool = False,
+        pause: float = FIRST_PAUSE,
     ) -> None:
         self._command, self._network, self._heard = command, network, heard
         self._complaints = DEVNULL if quiet else None
+        self._first_pause = pause
         self._process: Process | None = None
         self._announced = False  # whether the listener has said that it is on the wanted network
         self.starts = 0
@@ -46,12 +53,12 @@ class Keeper:
 
     async def run(self) -> None:
         """Keep a listener alive until cancelled, then see it out."""
-        pause = FIRST_PAUSE / 2
+        pause = self._first_pause / 2
         clock = asyncio.get_running_loop().time
         while True:
             begun = clock()
             why = await self._listen()
-            pause = FIRST_PAUSE if clock() - begun >= HEALTHY else min(LONGEST_PAUSE, pause * 2)
+            pause = self._first_pause if clock() - begun >= HEALTHY else min(LONGEST_PAUSE, pause * 2)
             self._heard(Link(LinkState.OFFLINE, self._network, why, pause))
             log.warning("The listener has died (%s); another one starts in %.0f s.", why, pause)
             await asyncio.sleep(pause)
@@ -107,9 +114,16 @@ class Keeper:
         self._process = None
         if process.stdin:
             process.stdin.close()  # the sign on which a listener leaves
-        if process.returncode is None:
-            try:
-                await asyncio.wait_for(process.wait(), GOODBYE)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        try:
+            await asyncio.wait_for(_end(process), GOODBYE)
+        except TimeoutError:
+            process.kill()
+            await _end(process)
+
+
+async def _end(process: Process) -> None:
+    """Wait for a process to end. What it still says is read and dropped: with a full pipe the end is never noticed."""
+    assert process.stdout  # noqa: S101 - it is a pipe, as asked for where it was started
+    while await process.stdout.read(1 << 16):
+        pass
+    await process.wait()

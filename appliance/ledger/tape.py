@@ -29,7 +29,7 @@ _KINDS = {kind.value: kind for kind in Kind}
 
 
 class BadTape(BoxError, ValueError):
-    """The file is not a tape that this version can play."""
+    """The file is not a tape that this version can play, or cannot become one."""
 
 
 class BadLine(BoxError, ValueError):
@@ -216,7 +216,10 @@ class TapeWriter:
 
     def __init__(self, path: Path, header: Header) -> None:
         # mtime=0 keeps the compressed bytes the same for the same lines.
-        raw = path.open("wb")
+        try:
+            raw = path.open("wb")
+        except OSError as error:
+            raise BadTape(f"Cannot write the tape {path}: {error.strerror}. Choose another place with -o.") from error
         self._file = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
         self._raw = raw
         self.write(header)

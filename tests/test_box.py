@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The box as people start it: a real process, a real listener beside it, a real server, a real terminal."""
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.box import Box
+from appliance.ledger.tape import bundled
+from appliance.settings import load
+from appliance.values import Button, Controls, Gesture, Held, Knob, Moved, Pressed, Turned
+from tests.horizon_records import generated
+from tests.horizon_server import HorizonServer
+
+RUN = [sys.executable, "-m", "appliance", "run"]
+PATIENCE = 30.0  # s that a loaded machine may need to start Python and pyo
+
+
+def box(**settings: object) -> Box:
+    return Box(load(settings, {}).settings, bundled(), None)
+
+
+@pytest.mark.parametrize(
+    ("gesture", "volume", "tempo", "muted"),
+    [
+        (Turned(Knob.VOLUME, 5), 0.6, 60.0, False),
+        (Turned(Knob.VOLUME, 500), 1.0, 60.0, False),
+        (Turned(Knob.VOLUME, -500), 0.0, 60.0, False),
+        (Turned(Knob.TEMPO, 1), 0.5, 61.51, False),
+        (Turned(Knob.TEMPO, 500), 0.5, 180.0, False),
+        (Turned(Knob.TEMPO, -500), 0.5, 30.0, False),
+        (Moved(Knob.VOLUME, 0.25), 0.25, 60.0, False),
+        (Moved(Knob.TEMPO, 0.0), 0.5, 30.0, False),
+        (Moved(Knob.TEMPO, 1.0), 0.5, 180.0, False),
+        (Pressed(Button.MUTE), 0.5, 60.0, True),
+        (Held(Button.MUTE), 0.5, 60.0, False),
+    ],
+)
+def test_it_does_what_hands_ask_for(gesture: Gesture, volume: float, tempo: float, muted: bool) -> None:
+    it = box(volume=0.5)
+    it.obey(gesture)
+    assert it.controls == Controls(pytest.approx(volume), pytest.approx(tempo, abs=0.01), "public", muted)
+
+
+def test_a_turn_of_the_volume_ends_the_mute() -> None:
+    it = box()
+    it.obey(Pressed(Button.MUTE))
+    it.obey(Turned(Knob.VOLUME, 1))
+    assert not it.controls.muted
+
+
+def test_the_network_button_goes_round_and_home() -> None:
+    it = box()
+    seen = []
+    for gesture in (*(Pressed(Button.NETWORK),) * 4, Held(Button.NETWORK)):
+        it.obey(gesture)
+        seen.append(it.controls.network)
+    assert seen == ["testnet", "futurenet", "public", "testnet", "public"]
+
+
+@asynccontextmanager
+async def running(*words: str, **streams: int) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(*RUN, *words, **({"stdin": DEVNULL, "stderr": PIPE} | streams))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def line_with(process: Process, words: str) -> str:
+    assert process.stderr
+    said = []
+    async for line in process.stderr:
+        said.append(line.decode())
+        if words in said[-1]:
+            return said[-1]
+    raise AssertionError(f"never said {words!r}, but: {''.join(said)}")
+
+
+def children(process: Process) -> list[int]:
+    return [
+        int(child)
+        for tasks in Path(f"/proc/{process.pid}/task").glob("*/children")
+        for child in tasks.read_text().split()
+    ]
+
+
+async def farewell(process: Process, number: int) -> float:
+    """How long it takes to leave after a signal."""
+    begun = time.monotonic()
+    process.send_signal(number)
+    assert await process.wait() == 0
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_tape_needs_no_network_and_a_signal_ends_it_softly(number: int) -> None:
+    async def run() -> None:
+        async with running("--tape", str(bundled().path)) as process:
+            await line_with(process, "cannot be opened")
+            await line_with(process, "Playing the recording.")
+            assert children(process) == []
+            assert 0.5 < await farewell(process, number) < 3.0
+
+    asyncio.run(run())
+
+
+def test_it_goes_over_to_the_network_and_keeps_a_listener_alive(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with HorizonServer(generated([3] * 40, network="first"), tip=1000) as server:
+            config = tmp_path / "box.toml"
+            config.write_text(
+                f'network = "mine"\n[networks.mine]\nendpoints = ["{server.url}"]\npassphrase = "first"\n'
+            )
+            async with running("--config", str(config)) as process:
+                await line_with(process, "Playing the recording until the network answers.")
+                await line_with(process, "Live: playing the mine network.")
+                (listener,) = children(process)
+                os.kill(listener, signal.SIGKILL)
+                await line_with(process, "The listener has died (exit code -9)")
+                while not (now := children(process)) or listener in now:
+                    await asyncio.sleep(0.05)
+                (listener,) = now
+                assert await farewell(process, signal.SIGTERM) < 3.0
+                assert not Path(f"/proc/{listener}").exists()
+
+    asyncio.run(run())
+
+
+def test_without_a_network_it_says_so_once_and_plays_on(tmp_path: Path) -> None:
+    config = tmp_path / "box.toml"
+    config.write_text('network = "mine"\n[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n')
+
+    async def run() -> None:
+        async with running("--config", str(config)) as process:
+            assert "warning" in await line_with(process, "The mine network is away")
+            await farewell(process, signal.SIGTERM)
+            assert process.stderr
+            assert b"is away" not in await process.stderr.read()
+
+    asyncio.run(run())
+
+
+def test_in_a_terminal_it_shows_the_desk_and_reads_its_keys() -> None:
+    master, slave = pty.openpty()
+    screen = bytearray()
+
+    async def seen(words: str) -> None:
+        while words not in screen.decode(errors="replace"):
+            await asyncio.sleep(0.02)
+
+    async def run() -> None:
+        asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 4096)))
+        words = ("--tape", str(bundled().path), "--volume", "0.5")
+        async with running(*words, stdin=slave, stdout=slave, stderr=slave) as process:
+            await seen("volume 50%")
+            os.write(master, b"\x1b[A")
+            await seen("volume 52%")
+            os.write(master, b"m")
+            await seen("muted")
+            os.write(master, b"n")
+            await seen("testnet: no network")
+            assert await farewell(process, signal.SIGINT) < 3.0
+
+    try:
+        asyncio.run(run())
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_failure_of_the_performer_ends_the_box(tmp_path: Path) -> None:
+    it = box()
+
+    async def run() -> None:
+        it._perform(None, None, asyncio.get_running_loop())  # type: ignore[arg-type] # what a bug would do
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert isinstance(it._failure, AttributeError)
+    assert it._stop.is_set()

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs, as typed."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mido
+import pytest
+import soundfile
+
+from appliance.cli import EX_CONFIG, main
+from appliance.ledger.tape import Header, Line, TapeWriter, decode, open_tape
+from appliance.values import Amount, Kind, Ledger
+
+COMMAND = [sys.executable, "-m", "appliance"]
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    path = tmp_path / "small.tape"
+    with TapeWriter(path, Header("testnet")) as writer:
+        for index in range(20):
+            amounts = tuple(Amount(10 ** (1 + (index * 7 + n) % 12), Kind.PAYMENT, True, index) for n in range(9))
+            writer.write(Line(5.0 * index, Ledger(index, 0, 9, 3, 0, amounts)))
+    return path
+
+
+def render(tape: Path, name: str, *words: str) -> Path:
+    path = tape.with_name(name)
+    assert main(["render", "--tape", str(tape), "-o", str(path), *words]) == 0
+    return path
+
+
+def test_a_render_is_the_same_every_time(tape: Path) -> None:
+    # Each in a process of its own, as two people would.
+    hashes = set()
+    for name in ("one.wav", "two.wav"):
+        words = ["render", "--tape", str(tape), "-o", str(tape.with_name(name)), "--seconds", "8"]
+        subprocess.run([*COMMAND, *words], check=True, capture_output=True)
+        hashes.add(hashlib.sha256(tape.with_name(name).read_bytes()).hexdigest())
+    assert len(hashes) == 1
+    assert soundfile.info(tape.with_name("one.wav")).duration == pytest.approx(8, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "words", [("--seed", "2"), ("--tempo", "90"), ("--scene", "night"), ("--set", "music.root=D")]
+)
+def test_seed_tempo_scene_and_settings_change_the_score(tape: Path, words: tuple[str, ...]) -> None:
+    plain = render(tape, "plain.jsonl", "--seconds", "30").read_text()
+    assert render(tape, "again.jsonl", "--seconds", "30").read_text() == plain
+    assert render(tape, "other.jsonl", "--seconds", "30", *words).read_text() != plain
+
+
+def test_sound_and_score_are_one_performance(tape: Path) -> None:
+    score = [json.loads(line) for line in render(tape, "x.jsonl", "--seconds", "20").read_text().splitlines()]
+    midi = mido.MidiFile(render(tape, "x.mid", "--seconds", "20"))
+    begun = [message for track in midi.tracks for message in track if message.type == "note_on"]
+    assert len(begun) == len(score) > 20
+    assert sorted(message.note for message in begun) == sorted(note["pitch"] for note in score)
+
+
+def test_a_flac_is_a_flac(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = render(tape, "x.flac", "--seconds", "1")
+    assert soundfile.info(path).format == "FLAC"
+    assert capsys.readouterr().out == f"{path}: 1 s of music\n"
+
+
+def test_without_a_tape_the_bundled_recording_is_rendered(tmp_path: Path) -> None:
+    assert main(["render", "-o", str(tmp_path / "x.jsonl"), "--seconds", "20"]) == 0
+    assert "stroops" in (tmp_path / "x.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("render", "-o", "x.ogg"), 1, "x.ogg names no format"),
+        (("render", "-o", "x"), 1, "x names no format"),
+        (("render", "-o", "x.wav", "--tape", "nowhere.tape"), 1, "Cannot read the tape nowhere.tape"),
+        (("render", "-o", "/nowhere/x.wav"), 1, "Cannot write /nowhere/x.wav: No such file or directory"),
+        (("record", "-o", "/nowhere/x.tape"), 1, "Cannot write the tape /nowhere/x.tape"),
+        (("config", "--tempo", "500"), EX_CONFIG, "30 to 180"),
+        (("config", "--set", "sound.lateness=3"), EX_CONFIG, "sound.lateness"),
+        (("run", "--config", "nowhere.toml"), EX_CONFIG, "nowhere.toml"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    words: tuple[str, ...], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == code
+    said = capsys.readouterr().err
+    assert said.startswith("stellar-wind: ")
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
+def test_a_length_is_a_positive_number(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["render", "-o", "x.wav", "--seconds", seconds])
+    assert caught.value.code == 2
+    assert f"invalid _seconds value: '{seconds}'" in capsys.readouterr().err
+
+
+def test_no_verb_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2
+    assert "VERB" in capsys.readouterr().err
+
+
+def test_the_settings_in_force_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "--tempo", "72", "--set", "sound.device=hw:1"]) == 0
+    printed = capsys.readouterr().out
+    assert "tempo = 72.0" in printed
+    assert 'device = "hw:1"' in printed
+
+
+def operations(path: Path) -> Path:
+    record = {
+        **{"type_i": 1, "type": "payment", "amount": "2.5000000", "asset_type": "native"},
+        **{"transaction_successful": True, "created_at": "2026-01-01T00:00:00Z", "transaction_hash": "ab" * 32},
+        "from": "G" + "A" * 55,
+    }
+    with path.open("w") as file:
+        for index in range(6):
+            file.write(json.dumps(record | {"id": str(((7 + index // 2) << 32) + 1 + index)}) + "\n")
+        file.write("not json\n")
+    return path
+
+
+def test_operations_become_a_tape_of_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = operations(tmp_path / "operations.jsonl"), tmp_path / "x.tape"
+    assert main(["record", "--from", str(source), "-o", str(output), "--network", "testnet"]) == 0
+    assert "3 ledgers, 6 operations, 6 amounts; 1 bad records dropped" in capsys.readouterr().out
+    tape = open_tape(output)
+    assert tape.header.network == "testnet"
+    entries = [line.entry for line in tape if isinstance(line.entry, Ledger)]
+    assert [entry.amounts[0].stroops for entry in entries] == [25_000_000] * 3
+    assert "GA" not in output.read_text()
+    assert "abab" not in output.read_text()
+
+
+def test_a_silent_network_still_makes_a_tape(tmp_path: Path) -> None:
+    config = tmp_path / "box.toml"
+    config.write_text('network = "mine"\n[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n')
+    output = tmp_path / "x.tape"
+    words = ["record", "--config", str(config), "-o", str(output), "--seconds", "0.5"]
+    subprocess.run([*COMMAND, *words], check=True, capture_output=True)
+    assert [type(decode(line)) for line in output.read_text().splitlines()][:2] == [Header, Line]
