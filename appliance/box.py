@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -55,7 +55,9 @@ from appliance.values import (
 log = logging.getLogger(__name__)
 
 DETENT = 0.02  # of the volume knob's way, 1 dB
-FASTER = 180 ** (1 / 72) / 30 ** (1 / 72)  # tempo of one detent: 72 of them, two and a half per cent each, span the knob
+FASTER = 180 ** (1 / 72) / 30 ** (
+    1 / 72
+)  # tempo of one detent: 72 of them, two and a half per cent each, span the knob
 SLOWEST, FASTEST = 30.0, 180.0  # bpm
 TICK = 0.1  # s between two looks at the recording
 BED = (Voice.PAD, Voice.DRONE)  # no lamp, and no note for those who count
@@ -107,7 +109,9 @@ class Box:
         now = self.controls
         match gesture:
             case Turned(Knob.VOLUME, detents):
-                self.controls = replace(now, volume=min(1.0, max(0.0, now.volume + detents * DETENT)), muted=False)
+                self.controls = replace(
+                    now, volume=min(1.0, max(0.0, now.volume + detents * DETENT)), muted=False
+                )
             case Turned(Knob.TEMPO, detents):
                 self.controls = replace(now, tempo=min(FASTEST, max(SLOWEST, now.tempo * FASTER**detents)))
             case Moved(Knob.VOLUME, position):
@@ -140,7 +144,9 @@ class Box:
         # What was made so far stays for good: nothing of it need ever be looked at again by the collector.
         gc.collect()
         gc.freeze()
-        sys.setswitchinterval(0.0005)  # s; the performer waits this long at most for another thread's bytecode
+        sys.setswitchinterval(
+            0.0005
+        )  # s; the performer waits this long at most for another thread's bytecode
         thread = threading.Thread(target=self._perform, args=(performer, output, loop), name="performer")
         thread.start()
         try:
@@ -181,7 +187,7 @@ class Box:
                     output.close()
                     output = self._without_card(error)
             output.close()
-        except BaseException as error:  # noqa: BLE001 - a thread has nobody above it; the main thread raises it
+        except BaseException as error:
             self._failure = error
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self.stop)
@@ -215,7 +221,10 @@ class Box:
     def _hear(self, entry: Ledger | Link) -> None:
         if isinstance(entry, Link):
             # Every attempt begins with "connecting" and may end in a failure: only the first one is news.
-            if entry.state in (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE) and not self._failed:
+            if (
+                entry.state in (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE)
+                and not self._failed
+            ):
                 self._failed = True
                 log.warning("The %s network is away: %s.", entry.network, entry.reason)
             return

@@ -103,7 +103,9 @@ def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
     journal.start(verbose=arguments.verbose)
     with suppress(KeyboardInterrupt):
         asyncio.run(
-            record_network(networks(settings), settings.network, arguments.output, arguments.seconds, **_way(settings))
+            record_network(
+                networks(settings), settings.network, arguments.output, arguments.seconds, **_way(settings)
+            )
         )
     print(f"Recorded {arguments.output}.")  # noqa: T201 - its answer
 
@@ -120,7 +122,11 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"Rendering {arguments.output.name}", total=arguments.seconds)
         render(
-            loaded.settings, tape, arguments.output, arguments.seconds, lambda done: bar.update(task, completed=done)
+            loaded.settings,
+            tape,
+            arguments.output,
+            arguments.seconds,
+            lambda done: bar.update(task, completed=done),
         )
     print(f"{arguments.output}: {arguments.seconds:g} s of music")  # noqa: T201 - its answer
 
@@ -138,12 +144,22 @@ def _seconds(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, metavar="FILE", help="settings file, instead of /etc/stellar-wind.toml")
-    common.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; see `config`")
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings file, instead of /etc/stellar-wind.toml"
+    )
+    common.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; see `config`"
+    )
     common.add_argument("--verbose", action="store_true", help="log more")
     for key, what in zip(
         SHORT,
-        ("which network", "which scene", "volume, 0 to 1", "beats a minute, 30 to 180", "where chance begins"),
+        (
+            "which network",
+            "which scene",
+            "volume, 0 to 1",
+            "beats a minute, 30 to 180",
+            "where chance begins",
+        ),
         strict=True,
     ):
         common.add_argument(f"--{key}", metavar=key.upper(), help=what)
@@ -153,17 +169,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
-    run = verbs.add_parser("run", parents=[common], help="play: the live network, or the recording without one")
-    run.add_argument("--tape", type=Path, metavar="FILE", help="play this tape, round and round, and no network")
+    run = verbs.add_parser(
+        "run", parents=[common], help="play: the live network, or the recording without one"
+    )
+    run.add_argument(
+        "--tape", type=Path, metavar="FILE", help="play this tape, round and round, and no network"
+    )
     run.set_defaults(verb=_run)
 
     listen = verbs.add_parser("listen", parents=[common], help="write what the network says as tape lines")
     listen.set_defaults(verb=_listen)
 
-    record = verbs.add_parser("record", parents=[common], help="record the network, or files of Horizon's, to a tape")
-    record.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the tape; .gz compresses it")
+    record = verbs.add_parser(
+        "record", parents=[common], help="record the network, or files of Horizon's, to a tape"
+    )
     record.add_argument(
-        "--from", dest="source", type=Path, nargs="+", metavar="FILE", help="operations as JSON lines, plain or gzip"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the tape; .gz compresses it"
+    )
+    record.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="operations as JSON lines, plain or gzip",
     )
     record.add_argument("--ledgers", type=Path, metavar="FILE", help="with --from: ledgers as JSON lines")
     record.add_argument("--seconds", type=_seconds, help="how long to record; until Ctrl-C without it")
@@ -171,9 +200,16 @@ def _parser() -> argparse.ArgumentParser:
 
     render = verbs.add_parser("render", parents=[common], help="play a tape into a file, faster than time")
     render.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help=".wav or .flac sound; .mid or .jsonl score"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=".wav or .flac sound; .mid or .jsonl score",
     )
-    render.add_argument("--tape", type=Path, metavar="FILE", help="the tape; without it the bundled recording")
+    render.add_argument(
+        "--tape", type=Path, metavar="FILE", help="the tape; without it the bundled recording"
+    )
     render.add_argument("--seconds", type=_seconds, default=60.0, help="how much music, 60 without it")
     render.set_defaults(verb=_render)
 

@@ -33,9 +33,7 @@ def composer(settings: Settings) -> Composer:
     """The composer that the settings ask for."""
     scale = Scale(settings.music.scale, ROOTS[settings.music.root])
     warm = islice(_amounts(bundled()), WARM)
-    return Composer(
-        SCENES[settings.scene], scale, Random(settings.seed), warm, invert=settings.music.invert
-    )
+    return Composer(SCENES[settings.scene], scale, Random(settings.seed), warm, invert=settings.music.invert)
 
 
 def synth(settings: Settings) -> Instrument:
@@ -47,7 +45,11 @@ def synth(settings: Settings) -> Instrument:
 
 
 def render(
-    settings: Settings, tape: Tape, path: Path, seconds: float, progress: Callable[[float], None] = lambda _: None
+    settings: Settings,
+    tape: Tape,
+    path: Path,
+    seconds: float,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Perform `seconds` of `tape` into `path`, whose ending says what it becomes: .wav .flac .mid .jsonl.
 

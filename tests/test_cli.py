@@ -23,7 +23,9 @@ def tape(tmp_path: Path) -> Path:
     path = tmp_path / "small.tape"
     with TapeWriter(path, Header("testnet")) as writer:
         for index in range(20):
-            amounts = tuple(Amount(10 ** (1 + (index * 7 + n) % 12), Kind.PAYMENT, True, index) for n in range(9))
+            amounts = tuple(
+                Amount(10 ** (1 + (index * 7 + n) % 12), Kind.PAYMENT, True, index) for n in range(9)
+            )
             writer.write(Line(5.0 * index, Ledger(index, 0, 9, 3, 0, amounts)))
     return path
 
@@ -120,8 +122,13 @@ def test_the_settings_in_force_are_printed(capsys: pytest.CaptureFixture[str]) -
 
 def operations(path: Path) -> Path:
     record = {
-        **{"type_i": 1, "type": "payment", "amount": "2.5000000", "asset_type": "native"},
-        **{"transaction_successful": True, "created_at": "2026-01-01T00:00:00Z", "transaction_hash": "ab" * 32},
+        "type_i": 1,
+        "type": "payment",
+        "amount": "2.5000000",
+        "asset_type": "native",
+        "transaction_successful": True,
+        "created_at": "2026-01-01T00:00:00Z",
+        "transaction_hash": "ab" * 32,
         "from": "G" + "A" * 55,
     }
     with path.open("w") as file:
@@ -145,7 +152,9 @@ def test_operations_become_a_tape_of_numbers(tmp_path: Path, capsys: pytest.Capt
 
 def test_a_silent_network_still_makes_a_tape(tmp_path: Path) -> None:
     config = tmp_path / "box.toml"
-    config.write_text('network = "mine"\n[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n')
+    config.write_text(
+        'network = "mine"\n[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n'
+    )
     output = tmp_path / "x.tape"
     words = ["record", "--config", str(config), "-o", str(output), "--seconds", "0.5"]
     subprocess.run([*COMMAND, *words], check=True, capture_output=True)

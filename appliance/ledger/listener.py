@@ -122,21 +122,26 @@ def serve(networks: Mapping[str, Network], start: str, *, mode: Mode = "ledgers"
 
 
 async def record_network(
-    networks: Mapping[str, Network], network: str, output: Path, seconds: float | None, *, mode: Mode, pages: int
+    networks: Mapping[str, Network],
+    network: str,
+    output: Path,
+    seconds: float | None,
+    *,
+    mode: Mode,
+    pages: int,
 ) -> None:
     """Write what a network says to the tape `output`, for `seconds` or until cancelled."""
     silence = asyncio.StreamReader()  # nobody commands
-    with TapeWriter(output, Header(network, "recorded from the network")) as tape:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await listen(
-                    networks,
-                    network,
-                    write=lambda text: tape.write(decode(text)),
-                    commands=silence,
-                    mode=mode,
-                    pages=pages,
-                )
+    with TapeWriter(output, Header(network, "recorded from the network")) as tape, suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await listen(
+                networks,
+                network,
+                write=lambda text: tape.write(decode(text)),
+                commands=silence,
+                mode=mode,
+                pages=pages,
+            )
 
 
 def _standard_input() -> asyncio.StreamReader:

@@ -17,7 +17,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,9 @@ def decode(text: str | bytes) -> Header | Line:
         fields = json.loads(text)
         if "tape" in fields:
             if fields["tape"] != VERSION:
-                raise BadTape(f"This tape has format {fields['tape']!r}; this version plays format {VERSION}.")
+                raise BadTape(
+                    f"This tape has format {fields['tape']!r}; this version plays format {VERSION}."
+                )
             return Header(str(fields["network"]), str(fields.get("about", "")))
         seconds = float(fields["t"])
         if "ledger" in fields:
@@ -137,7 +141,7 @@ class Tape:
 
     def __iter__(self) -> Iterator[Line]:
         self.dropped = 0
-        with _open(self.path) as file:
+        with _open(self.path) as file, suppress(EOFError, zlib.error):  # a torn end ends the tape
             for text in file:
                 try:
                     line = decode(text)
@@ -155,10 +159,12 @@ def open_tape(path: Path) -> Tape:
             header = decode(file.readline())
     except BadLine:
         header = None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadTape(f"Cannot read the tape {path}: {error}. Check the path and the file.") from error
     if not isinstance(header, Header):
-        raise BadTape(f"{path} is not a tape: its first line must be the header that `stellar-wind record` writes.")
+        raise BadTape(
+            f"{path} is not a tape: its first line must be the header that `stellar-wind record` writes."
+        )
     return Tape(path, header)
 
 
@@ -179,7 +185,9 @@ class Player:
     `start` is where on the tape to begin, in seconds; `ended` is true once a tape without loop is through.
     """
 
-    def __init__(self, lines: Callable[[], Iterator[Line]], *, loop: bool = False, start: float = 0.0) -> None:
+    def __init__(
+        self, lines: Callable[[], Iterator[Line]], *, loop: bool = False, start: float = 0.0
+    ) -> None:
         self._lines, self._loop = lines, loop
         self._turn = lines()
         self._begun = -start  # moment at which the current turn's second 0 lies
@@ -219,8 +227,12 @@ class TapeWriter:
         try:
             raw = path.open("wb")
         except OSError as error:
-            raise BadTape(f"Cannot write the tape {path}: {error.strerror}. Choose another place with -o.") from error
-        self._file = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
+            raise BadTape(
+                f"Cannot write the tape {path}: {error.strerror}. Choose another place with -o."
+            ) from error
+        self._file = (
+            gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
+        )
         self._raw = raw
         self.write(header)
 

@@ -57,7 +57,9 @@ class Composer:
 
     def hear(self, now: Moment) -> None:
         """Take in the ledgers that have been put into the queue. Once a block."""
-        for ledger in self.queue.admit(now, density=1.0 + 0.25 * self._movements.tide("density", now.seconds)):
+        for ledger in self.queue.admit(
+            now, density=1.0 + 0.25 * self._movements.tide("density", now.seconds)
+        ):
             self._learn(ledger, now)
 
     def beat(self, now: Moment) -> list[Note]:
@@ -66,7 +68,9 @@ class Composer:
         notes.extend(next(self._opening, ()))
         waiting = self.queue.drain(now)
         # Two amounts of one beat share it: the second comes on the half.
-        notes.extend(self._note(item, now, index / max(2, len(waiting))) for index, item in enumerate(waiting))
+        notes.extend(
+            self._note(item, now, index / max(2, len(waiting))) for index, item in enumerate(waiting)
+        )
         if waiting:
             self._last_played = now.seconds
         notes.extend(self._murmurs(now))
@@ -78,7 +82,10 @@ class Composer:
         activity, breath = self._activity.level(now.seconds), self._activity.breath(now.seconds)
         return Bed(
             brightness=_clip(
-                scene.brightness + 0.5 * (activity - 0.4) + 0.2 * tide("brightness", now.seconds) + 0.1 * breath
+                scene.brightness
+                + 0.5 * (activity - 0.4)
+                + 0.2 * tide("brightness", now.seconds)
+                + 0.1 * breath
             ),
             wind=scene.wind * _clip(0.15 + 0.8 * activity + 0.2 * tide("wind", now.seconds) + 0.25 * breath),
             space=_clip(scene.space + 0.2 * tide("space", now.seconds)),
@@ -135,7 +142,8 @@ class Composer:
             duration=seconds / now.beat_seconds,
             voice=self._scene.voices[amount.kind],
             # Low notes stay near the middle, high ones find room at the sides.
-            pan=self._rng.uniform(-0.8, 0.8) * (0.4 + 0.6 * (pitch - self._degrees[0]) / (12 * self._scene.octaves)),
+            pan=self._rng.uniform(-0.8, 0.8)
+            * (0.4 + 0.6 * (pitch - self._degrees[0]) / (12 * self._scene.octaves)),
             delay=delay,
             bright=_clip(self._scene.brightness + (0.2 if amount.native else 0.0) + 0.2 * (size - 0.5)),
             amount=amount,

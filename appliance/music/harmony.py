@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chord walk: which chord sounds now, and which comes next.
+r"""The chord walk: which chord sounds now, and which comes next.
 
 The one rule: two chords follow each other only if no tone of one lies a semitone from a tone of the other, because
 they are heard together while they cross. In the box's own scale that makes Bbsus the bridge between the chords with

@@ -19,7 +19,9 @@ from random import Random
 from appliance.music.transport import Moment
 from appliance.values import Amount, Ledger
 
-INBOX = 4  # ledgers; more than arrive between two blocks only after a stall, and then the old ones are no news
+INBOX = (
+    4  # ledgers; more than arrive between two blocks only after a stall, and then the old ones are no news
+)
 FIRST_INTERVAL = 5.8  # s between ledgers, the public network's mean since 2024, until we know better
 SHORTEST, LONGEST = 2.0, 15.0  # s; a ledger interval outside is a gap or a backlog and teaches nothing
 SPREAD = 0.9  # of the interval: the last amount is due a little before the next ledger may be late
@@ -95,7 +97,10 @@ class AmountQueue:
         span = self.interval * SPREAD
         if self._per_ledger * QUIET < slots:
             # Every amount of a quiet network is heard, as far as two ledgers' time can hold it.
-            slots, span = math.ceil(beats * CROWD * 2 * SPREAD), max(span, min(2 * SPREAD * self.interval, 10.0))
+            slots, span = (
+                math.ceil(beats * CROWD * 2 * SPREAD),
+                max(span, min(2 * SPREAD * self.interval, 10.0)),
+            )
             span = min(span, len(ledger.amounts) * self.interval / 2)
         chosen = choose(ledger.amounts, slots, self._rng)
         self.passed_over += len(ledger.amounts) - len(chosen)
@@ -111,7 +116,8 @@ def choose(amounts: tuple[Amount, ...], slots: int, rng: Random) -> list[Amount]
     """At most `slots` of a ledger's amounts, in their order: all if they fit, else a stratified sample.
 
     What repeats (same kind, unit and stroops) is collapsed first. The sample holds the smallest and the largest, and
-    one from each of the equal strata between, so that its distribution is the ledger's. A single slot takes the largest.
+    one from each of the equal strata between, so that its distribution is the ledger's. A single
+    slot takes the largest.
     """
     if len(amounts) <= slots:
         return list(amounts)

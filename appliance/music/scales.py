@@ -60,7 +60,8 @@ class Scale:
     def degrees(self, low: int, octaves: int) -> tuple[int, ...]:
         """MIDI pitches from the first root at or above `low` up through `octaves`, both roots included."""
         first = low + (self.root - low) % 12
-        return tuple(first + 12 * octave + step for octave in range(octaves) for step in self.steps) + (
+        return (
+            *tuple(first + 12 * octave + step for octave in range(octaves) for step in self.steps),
             first + 12 * octaves,
         )
 
@@ -84,7 +85,9 @@ class Scale:
             return tuple(Chord(name, tones) for name, tones in _WIND_CHORDS.items())
         steps = self.steps
         stacked = (
-            Chord(f"on {steps[first]}", tuple(steps[(first + 2 * third) % len(steps)] for third in range(count)))
+            Chord(
+                f"on {steps[first]}", tuple(steps[(first + 2 * third) % len(steps)] for third in range(count))
+            )
             for first in range(len(steps))
             for count in (4, 3)
         )

@@ -30,7 +30,9 @@ class Transport:
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
         self._samples = 0
-        self._beats = 0  # begun so far; an int and a phase keep their precision over years, one float would not
+        self._beats = (
+            0  # begun so far; an int and a phase keep their precision over years, one float would not
+        )
         self._phase = 0.0  # of the beat that is running, 0 to 1
         self._tempo = 60.0
 

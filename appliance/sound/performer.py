@@ -78,7 +78,9 @@ class Performer:
     def __init__(self, composer: Composer, synth: Instrument) -> None:
         self.composer, self.synth = composer, synth
         self._transport = Transport(SAMPLE_RATE)
-        self._pending: list[tuple[float, int, Note]] = []  # heap by beat; the counter keeps equal beats in order
+        self._pending: list[
+            tuple[float, int, Note]
+        ] = []  # heap by beat; the counter keeps equal beats in order
         self._order = count()
         self._faded: tuple[float, float] | None = None
         self._network: str | None = None

@@ -20,7 +20,9 @@ from pyo import Adsr, ButLP, HarmTable, Mix, Osc, PyoObject, Sig, SigTo, SPan
 from appliance.values import Note, Sounded, Voice
 
 HUSH = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
-TABLE_SIZE = 8192  # samples; the spectrum of a table of 8 partials read with linear interpolation is clean below
+TABLE_SIZE = (
+    8192  # samples; the spectrum of a table of 8 partials read with linear interpolation is clean below
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,18 @@ class Timbre:
 
 
 TIMBRES = {
-    Voice.BELL: Timbre((1, 0.0, 0.28, 0.0, 0.10, 0.0, 0.04), 0.012, 2.6, 0.10, 2.4, 0.50, (300, 3400), 1.0023),
-    Voice.GLASS: Timbre((1, 0.5, 0.0, 0.22, 0.0, 0.0, 0.05), 0.060, 2.0, 0.25, 2.8, 0.42, (350, 3000), 1.0041),
+    Voice.BELL: Timbre(
+        (1, 0.0, 0.28, 0.0, 0.10, 0.0, 0.04), 0.012, 2.6, 0.10, 2.4, 0.50, (300, 3400), 1.0023
+    ),
+    Voice.GLASS: Timbre(
+        (1, 0.5, 0.0, 0.22, 0.0, 0.0, 0.05), 0.060, 2.0, 0.25, 2.8, 0.42, (350, 3000), 1.0041
+    ),
     Voice.PLUCK: Timbre((1, 0.55, 0.34, 0.22, 0.13, 0.08), 0.006, 1.5, 0.04, 1.6, 0.52, (220, 2600), 1.0017),
     Voice.SWELL: Timbre((1, 0.4, 0.3, 0.1, 0.1), 1.600, 1.0, 0.80, 4.5, 0.42, (250, 2200), 1.0060),
     Voice.FLOW: Timbre((1, 0.1, 0.4, 0.05, 0.15), 0.500, 1.5, 0.60, 3.2, 0.40, (260, 1900), 1.0050),
-    Voice.CHIME: Timbre((1, 0.0, 0.0, 0.30, 0.0, 0.0, 0.0, 0.08), 0.010, 3.2, 0.08, 3.0, 0.40, (400, 3600), 1.0012),
+    Voice.CHIME: Timbre(
+        (1, 0.0, 0.0, 0.30, 0.0, 0.0, 0.0, 0.08), 0.010, 3.2, 0.08, 3.0, 0.40, (400, 3600), 1.0012
+    ),
     Voice.HOLLOW: Timbre((1, 0.0, 0.5, 0.0, 0.3, 0.0, 0.2), 0.120, 1.0, 0.40, 2.5, 0.40, (200, 1500), 0.9950),
     Voice.MURMUR: Timbre((1, 0.25, 0.08), 1.200, 1.5, 0.70, 4.0, 0.50, (300, 1200), 1.0035),
     Voice.PAD: Timbre((1, 0.42, 0.26, 0.15, 0.10, 0.06), 4.5, 4.0, 0.85, 12.0, 0.062, (0, 0), 1.0040),
@@ -198,7 +206,9 @@ class Pool(Generic[V]):
     def __init__(self, voices: Iterable[V]) -> None:
         self.voices = tuple(voices)
         self.stolen = 0
-        self._coming: dict[V, tuple[float, Note, float]] = {}  # stolen voices: when they are silent, and for what
+        self._coming: dict[
+            V, tuple[float, Note, float]
+        ] = {}  # stolen voices: when they are silent, and for what
 
     def play(self, sounded: Sounded) -> None:
         """Begin a note, or, where a voice must be stolen, begin it HUSH later."""
@@ -230,13 +240,17 @@ class Voices:
     """Every voice of the box, by pool: `lead_count` leads, ten pad tones (two chords of five), two drones."""
 
     def __init__(self, lead_count: int) -> None:
-        self._tables = {voice: HarmTable(list(timbre.partials), TABLE_SIZE) for voice, timbre in TIMBRES.items()}
+        self._tables = {
+            voice: HarmTable(list(timbre.partials), TABLE_SIZE) for voice, timbre in TIMBRES.items()
+        }
         self.leads = Pool(Lead(self._tables) for _ in range(lead_count))
         # The sways are slow (15 to 30 s) and all different, so that a held chord never stands still.
         self.pads = Pool(
             Pad(Voice.PAD, self._tables[Voice.PAD], 0.033 + 0.0041 * index) for index in range(10)
         )
-        self.drones = Pool(Pad(Voice.DRONE, self._tables[Voice.DRONE], 0.027 + 0.01 * index) for index in range(2))
+        self.drones = Pool(
+            Pad(Voice.DRONE, self._tables[Voice.DRONE], 0.027 + 0.01 * index) for index in range(2)
+        )
         self.lead_mix = Mix([lead.out for lead in self.leads.voices], voices=2)
         self.pad_left = Mix([pad.left for pad in self.pads.voices], voices=1)
         self.pad_right = Mix([pad.right for pad in self.pads.voices], voices=1)

@@ -57,7 +57,7 @@ def test_it_hears_what_the_listener_says() -> None:
 
 
 def test_a_dead_listener_is_replaced() -> None:
-    keeper, told = keep(
+    _keeper, told = keep(
         program(say(LIVE, LEDGER) + "sys.exit(3)"), lambda keeper, _: until(lambda: keeper.starts == 3)
     )
     assert told[:3] == [LIVE, LEDGER, Link(LinkState.OFFLINE, "public", "exit code 3", 0.01)]
@@ -65,7 +65,7 @@ def test_a_dead_listener_is_replaced() -> None:
 
 
 def test_a_listener_that_cannot_be_started_is_tried_again() -> None:
-    keeper, told = keep(["/nowhere/listener"], lambda keeper, _: until(lambda: keeper.starts == 2))
+    _keeper, told = keep(["/nowhere/listener"], lambda keeper, _: until(lambda: keeper.starts == 2))
     assert isinstance(told[0], Link)
     assert "No such file" in told[0].reason
 
@@ -78,7 +78,7 @@ def test_nonsense_is_dropped_and_counted() -> None:
 
 
 def test_a_listener_without_newlines_is_replaced() -> None:
-    keeper, told = keep(
+    _keeper, told = keep(
         program("os.write(1, b'x' * (3 << 20))\nsys.stdin.read()"),
         lambda keeper, _: until(lambda: keeper.starts == 2),
     )
@@ -87,7 +87,9 @@ def test_a_listener_without_newlines_is_replaced() -> None:
 
 def test_after_a_switch_only_the_wanted_network_is_heard() -> None:
     testnet = Link(LinkState.SWITCHING, "testnet")
-    body = say(LIVE, LEDGER) + "wish = json.loads(sys.stdin.readline())['network']\n" + say(LEDGER, LIVE, LEDGER)
+    body = (
+        say(LIVE, LEDGER) + "wish = json.loads(sys.stdin.readline())['network']\n" + say(LEDGER, LIVE, LEDGER)
+    )
     body += f"assert wish == 'testnet'\n{say(testnet, LEDGER)}sys.stdin.read()"
 
     async def play(keeper: Keeper, told: Told) -> None:
@@ -100,7 +102,7 @@ def test_after_a_switch_only_the_wanted_network_is_heard() -> None:
 
 
 def test_a_replacement_follows_the_wanted_network() -> None:
-    body = "say('{\"t\":0,\"state\":\"connecting\",\"network\":\"%s\"}' % network)\nsys.stdin.readline()\nsys.exit(1)"
+    body = 'say(\'{"t":0,"state":"connecting","network":"%s"}\' % network)\nsys.stdin.readline()\nsys.exit(1)'
 
     async def play(keeper: Keeper, told: Told) -> None:
         await until(lambda: len(told) == 1)

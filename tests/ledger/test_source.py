@@ -23,7 +23,12 @@ def sequences(ledgers: list[Ledger]) -> list[int]:
 def test_without_a_network_the_recording_plays_at_once_and_on() -> None:
     source = Source(recording())
     assert not source.live
-    assert sequences([ledger for second in range(21) for ledger in source.due(float(second))]) == [5, 10, 15, 20]
+    assert sequences([ledger for second in range(21) for ledger in source.due(float(second))]) == [
+        5,
+        10,
+        15,
+        20,
+    ]
 
 
 def test_the_first_live_ledger_takes_over() -> None:

@@ -34,7 +34,12 @@ def ledgers(draw: st.DrawFn) -> Ledger:
         Amount, st.integers(1, 2**127), st.sampled_from(Kind), st.booleans(), st.just(sequence)
     )
     return Ledger(
-        sequence, draw(counts), draw(counts), draw(counts), draw(counts), tuple(draw(st.lists(amount, max_size=5)))
+        sequence,
+        draw(counts),
+        draw(counts),
+        draw(counts),
+        draw(counts),
+        tuple(draw(st.lists(amount, max_size=5))),
     )
 
 
@@ -132,6 +137,12 @@ def test_a_wrong_line_is_dropped_and_counted(tmp_path: Path) -> None:
     tape = open_tape(path)
     assert [line.seconds for line in tape] == [0.5, 2.0]
     assert tape.dropped == 3
+
+
+def test_a_torn_tape_plays_up_to_the_tear(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.gz", *(Line(float(second), LEDGER) for second in range(5000)))
+    path.write_bytes(path.read_bytes()[:-20])
+    assert 1000 < len(list(open_tape(path))) <= 5000
 
 
 def test_what_is_no_tape_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -13,11 +13,10 @@ G, AB = 7, 8
 
 
 def walk(scale: Scale, seed: int, seconds: int) -> list[tuple[float, Chord]]:
-    harmony, began = Harmony(scale, (24.0, 56.0), Random(seed)), []
-    for second in range(seconds):
-        if harmony.move(float(second)) is not None:
-            began.append((float(second), harmony.chord))
-    return began
+    harmony = Harmony(scale, (24.0, 56.0), Random(seed))
+    return [
+        (float(second), harmony.chord) for second in range(seconds) if harmony.move(float(second)) is not None
+    ]
 
 
 @given(scales, st.integers(0, 20))

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 import math
 from random import Random
 
@@ -15,10 +16,14 @@ amounts = st.lists(st.builds(Amount, stroops, st.sampled_from(Kind), st.booleans
 
 
 def ledger(*sizes: int, sequence: int = 1) -> Ledger:
-    return Ledger(sequence, 0, len(sizes), 1, 0, tuple(Amount(size, Kind.PAYMENT, True, sequence) for size in sizes))
+    return Ledger(
+        sequence, 0, len(sizes), 1, 0, tuple(Amount(size, Kind.PAYMENT, True, sequence) for size in sizes)
+    )
 
 
-def play(queue: AmountQueue, arrivals: dict[float, Ledger], seconds: float, tempo: float = 60.0) -> list[tuple[float, Waiting]]:
+def play(
+    queue: AmountQueue, arrivals: dict[float, Ledger], seconds: float, tempo: float = 60.0
+) -> list[tuple[float, Waiting]]:
     """What a queue plays, and when, if ledgers arrive at these moments."""
     heard: list[tuple[float, Waiting]] = []
     coming = sorted(arrivals.items())
@@ -34,7 +39,9 @@ def play(queue: AmountQueue, arrivals: dict[float, Ledger], seconds: float, temp
 
 
 @given(amounts, st.integers(1, 20), st.integers(0, 9))
-def test_a_choice_is_a_bounded_part_in_the_order_of_the_operations(found: list[Amount], slots: int, seed: int) -> None:
+def test_a_choice_is_a_bounded_part_in_the_order_of_the_operations(
+    found: list[Amount], slots: int, seed: int
+) -> None:
     chosen = choose(tuple(found), slots, Random(seed))
     assert len(chosen) <= slots
     rest = iter(found)
@@ -69,14 +76,16 @@ def test_a_burst_is_spread_over_the_time_to_the_next_ledger() -> None:
     heard = play(queue, arrivals, 340.0)
     moments = [at for at, _ in heard]
     assert 1.0 <= len(heard) / 340 <= 2.0
-    assert max(b - a for a, b in zip(moments, moments[1:], strict=False)) <= 3.0
+    assert max(b - a for a, b in itertools.pairwise(moments)) <= 3.0
     assert max(at - waiting.arrived for at, waiting in heard) < 8.0
     assert queue.passed_over > 20_000
 
 
 def test_a_quiet_network_is_heard_whole() -> None:
     queue = AmountQueue(Random(1), 1.25)
-    arrivals = {5.0 * index: ledger(*range(1, 1 + (index % 12 == 0) * 15), sequence=index) for index in range(60)}
+    arrivals = {
+        5.0 * index: ledger(*range(1, 1 + (index % 12 == 0) * 15), sequence=index) for index in range(60)
+    }
     heard = play(queue, arrivals, 330.0)
     assert len(heard) == 5 * 15
     assert queue.passed_over == 0

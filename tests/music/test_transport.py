@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ def test_no_turn_of_the_knob_skips_or_doubles_a_beat(turns: list[float], block: 
         assert after.beat - before.beat == pytest.approx(block / RATE * tempo / 60)
     assert [beat.beat for beat in begun] == list(range(len(begun)))
     assert begun[-1].beat <= transport.now.beat < begun[-1].beat + 1
-    assert all(a.seconds < b.seconds for a, b in zip(begun, begun[1:], strict=False))
+    assert all(a.seconds < b.seconds for a, b in itertools.pairwise(begun))
     assert transport.now.seconds == pytest.approx(len(turns) * block / RATE)
 
 

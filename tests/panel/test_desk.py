@@ -112,4 +112,6 @@ def test_it_draws_until_it_is_told_to_stop() -> None:
 
     asyncio.run(draw())
     assert screen.getvalue().count("public: live") >= 3
-    assert screen.getvalue().endswith("\x1b[?25h\r\x1b[1A\x1b[2K\x1b[1A\x1b[2K\x1b[1A\x1b[2K")  # it leaves nothing behind
+    assert screen.getvalue().endswith(
+        "\x1b[?25h\r\x1b[1A\x1b[2K\x1b[1A\x1b[2K\x1b[1A\x1b[2K"
+    )  # it leaves nothing behind

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ DARK = (0.0,) * NOTE_LAMPS
 
 def changes(levels: list[float]) -> int:
     """How often a lamp goes from dark to lit."""
-    return sum(before < 0.5 <= after for before, after in zip(levels, levels[1:], strict=False))
+    return sum(before < 0.5 <= after for before, after in itertools.pairwise(levels))
 
 
 def test_a_pulse_rises_quickly_and_sinks_slowly() -> None:

@@ -124,6 +124,11 @@ def test_an_amount_sounds_within_its_time() -> None:
 
 def test_a_note_lasts_as_long_as_its_beats_do() -> None:
     player, _ = performer()
-    pads = [s for _ in seconds(0.1) for s in player.block(replace(CONTROLS, tempo=120.0)) if s.note.voice is Voice.PAD]
+    pads = [
+        s
+        for _ in seconds(0.1)
+        for s in player.block(replace(CONTROLS, tempo=120.0))
+        if s.note.voice is Voice.PAD
+    ]
     assert pads
     assert all(sounded.length == pytest.approx(sounded.note.duration / 2) for sounded in pads)

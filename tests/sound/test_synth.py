@@ -37,7 +37,9 @@ def render(
     return np.concatenate(blocks)
 
 
-def note(voice: Voice = Voice.BELL, pitch: int = 60, length: float = 0.5, at: float = 0.0, velocity: float = 0.7) -> Sounded:
+def note(
+    voice: Voice = Voice.BELL, pitch: int = 60, length: float = 0.5, at: float = 0.0, velocity: float = 0.7
+) -> Sounded:
     return Sounded(Note(pitch, velocity, length, voice), at, at, length)
 
 

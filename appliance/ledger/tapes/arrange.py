@@ -28,8 +28,8 @@ FLOOD = 45  # amounts that a ledger of usual size brings at high tide; more woul
 SEED = 2018  # the year of the first Stellar Wind
 
 ABOUT = (
-    "An arrangement of real ledgers: amounts, kinds and times only. Public network: 11 ledgers of 2020-07-28 and one of "
-    "2024-09-02; test network: ledgers of 2025-06-18; ledger times and sizes: 406 ledgers of the public network of "
+    "An arrangement of real ledgers: amounts, kinds and times only. Public network: 11 ledgers of 2020-07-28 and one "
+    "of 2024-09-02; test network: ledgers of 2025-06-18; ledger times and sizes: 406 ledgers of the public network of "
     "2024-08-07, four times over. The public amounts come and go as a tide with six floods, in runs of neighbours; "
     "between the floods the test network is heard alone. Sequence numbers are the arrangement's own."
 )

@@ -40,7 +40,9 @@ class Alsa:
         except alsaaudio.ALSAAudioError as error:
             raise NoSoundCard(f"The sound card {device!r} cannot be opened: {error}.") from error
         granted = self._pcm.info()
-        self.latency = granted["period_size"] * granted["periods"] / SAMPLE_RATE  # what ALSA gave, not what we asked
+        self.latency = (
+            granted["period_size"] * granted["periods"] / SAMPLE_RATE
+        )  # what ALSA gave, not what we asked
         self.underruns = 0
 
     def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:

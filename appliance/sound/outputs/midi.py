@@ -41,7 +41,9 @@ class Midi:
 
     def __init__(self, path: Path, tempo: float) -> None:
         self._path, self._tempo = path, tempo
-        self._events: dict[Voice, list[tuple[int, int, int, int]]] = {}  # tick, 0 off or 1 on, pitch, velocity
+        self._events: dict[
+            Voice, list[tuple[int, int, int, int]]
+        ] = {}  # tick, 0 off or 1 on, pitch, velocity
 
     def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
         """Take the notes of a block."""
@@ -76,6 +78,8 @@ class Midi:
         # At one tick a pitch ends before it begins anew: 0 sorts before 1.
         for tick, begins, pitch, velocity in sorted(self._events[voice]):
             kind = "note_on" if begins else "note_off"
-            track.append(mido.Message(kind, channel=channel, note=pitch, velocity=velocity, time=tick - before))
+            track.append(
+                mido.Message(kind, channel=channel, note=pitch, velocity=velocity, time=tick - before)
+            )
             before = tick
         return track

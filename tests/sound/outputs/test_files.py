@@ -42,26 +42,44 @@ def test_a_score_is_one_note_a_line(tmp_path: Path) -> None:
     with closing(Score(tmp_path / "x.jsonl")) as score:
         score.write(SILENCE, [sounded(0.0, Note(60, 0.6, 2.0, Voice.PAD))])
         score.write(SILENCE, [])
-        score.write(SILENCE, [sounded(1.5, Note(67, 1 / 3, 2.0, Voice.PLUCK, -0.25, 0.5, 0.5, amount, 0.123456), 90)])
+        score.write(
+            SILENCE, [sounded(1.5, Note(67, 1 / 3, 2.0, Voice.PLUCK, -0.25, 0.5, 0.5, amount, 0.123456), 90)]
+        )
     lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     bed = {"voice": "pad", "pitch": 60, "velocity": 0.6, "length": 2.0, "pan": 0.0, "bright": 0.5}
     assert lines[0] == {"t": 0.0, "beat": 0.0} | bed
     assert lines[1] == {
-        **{"t": 1.0, "beat": 1.5, "voice": "pluck", "pitch": 67, "velocity": 0.333, "length": 1.333, "pan": -0.25},
-        **{"bright": 0.5, "kind": "offer", "native": True, "stroops": 25_000_000, "ledger": 7, "waited": 0.123},
+        "t": 1.0,
+        "beat": 1.5,
+        "voice": "pluck",
+        "pitch": 67,
+        "velocity": 0.333,
+        "length": 1.333,
+        "pan": -0.25,
+        "bright": 0.5,
+        "kind": "offer",
+        "native": True,
+        "stroops": 25_000_000,
+        "ledger": 7,
+        "waited": 0.123,
     }
 
 
 def test_a_midi_file_is_on_the_beat(tmp_path: Path) -> None:
     with closing(Midi(tmp_path / "x.mid", 90.0)) as midi:
-        midi.write(SILENCE, [sounded(0.0, Note(60, 0.6, 8.0, Voice.PAD)), sounded(0.0, Note(36, 0.6, 8.0, Voice.DRONE))])
+        midi.write(
+            SILENCE,
+            [sounded(0.0, Note(60, 0.6, 8.0, Voice.PAD)), sounded(0.0, Note(36, 0.6, 8.0, Voice.DRONE))],
+        )
         midi.write(SILENCE, [sounded(1.5, Note(67, 0.5, 1.0, Voice.PLUCK))])
         midi.write(SILENCE, [sounded(2.5, Note(67, 0.5, 0.5, Voice.PLUCK))])
     file = mido.MidiFile(tmp_path / "x.mid")
     assert file.ticks_per_beat == TICKS
     assert mido.tempo2bpm(file.tracks[0][0].tempo) == pytest.approx(90.0)
     assert [track.name for track in file.tracks[1:]] == ["pluck", "pad", "drone"]
-    pluck = [(message.type, message.note, message.time) for message in file.tracks[1] if hasattr(message, "note")]
+    pluck = [
+        (message.type, message.note, message.time) for message in file.tracks[1] if hasattr(message, "note")
+    ]
     assert pluck == [
         ("note_on", 67, 720),
         ("note_off", 67, 480),  # before the next one of the same pitch begins
