@@ -171,6 +171,7 @@ class Box:
 
     def _perform(self, performer: Performer, output: Output, loop: asyncio.AbstractEventLoop) -> None:
         try:
+            sounded_yet = False
             farewell = round((FADE_OUT + 0.2) * SAMPLE_RATE / performer.synth.block)  # blocks
             while farewell > 0:
                 leaving = self._leaving
@@ -183,6 +184,9 @@ class Box:
                 self._power += (float(np.vdot(samples, samples)) / samples.size - self._power) * 0.04
                 try:
                     output.write(samples, begun)
+                    if not sounded_yet:
+                        log.debug("The first block is out.")
+                        sounded_yet = True
                 except NoSoundCard as error:
                     output.close()
                     output = self._without_card(error)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Part of the gate: one render of the bundled recording, its score and its sound held to the bounds.
+
+The one rule: what is checked here is what an owner would hear on the first evening without a network. The long
+measurements, over more tapes, scenes and seeds, are `make bench-music`.
+
+    python -m benchmarks.render_check        exit code 1 if a bound is broken
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from appliance.ledger.tape import bundled
+from appliance.music.scales import Scale
+from appliance.settings import load
+from benchmarks.measure import of_score, of_sound, table
+from benchmarks.play import play
+
+SECONDS = 150.0
+
+
+def main() -> int:
+    """Render, print the table, and say whether every bound was kept."""
+    begun = time.process_time()
+    score, samples = play(load({}, {}).settings, bundled().__iter__, SECONDS)
+    speed = SECONDS / (time.process_time() - begun)
+    figures = [*of_score(score, Scale("wind", 0)), *of_sound(samples)]
+    print(
+        table(
+            f"{SECONDS:g} s of the bundled recording, scene wind, seed 1 ({speed:.0f} times real time)",
+            figures,
+        )
+    )
+    return 0 if all(figure.kept for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
