@@ -140,7 +140,7 @@ def of_sound(samples: Samples) -> list[Figure]:
         Figure("offset from nought", float(np.abs(sound.sum(axis=0)).max()) / len(sound), high=1e-4),
         Figure("spectral centroid", float((frequencies * power).sum() / power.sum()), 200.0, 1500.0, "Hz"),
         Figure("energy above 6 kHz", _decibels(math.sqrt(above)), high=-25, unit="dB"),
-        Figure("left and right, correlation", float(np.corrcoef(sound.T)[0, 1]), 0.2, 0.95),
+        Figure("left and right, correlation", float(np.asarray(np.corrcoef(sound.T))[0, 1]), 0.2, 0.95),
         Figure("lost when summed to mono", _level(sound.ravel()) - _level(middle), high=2.5, unit="dB"),
     ]
 
