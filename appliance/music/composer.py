@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 from appliance.music.activity import Activity
-from appliance.music.harmony import RELEASE, Harmony, voicing
+from appliance.music.harmony import Harmony, voicing
 from appliance.music.movements import Movements, Murmur
 from appliance.music.queue import AmountQueue, Waiting
 from appliance.music.ranking import Ranking
@@ -177,9 +177,8 @@ class Composer:
     def _murmurs(self, now: Moment) -> Iterator[Note]:
         chord = self._harmony.chord
         for loop, loudness in self._murmur.due(now.seconds, now.seconds - self._last_played):
+            # A tone of this chord clashes with no neighbouring chord either: that is how the walk goes.
             tone = chord.tones[loop % len(chord.tones)]
-            if clash(tone, self._harmony.sounding(now.seconds, now.seconds + RELEASE)):
-                continue
             pitch = self._scene.low + 12 + (self.scale.root + tone - self._scene.low) % 12 + 12 * (loop % 2)
             yield Note(
                 pitch=pitch,

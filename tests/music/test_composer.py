@@ -151,6 +151,21 @@ def test_it_hums_only_while_the_ledger_is_silent() -> None:
     assert not [note for _, note in compose(busy(40)) if note.voice is Voice.MURMUR]
 
 
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_the_hum_never_clashes_with_a_chord_that_it_meets(seed: int) -> None:
+    score = compose({}, 1200, seed=seed)
+    pads = [
+        (now.seconds, now.seconds + note.duration + RELEASE, note.pitch)
+        for now, note in score
+        if note.voice is Voice.PAD
+    ]
+    hums = [(now.seconds, note.pitch) for now, note in score if note.voice is Voice.MURMUR]
+    assert hums
+    for at, pitch in hums:
+        met = {pad % 12 for begins, fades, pad in pads if begins <= at + 4 and fades > at}
+        assert not {(pitch + 1) % 12, (pitch - 1) % 12} & met
+
+
 def test_chords_follow_each_other_without_a_gap() -> None:
     pads = [(now.seconds, note.duration) for now, note in compose({}, 600) if note.voice is Voice.PAD]
     begins = sorted(dict(pads).items())

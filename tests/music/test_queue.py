@@ -60,6 +60,11 @@ def test_what_repeats_is_collapsed_before_anything_is_left_out() -> None:
     assert choose(spam, 4, Random(1)) == [spam[0], spam[-1]]
 
 
+def test_a_single_slot_takes_the_largest() -> None:
+    found = tuple(Amount(size, Kind.OFFER, True, 1) for size in (5, 9, 7))
+    assert choose(found, 1, Random(1)) == [found[1]]
+
+
 def test_a_sample_has_the_spread_of_the_ledger() -> None:
     sizes = list(range(1000))
     Random(3).shuffle(sizes)
