@@ -72,7 +72,9 @@ class Box:
         self.controls = Controls(settings.volume, settings.tempo, settings.network)
         self._source = Source(Player(recording.__iter__, loop=True))
         self._keeper: Keeper | None = None
-        self._failed = False  # the last attempt to reach the network
+        self._failed = False  # the network is away, and that has been said
+        self._was_live = False
+        self._why = ""  # the network may be away
         self._lamps = Lamps()
         self._heard: deque[tuple[float, Sounded]] = deque(maxlen=1024)  # by the ear, in s of the loop's clock
         self._stop = asyncio.Event()
@@ -128,7 +130,8 @@ class Box:
 
     def _switch(self, network: str) -> None:
         self.controls = replace(self.controls, network=network)
-        self._failed = False
+        self._failed = self._was_live = False
+        self._why = ""
         self._source.lose()
         if self._keeper:
             self._keeper.switch(network)
@@ -206,13 +209,12 @@ class Box:
             yield
 
     async def _feed(self) -> None:
-        was_live = False
         while True:
             for ledger in self._source.due(self._performer.now.seconds):
                 self._performer.composer.queue.put(ledger)
-            if was_live and not self._source.live:
-                log.warning("The %s network has gone; playing the recording.", self.controls.network)
-            was_live = self._source.live
+            if self._was_live and not self._source.live:
+                self._away()
+            self._was_live = self._source.live
             await asyncio.sleep(TICK)
 
     @asynccontextmanager
@@ -224,19 +226,22 @@ class Box:
 
     def _hear(self, entry: Ledger | Link) -> None:
         if isinstance(entry, Link):
-            # Every attempt begins with "connecting" and may end in a failure: only the first one is news.
-            if (
-                entry.state in (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE)
-                and not self._failed
-            ):
-                self._failed = True
-                log.warning("The %s network is away: %s.", entry.network, entry.reason)
+            if entry.state in (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE):
+                self._why = entry.reason
+                if not self._source.live and not self._failed:
+                    self._away()
             return
         if not self._source.live:
             log.info("Live: playing the %s network.", self.controls.network)
-        self._failed = False
+        self._failed, self._why = False, ""
         self._source.hear(self._performer.now.seconds)
         self._performer.composer.queue.put(entry)
+
+    def _away(self) -> None:
+        """Say that the network is away, once until it is back: failures while its ledgers still play are no news."""
+        self._failed = True
+        why = self._why or "it has said nothing for a while"
+        log.warning("The %s network is away: %s. The recording plays.", self.controls.network, why)
 
     # --- showing --------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance import journal
+from appliance.ledger.visit import Mode, Patience, Way
 from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks
 from appliance.values import BoxError
 
@@ -83,12 +84,14 @@ def _listen(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
     settings = loaded.settings
     journal.start(verbose=arguments.verbose)
-    serve(networks(settings), settings.network, **_way(settings))
+    serve(networks(settings), settings.network, _way(settings))
 
 
-def _way(settings: Settings) -> dict[str, Any]:
+def _way(settings: Settings) -> Way:
     """How the network is listened to."""
-    return {"mode": settings.listener.mode, "pages": settings.listener.pages}
+    listener = settings.listener
+    mode: Mode = "operations" if listener.mode == "operations" else "ledgers"
+    return Way(mode, listener.pages, Patience(silence=listener.idle_timeout))
 
 
 def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
@@ -104,7 +107,7 @@ def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
     with suppress(KeyboardInterrupt):
         asyncio.run(
             record_network(
-                networks(settings), settings.network, arguments.output, arguments.seconds, **_way(settings)
+                networks(settings), settings.network, arguments.output, arguments.seconds, _way(settings)
             )
         )
     print(f"Recorded {arguments.output}.")  # noqa: T201 - its answer

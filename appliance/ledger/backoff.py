@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait before the next attempt: full jitter, twice as far each time, longer when told to.
+"""How long to wait before the next attempt: full jitter, twice as far each time, and never more than 120 an hour.
 
 The one rule: only a minute of health forgives. A server that greets and hangs up again is not healthy, and
 would be called a thousand times an hour if its greeting counted. Pure: time and chance are arguments; any
@@ -14,6 +14,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from appliance.ledger.budget import Bucket
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -24,6 +26,8 @@ class Pace:
     limited_base: float = 10.0  # the same two after a 429: Horizon regains one request a second
     limited_cap: float = 120.0
     healthy: float = 60.0  # unbroken health that forgives
+    per_hour: float = 120.0  # failures; jitter alone comes to some more, for its mean is half the cap
+    at_once: float = 20.0  # of these, for the first minutes of a bad night
 
 
 @dataclass(slots=True)
@@ -34,16 +38,17 @@ class Backoff:
     chance: random.Random = field(default_factory=random.Random)
     failures: int = 0  # since the last healthy minute
     _well: tuple[float, float] | None = None  # the first and the last good moment since the last failure
+    _attempts: Bucket = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._attempts = Bucket(self.pace.per_hour, self.pace.at_once)
 
     def well(self, now: float) -> None:
         """Something good has come at `now` (seconds on any clock that never goes back)."""
         self._well = (self._well[0] if self._well else now, now)
 
-    def failed(self, *, limited: bool = False, retry_after: float = 0.0) -> float:
-        """Seconds to wait after a failure.
-
-        `limited` says that the server asked us to slow down, `retry_after` for how many seconds at least.
-        """
+    def failed(self, now: float, *, limited: bool = False) -> float:
+        """Seconds to wait after a failure at `now`; `limited` says that the server asked us to slow down."""
         if self._well and self._well[1] - self._well[0] >= self.pace.healthy:
             self.failures = 0
         self._well = None
@@ -53,7 +58,8 @@ class Backoff:
         # 2^16 s is far beyond any cap, and the power must not grow with a month of failures.
         wait = self.chance.uniform(0, min(cap, base * 2 ** min(self.failures, 16)))
         self.failures += 1
-        return max(wait, retry_after)
+        self._attempts.take(now)
+        return max(wait, self._attempts.wait(now))
 
 
 def retry_after(header: str | None) -> float:

@@ -17,8 +17,8 @@ import ssl
 import zlib
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 from stellar_sdk.client.aiohttp_client import AiohttpClient
@@ -26,55 +26,31 @@ from stellar_sdk.client.response import Response
 from stellar_sdk.server_async import ServerAsync
 
 from appliance.ledger.backoff import retry_after
+from appliance.ledger.budget import Bucket
 from appliance.ledger.sse import Event, EventTooLong, Parser
-from appliance.values import BoxError
+from appliance.ledger.visit import Lost, Patience
 
-__all__ = ["Lost", "Page", "Patience", "Record", "ServerAsync", "StreamClient", "fetch"]
+__all__ = ["Page", "Record", "ServerAsync", "StreamClient", "fetch"]
 
 MAX_PAGE = 4 * 2**20  # bytes after unpacking; a page of 200 operations has 226 kB
 
 AGAIN = 0.02  # seconds until a stream that Horizon has ended is taken up again; it asks for 10 ms
-EMPTY = (
-    1.0  # the same for one that brought nothing: after 55 s it makes no odds, after none it must not hammer
-)
 
 Record = dict[str, Any]
-
-
-class Lost(BoxError, ConnectionError):
-    """The end of an attempt. Its text goes on after the server's name and tells the owner why."""
-
-    def __init__(
-        self, reason: str, *, limited: bool = False, retry_after: float = 0.0, stale: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.limited = limited  # the server asks for fewer requests
-        self.retry_after = retry_after  # seconds that it asks for, 0 if it does not say
-        self.stale = stale  # the server answers, but its ledgers stand still
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long each part of a conversation may take, in seconds."""
-
-    connect: float = 10.0  # name, TCP and TLS
-    answer: float = 20.0  # from a request to the end of the answer's header
-    page: float = 15.0  # from a request to the last byte of its page
-    silence: float = 70.0  # without a byte on a stream: Horizon itself ends a quiet one after 55 s
-    ledger: float = 90.0  # without a new ledger: they close every 5 to 6 s
-    burst: float = 1.5  # a pause that ends a ledger's operations: Horizon looks for new ones every 5 s
 
 
 class StreamClient(AiohttpClient):
     """The SDK's client with a `stream` that is fit for months and a `get` that cannot be flooded.
 
     Both raise Lost and nothing else that a server could cause. A stream never ends otherwise: what Horizon
-    ends in good order is taken up again. One stream at a time.
+    ends in good order is taken up again. One stream at a time. Every request, and every record of a stream, takes
+    one of `credits`; a request waits until there is one.
     """
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, credits: Bucket) -> None:
         super().__init__(user_agent="stellar-wind-box")
-        self.patience = patience
+        self.patience, self._credits = patience, credits
+        self._now = asyncio.get_running_loop().time
         self.dropped = 0  # events that made no sense
         self._stream: AsyncGenerator[Record, None] | None = None
 
@@ -88,13 +64,27 @@ class StreamClient(AiohttpClient):
         self, url: str, params: dict[str, str] | None = None, max_content_size: int | None = None
     ) -> Response:
         """One page of at most `max_content_size` bytes, or MAX_PAGE, after unpacking."""
+        return await self._page(url, max_content_size or MAX_PAGE, params=params)
+
+    async def post(
+        self, url: str, data: dict[str, str] | None = None, json_data: dict[str, Any] | None = None
+    ) -> Response:
+        """The answer to a question in JSON, as RPC servers are asked; bounded like a page."""
+        return await self._page(url, MAX_PAGE, json=json_data)
+
+    async def _page(self, url: str, most: int, **question: Any) -> Response:
+        await self._turn()
         with _as_lost():
             async with (
                 asyncio.timeout(self.patience.page),
-                self._ask(url, params, "application/json", "gzip") as response,
+                self._ask(url, "application/json", "gzip", **question) as response,
             ):
-                body = await _body(response, max_content_size or MAX_PAGE)
+                body = await _body(response, most)
                 return Response(response.status, body.decode(errors="replace"), dict(response.headers), url)
+
+    async def _turn(self) -> None:
+        """Wait until a request may go."""
+        await asyncio.sleep(self._credits.wait(self._now()))
 
     def stream(self, url: str, params: dict[str, str] | None = None) -> AsyncGenerator[Record, None]:
         """The records of a Horizon stream after the cursor in `params`, in its order."""
@@ -103,36 +93,40 @@ class StreamClient(AiohttpClient):
 
     async def _records(self, url: str, asked: dict[str, str]) -> AsyncGenerator[Record, None]:
         while True:
-            fruitful = False
+            begun, brought = self._now(), 0
             async with aclosing(self._events(url, asked)) as events:
                 async for event in events:
                     if event.name == "error":
                         raise Lost("ends the stream", limited="rate_limit" in event.data)
                     if (record := self._record(event)) is not None:
                         asked["cursor"] = event.id or asked.get("cursor", "")
-                        fruitful = True
+                        brought += 1
+                        self._credits.take(self._now())  # Horizon counts every delivery as a request
                         yield record
-            await asyncio.sleep(AGAIN if fruitful else EMPTY)
+            if brought < int(asked.get("limit", 0)) and self._now() - begun < self.patience.stream:
+                raise Lost("ends its streams too early")  # taken up again at once, it would be hammered
+            await asyncio.sleep(AGAIN)
 
     async def _events(self, url: str, asked: dict[str, str]) -> AsyncGenerator[Event, None]:
         """The events of one connection. Ends where Horizon says byebye, and nowhere else."""
         parser, name = Parser(), ""
+        await self._turn()
         with _as_lost():
             try:
-                async with self._ask(url, asked, "text/event-stream", "identity") as response:
-                    while chunk := await self._chunk(response):
+                async with self._ask(url, "text/event-stream", "identity", params=asked) as response:
+                    # Only whole events move the deadline: a server that trickles bytes is as dead as a silent one.
+                    deadline = self._now() + self.patience.answer
+                    while chunk := await _chunk(response, deadline):
+                        whole = False
                         for event in parser.feed(chunk):
-                            name = event.name
+                            whole, name = True, event.name
                             yield event
+                        if whole:
+                            deadline = self._now() + self.patience.silence
             finally:
                 self.dropped += parser.dropped
         if name != "close":
             raise Lost("hangs up")
-
-    async def _chunk(self, response: aiohttp.ClientResponse) -> bytes:
-        """The next bytes of a stream, none at its end."""
-        async with asyncio.timeout(self.patience.silence):
-            return await response.content.readany()
 
     def _record(self, event: Event) -> Record | None:
         """The record that an event brings; hello and byebye bring none."""
@@ -149,34 +143,50 @@ class StreamClient(AiohttpClient):
 
     @asynccontextmanager
     async def _ask(
-        self, url: str, params: dict[str, str] | None, form: str, encoding: str
+        self, url: str, form: str, encoding: str, **question: Any
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """The answer to a request, once it is known to be in the form asked for."""
+        """The answer to a GET with `params`, or a POST with `json`, once it is known to be in the form asked for."""
         if self._session is None:
-            # We unpack by ourselves, with a bound. No cookies, no proxies from the environment, and TLS as it
-            # is by default: verified.
-            self._session = aiohttp.ClientSession(
-                headers=self.headers,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=self.patience.connect),
-                trust_env=False,
-            )
+            self._session = self._open(url)
         headers = {"Accept": form, "Accept-Encoding": encoding}
+        method = "POST" if "json" in question else "GET"
         async with asyncio.timeout(self.patience.answer):
             # A redirect is refused like any other answer that is not the page: it could lead to any host.
-            response = await self._session.get(url, params=params, headers=headers, allow_redirects=False)
+            response = await self._session.request(
+                method, url, headers=headers, allow_redirects=False, **question
+            )
         async with response:
             if response.status == 429:
                 wait = retry_after(response.headers.get("Retry-After"))
                 raise Lost("asks to slow down", limited=True, retry_after=wait)
             if response.status != 200:
-                raise Lost(f"answers with status {response.status}")
+                raise Lost(f"answers with status {response.status}", status=response.status)
             if not response.content_type.endswith(form.removeprefix("application/")):  # also hal+json
-                raise Lost("sends no Horizon data (does the Wi-Fi want a login?)")
+                raise Lost("sends a web page and no ledgers (does the Wi-Fi want a login?)")
             if response.headers.get("Content-Encoding", "identity") not in ("identity", encoding):
                 raise Lost("sends its data in a packing that was not asked for")
             yield response
+
+    def _open(self, url: str) -> aiohttp.ClientSession:
+        """A session that verifies TLS, unpacks nothing, keeps no cookies and asks no environment for proxies."""
+
+        async def count(*_: object) -> None:
+            self._credits.take(self._now())
+
+        # Counted where a request goes out: aiohttp repeats a GET by itself when a kept connection turns out closed.
+        sent = aiohttp.TraceConfig()
+        sent.on_request_headers_sent.append(count)
+        # Certificates are read for each visit: an update of the system's counts at once. They take 20 ms.
+        trust = ssl.create_default_context() if urlsplit(url).scheme == "https" else True
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=trust),
+            headers=self.headers,
+            auto_decompress=False,  # we unpack by ourselves, with a bound
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self.patience.connect),
+            trust_env=False,
+            trace_configs=[sent],
+        )
 
 
 class Page(Protocol):
@@ -192,6 +202,12 @@ async def fetch(page: Page) -> Record:
         return await page.call()
     except (ValueError, AttributeError, RecursionError) as error:  # no JSON; no object; an absurd one
         raise Lost("sends pages that are none of Horizon's") from error
+
+
+async def _chunk(response: aiohttp.ClientResponse, deadline: float) -> bytes:
+    """The next bytes of a stream, none at its end."""
+    async with asyncio.timeout_at(deadline):
+        return await response.content.readany()
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:

@@ -1,49 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Stellar network as Horizon tells it: its ledgers, one after the other, for as long as somebody listens.
+"""A visit to a Horizon: its ledgers by SSE and their operations in pages, or all operations by SSE.
 
 The one rule: resume by number where we were, and never at `now`: what closed while we were away is not lost.
 Runs in the listener's process and nowhere else, because it imports `client`.
 
-    CONNECTING ── Horizon's first page, then its stream ──▶ LIVE ── ledgers ──▶ ...
-        ▲                                                    │
-        └── wait ── BACKING_OFF, or STALE: it stands still ◀─┴── whatever goes wrong, in either state
+In mode `ledgers` silence has two steps, for a stream may be dead while its server is well, and the other way:
 
-Whatever can go wrong with a server is one error, Lost, and there is one place that waits: `follow`.
+    STREAMING ── 30 s without a ledger ──▶ STREAMING anew ── 30 s more ──▶ a look at `/` ── no new ledger ──▶ stale
+        ▲                                        │                              └─ there is one ──▶ Lost
+        └─────────────── a ledger ───────────────┘
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from math import ceil
-from typing import Literal
-from urllib.parse import urlsplit
 
-from appliance.ledger.amounts import BadRecord, amounts_of, closed, gathered, token
-from appliance.ledger.backoff import Backoff
-from appliance.ledger.client import Lost, Patience, Record, ServerAsync, StreamClient, fetch
+from appliance.ledger.amounts import BadRecord, amounts_of, closed, gathered, moment, token
+from appliance.ledger.budget import Bucket
+from appliance.ledger.client import Record, ServerAsync, StreamClient, fetch
 from appliance.ledger.networks import Network
-from appliance.values import Amount, Ledger, Link, LinkState
-
-log = logging.getLogger(__name__)
+from appliance.ledger.visit import Lost, Tip, Way
+from appliance.values import Amount, Ledger
 
 LIMIT = 200  # records a page and events a connection: the most that Horizon gives
-CATCH_UP = 12  # ledgers, about a minute; a longer absence is not replayed into the music
-TRIES = 3  # failures before the next endpoint of the list gets its turn
+# Credits that must be left for page 1, twice as many for page 2, and so on: the last pages go first, and what
+# tells of new ledgers never waits. 101 credits allow five pages.
+RESERVE = 20
+LATE = 3  # ledgers by which a stream may come after the first page: its server looks every 5 s
 
-Mode = Literal["ledgers", "operations"]
 
+class Horizon:
+    """A visit to the Horizon at `endpoint`, which takes a credit for each request."""
 
-class _Visit:
-    """One attempt with one endpoint: from its first page until it is Lost."""
-
-    def __init__(self, endpoint: str, patience: Patience, pages: int) -> None:
-        self._patience, self._pages = patience, pages
-        self._client = StreamClient(patience)
+    def __init__(self, endpoint: str, way: Way, credits: Bucket) -> None:
+        self._way, self._patience, self._credits = way, way.patience, credits
+        self._client = StreamClient(way.patience, credits)
         self._server = ServerAsync(endpoint, self._client)
+        self._now = asyncio.get_running_loop().time
         self._bad = 0
 
     @property
@@ -55,67 +52,114 @@ class _Visit:
         """End every connection."""
         await self._server.close()
 
-    async def start(self, network: Network, cursor: int | None) -> int:
-        """The cursor to go on from, once the endpoint has shown that it serves `network`.
-
-        That is `cursor` after a short absence, else the one just before the last closed ledger: its own
-        amounts come at once, and something sounds while the next one is still open.
-        """
+    async def tip(self, network: Network) -> Tip:
+        """The last ledger of Horizon's first page, which must be `network`'s."""
         root = await fetch(self._server.root())
         if root.get("network_passphrase") != network.passphrase:
             raise Lost(f"serves another network than {network.name}")
+        self._network = network
         latest = root.get("history_latest_ledger")
+        try:
+            closed_at = moment(str(root.get("history_latest_ledger_closed_at")))
+        except BadRecord:
+            latest = None
         if type(latest) is not int or not 0 < latest < 2**31:
             raise Lost("does not say which ledger is its last")
-        if cursor is not None and abs(latest - (cursor >> 32)) <= CATCH_UP:
-            return cursor
-        return (latest << 32) - 1
+        return Tip(latest, closed_at)
 
-    async def ledgers(self, cursor: int) -> AsyncGenerator[tuple[int, Ledger], None]:
-        """Each closed ledger after `cursor`, with the cursor after it: /ledgers, then operations in pages."""
-        async with aclosing(self._server.ledgers().cursor(cursor).limit(LIMIT).stream()) as records:
-            while True:
-                try:
-                    async with asyncio.timeout(self._patience.ledger):
-                        ledger = closed(await anext(records))
-                except TimeoutError:
-                    reason = f"has had no new ledger for {self._patience.ledger:.0f} s"
-                    raise Lost(reason, stale=True) from None
-                except BadRecord:
-                    self._bad += 1
-                    continue
-                if ledger.sequence << 32 > cursor:
-                    cursor = ledger.sequence << 32
-                    yield cursor, replace(ledger, amounts=await self._amounts(ledger))
+    def ledgers(self, cursor: int, *, primer: bool) -> AsyncGenerator[tuple[int, Ledger], None]:
+        """Each ledger after `cursor`, with the cursor after it."""
+        if self._way.mode == "operations":
+            return self._operations(cursor)
+        return self._ledgers(cursor, primer)
 
-    async def _amounts(self, ledger: Ledger) -> tuple[Amount, ...]:
+    # --- ledgers, and their operations in pages -------------------------------------------------------------
+
+    async def _ledgers(self, cursor: int, primer: bool) -> AsyncGenerator[tuple[int, Ledger], None]:
+        pages = 1 if primer else self._way.pages
+        async with aclosing(self._closes(cursor)) as closes:
+            async for ledger in closes:
+                whole = replace(ledger, amounts=await self._amounts(ledger, pages))
+                pages = self._way.pages
+                yield ((ledger.sequence + 1) << 32) - 1, whole
+
+    async def _closes(self, cursor: int) -> AsyncGenerator[Ledger, None]:
+        """Each ledger after `cursor`, once it has closed, still without amounts."""
+        quiet = False
+        while True:
+            last = self._now()
+            async with aclosing(self._server.ledgers().cursor(cursor).limit(LIMIT).stream()) as records:
+                while True:
+                    try:
+                        async with asyncio.timeout_at(last + self._patience.ledger):
+                            ledger = closed(await anext(records))
+                    except TimeoutError:
+                        break
+                    except BadRecord:
+                        self._bad += 1
+                        continue
+                    if ledger.sequence << 32 > cursor:
+                        cursor = ((ledger.sequence + 1) << 32) - 1
+                        yield ledger
+                        last, quiet = self._now(), False
+            if quiet and (await self.tip(self._network)).sequence <= cursor >> 32:
+                raise Lost(f"has had no new ledger for {2 * self._patience.ledger:.0f} s", stale=True)
+            if quiet:
+                raise Lost("has new ledgers, but streams none")
+            quiet = True
+
+    async def _amounts(self, ledger: Ledger, most: int) -> tuple[Amount, ...]:
         """The amounts of a ledger's first operations, in as few pages as its count of operations needs."""
         amounts: list[Amount] = []
-        cursor = ledger.sequence << 32
-        for _ in range(min(self._pages, ceil(ledger.operations / LIMIT))):
-            page = self._server.operations().for_ledger(ledger.sequence).include_failed(False)
-            try:
-                records = (await fetch(page.cursor(cursor).limit(LIMIT)))["_embedded"]["records"]
-                # By number and not by the page's own link, which could name any host.
-                cursor = token(records[-1]["paging_token"]) if records else cursor
-            except (KeyError, TypeError, BadRecord) as error:
-                raise Lost("sends pages without operations") from error
+        cursor, left = ledger.sequence << 32, ledger.operations
+        for page in range(1, min(most, ceil(left / LIMIT)) + 1):
+            if self._credits.left(self._now()) < RESERVE * page:
+                break
+            records = await self._page(ledger.sequence, cursor)
+            if len(records) < min(LIMIT, left):
+                # Behind one name there may be several Horizons, and this one may not have the whole ledger yet.
+                await asyncio.sleep(self._patience.again)
+                records = await self._page(ledger.sequence, cursor)
             for record in records:
                 try:
+                    # By number and not by the page's own link, which could name any host.
+                    cursor = max(cursor, token(record.get("paging_token")))
                     amounts += amounts_of(record, ledger.sequence)
                 except BadRecord:
                     self._bad += 1
+            left -= len(records)
         return tuple(amounts)
 
-    async def operations(self, cursor: int) -> AsyncGenerator[tuple[int, Ledger], None]:
+    async def _page(self, sequence: int, cursor: int) -> list[Record]:
+        """Up to 200 operations of a ledger after `cursor`, none where the ledger is not known."""
+        page = self._server.operations().for_ledger(sequence).include_failed(False)
+        try:
+            records = (await fetch(page.cursor(cursor).limit(LIMIT)))["_embedded"]["records"]
+        except (KeyError, TypeError) as error:
+            raise Lost("sends pages without operations") from error
+        except Lost as lost:
+            if lost.status != 404:
+                raise
+            return []
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise Lost("sends pages without operations")
+        return records
+
+    # --- operations alone -----------------------------------------------------------------------------------
+
+    async def _operations(self, cursor: int) -> AsyncGenerator[tuple[int, Ledger], None]:
         """Each ledger's operations after `cursor`, with the cursor after them: /operations alone.
 
         Nothing on that stream says that a ledger is through. It is, once an operation of a later one comes,
         or none at all for `Patience.burst`: longer than taking the stream up again after 200 events, shorter
         than Horizon's pause between two ledgers. Stragglers come as one more Ledger of the same sequence.
+        Where none comes for long, a look at `/` tells whether the network is quiet, which is an empty ledger,
+        or stands still.
         """
         stream = self._server.operations().include_failed(False).cursor(cursor).limit(LIMIT).stream()
         held: list[Record] = []
+        moved = looked = self._now()  # when the network was seen to go on, and when we last looked for it
+        latest = cursor >> 32
         async with aclosing(_with_pauses(stream, self._patience.burst)) as records:
             async for record in records:
                 try:
@@ -134,6 +178,15 @@ class _Visit:
                 if record is not None and number is not None:
                     held.append(record)
                     cursor = number
+                    moved = looked = self._now()
+                elif self._now() - looked >= self._patience.look:
+                    tip, looked = await self.tip(self._network), self._now()
+                    if tip.sequence > latest:
+                        latest, moved = tip.sequence, looked
+                        cursor = max(cursor, (latest - LATE) << 32)
+                        yield cursor, Ledger(latest, tip.closed_at, 0, 0, 0, ())
+                    elif looked - moved >= 2 * self._patience.ledger:
+                        raise Lost(f"has had no new ledger for {looked - moved:.0f} s", stale=True)
 
 
 async def _with_pauses(
@@ -153,51 +206,3 @@ async def _with_pauses(
     finally:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
-
-
-async def follow(
-    network: Network,
-    *,
-    mode: Mode = "ledgers",
-    pages: int = 3,
-    patience: Patience | None = None,
-    backoff: Backoff | None = None,
-) -> AsyncGenerator[Ledger | Link, None]:
-    """The ledgers of `network` from the last closed one on, and each change of the link's state; for ever.
-
-    Mode `ledgers` streams ledger closes and fetches at most `pages` pages of 200 operations for each: 3 show
-    87 % of what a busy network does and keep within Horizon's limit of one request a second. Mode
-    `operations` streams all operations, for a Horizon of one's own. Nothing that a server does is raised; to
-    stop, cancel the task.
-    """
-    patience, backoff = patience or Patience(), backoff or Backoff()
-    now = asyncio.get_running_loop().time
-    cursor: int | None = None
-    while True:
-        # After a healthy minute the failures begin at 0 again, and with them the list.
-        endpoint = network.endpoints[backoff.failures // TRIES % len(network.endpoints)]
-        yield Link(LinkState.CONNECTING, network.name)
-        live = False
-        visit = _Visit(endpoint, patience, pages)
-        try:
-            cursor = await visit.start(network, cursor)
-            coming = visit.ledgers(cursor) if mode == "ledgers" else visit.operations(cursor)
-            async with aclosing(coming) as ledgers:
-                async for cursor, ledger in ledgers:  # noqa: B007 - the next attempt goes on from it
-                    backoff.well(now())
-                    if not live:
-                        live = True
-                        yield Link(LinkState.LIVE, network.name)
-                    yield ledger
-        except Lost as lost:
-            wait = backoff.failed(limited=lost.limited, retry_after=lost.retry_after)
-            state = LinkState.STALE if lost.stale else LinkState.BACKING_OFF
-            reason = f"{urlsplit(endpoint).hostname} {lost}"
-        finally:
-            await visit.close()
-            if visit.dropped:
-                log.warning(
-                    "%s sent %d records that made no sense", urlsplit(endpoint).hostname, visit.dropped
-                )
-        yield Link(state, network.name, reason, wait)
-        await asyncio.sleep(wait)

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a listener alive: starts it, reads its tape lines, and starts another when it dies.
+"""Keeps a listener alive: starts it, reads its tape lines, and starts another when it dies, hangs, swells or raves.
 
 The one rule: whatever happens to the listener, the player only ever sees fewer lines. What it says about a network
-that is no longer wanted is dropped. The main thread's loop.
+that is no longer wanted is dropped, and so is what the listener before it has said already. The main thread's loop.
 
     listener's stdout ──tape lines──▶ heard(Ledger | Link)
     listener's stdin  ◀──{"network": name}── switch(name)
     listener's stderr ──▶ ours, or nowhere while the desk shows
+
+    it ends, by itself or for want of memory    another one starts a second later; then after 2 s, 4 s ... a minute
+    no whole line for 30 s                      it is made to end
+    100 wrong lines in a row, or an endless one it is made to end
 """
 
 from __future__ import annotations
@@ -14,24 +18,31 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import resource
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from appliance.ledger.tape import BadLine, BadTape, Line, decode
+from appliance.ledger.tape import BadLine, BadTape, Line, Pulse, decode
 from appliance.values import Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
 
 LINE_LIMIT = 1 << 20  # bytes; a ledger of 1000 amounts takes 25 kB
+NONSENSE = 100  # wrong lines in a row
+HUNG = 30.0  # s without a line: six pulses of a listener
+MEMORY = 200 << 20  # bytes that a listener may have for its data; it takes some 90 MB, stacks included
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a dead listener is replaced; doubled each time
 HEALTHY = 60.0  # s after which a listener's death is a new misfortune, not the old one again
+NOTHING = -1  # earlier than any ledger
 GOODBYE = 1.0  # s for a listener to leave by itself
 
 
 class Keeper:
     """Keeps one listener running. `command` starts it; the network's name is added at the end.
 
-    `quiet` throws away what it says on standard error; `pause` is the time in seconds before the first replacement.
+    `quiet` throws away what it says on standard error; `pause` is the time in seconds before the first replacement,
+    `hung` the longest silence, and `memory` the bytes of data that a listener may have.
     """
 
     def __init__(
@@ -42,12 +53,16 @@ class Keeper:
         *,
         quiet: bool = False,
         pause: float = FIRST_PAUSE,
+        hung: float = HUNG,
+        memory: int = MEMORY,
     ) -> None:
         self._command, self._network, self._heard = command, network, heard
         self._complaints = DEVNULL if quiet else None
-        self._first_pause = pause
+        self._first_pause, self._hung, self._memory = pause, hung, memory
         self._process: Process | None = None
         self._announced = False  # whether the listener has said that it is on the wanted network
+        # The close time of the last ledger passed on, and of the last one that an earlier listener had told.
+        self._played = self._known = NOTHING
         self.starts = 0
         self.dropped = 0  # lines that were no tape lines
 
@@ -67,12 +82,15 @@ class Keeper:
         """Ask for another network; what still comes from the last one is dropped."""
         self._network = network
         self._announced = False
+        self._played = self._known = NOTHING
         if self._process and self._process.stdin and not self._process.stdin.is_closing():
             self._process.stdin.write(json.dumps({"network": network}).encode() + b"\n")
 
     async def _listen(self) -> str:
         """Run one listener to its end, and return why it ended."""
         self._announced = False
+        # Each begins with the last closed ledger, which the one before has probably told already.
+        self._known = self._played
         self.starts += 1
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -86,29 +104,50 @@ class Keeper:
         except OSError as error:
             return str(error)
         process = self._process
-        assert process.stdout  # noqa: S101 - it is a pipe, as asked for above
         try:
-            # A line beyond the limit raises ValueError: what speaks so is not a listener any more.
-            async for text in process.stdout:
-                self._take(text)
-            return f"exit code {await process.wait()}"
-        except ValueError:
-            return "it sent an endless line"
+            if hasattr(resource, "prlimit"):  # Linux
+                with suppress(ProcessLookupError):  # it has ended already
+                    resource.prlimit(process.pid, resource.RLIMIT_DATA, (self._memory, self._memory))
+            return await self._read(process)
         finally:
             await self._see_out(process)
 
-    def _take(self, text: bytes) -> None:
+    async def _read(self, process: Process) -> str:
+        """Take what a listener says until it ends, or says what no listener would; return why that was all."""
+        assert process.stdout  # noqa: S101 - it is a pipe, as asked for where it was started
+        wrong = 0
+        while wrong < NONSENSE:
+            try:
+                async with asyncio.timeout(self._hung):
+                    text = await process.stdout.readline()
+            except TimeoutError:
+                return f"it said nothing for {self._hung:.0f} s"
+            except ValueError:
+                return "it sent an endless line"
+            if not text:
+                return f"exit code {await process.wait()}"
+            wrong = 0 if self._take(text) else wrong + 1
+            await asyncio.sleep(0)  # a flood of lines must not keep the main thread from everything else
+        return "it talks nonsense"
+
+    def _take(self, text: bytes) -> bool:
+        """Pass on what a line holds, and return whether it was one."""
         try:
             line = decode(text)
         except (BadLine, BadTape):
             self.dropped += 1
-            return
-        if not isinstance(line, Line):
-            return  # a header: somebody's `cat` of a tape is a listener too
+            return False
+        if not isinstance(line, Line) or isinstance(line.entry, Pulse):
+            return True  # a header: somebody's `cat` of a tape is a listener too
         if isinstance(line.entry, Link):
             self._announced = line.entry.network == self._network
+        elif line.entry.closed_at <= self._known:
+            return True
         if self._announced:
+            if isinstance(line.entry, Ledger):
+                self._played = max(self._played, line.entry.closed_at)
             self._heard(line.entry)
+        return True
 
     async def _see_out(self, process: Process) -> None:
         self._process = None

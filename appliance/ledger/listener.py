@@ -4,9 +4,9 @@
 The one rule: after the line that says SWITCHING, every line is of the new network. It is the body of
 `stellar-wind listen`: the only process that touches the network, and one that the box may kill at any moment.
 
-    standard output   tape lines; `t` counts from the listener's start
+    standard output   tape lines: a header, then what the network says, and a pulse at least every five seconds
     standard input    {"network":"testnet"}   one command a line; its end means that the box is gone
-    standard error    the log
+    standard error    the log: what is wrong with us. How the network does is in the lines
 """
 
 from __future__ import annotations
@@ -19,65 +19,75 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
 from appliance.ledger.backoff import Backoff
-from appliance.ledger.client import Patience
-from appliance.ledger.horizon import Mode, follow
+from appliance.ledger.budget import Bucket
+from appliance.ledger.follow import follow
 from appliance.ledger.networks import Network
-from appliance.ledger.tape import Header, Line, TapeWriter, decode, encode
+from appliance.ledger.tape import Header, Line, Pulse, TapeWriter
+from appliance.ledger.visit import Way
+from appliance.ledger.voice import Voice
 from appliance.values import Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
+
+PULSE = 5.0  # s; whoever keeps us takes us for hung after 30 s without a line
 
 
 async def listen(
     networks: Mapping[str, Network],
     start: str,
     *,
-    write: Callable[[str], None],
+    write: Callable[[Header | Line], None],
     commands: asyncio.StreamReader,
-    mode: Mode = "ledgers",
-    pages: int = 3,
-    patience: Patience | None = None,
+    way: Way | None = None,
     backoff: Callable[[], Backoff] = Backoff,
+    pulse: float = PULSE,
 ) -> None:
     """Follow the network named `start`, and then whichever a command names, until `commands` ends.
 
-    `write` gets one tape line at a time, without its newline; a BrokenPipeError from it ends the listener as
-    the end of `commands` does. A command that makes no sense is logged and left. `mode`, `pages`, `patience`
-    and `backoff` (one for each network) are those of `follow`.
+    `write` gets one tape line at a time; a BrokenPipeError from it ends the listener as the end of `commands`
+    does. A command that makes no sense is logged and left. `way` and `backoff` (one for each network) are those
+    of `follow`, `pulse` the seconds between two signs of life.
     """
     begun = time.monotonic()
+    credits: dict[str, Bucket] = {}
 
-    def say(entry: Ledger | Link) -> None:
-        write(encode(Line(time.monotonic() - begun, entry)))
-        if isinstance(entry, Link):
-            log.info("%s: %s %s", entry.network, entry.state, entry.reason)
+    def say(entry: Ledger | Link | Pulse) -> None:
+        write(Line(time.monotonic() - begun, entry))
 
     async def tell(network: Network) -> None:
-        told = follow(network, mode=mode, pages=pages, patience=patience, backoff=backoff())
-        async with aclosing(told) as entries:
+        async with aclosing(follow(network, way, backoff=backoff(), credits=credits)) as entries:
             async for entry in entries:
                 say(entry)
 
+    async def live() -> None:
+        while True:
+            await asyncio.sleep(pulse)
+            say(Pulse())
+
     current = start
+    write(Header(current, "the network, as it is heard"))
     telling = asyncio.create_task(tell(networks[current]))
+    living = asyncio.create_task(live())
     command = asyncio.create_task(commands.readline())
     try:
         while True:
-            await asyncio.wait({telling, command}, return_when=asyncio.FIRST_COMPLETED)
-            if telling.done():
-                telling.result()  # following never ends by itself: this raises what went wrong
+            await asyncio.wait({telling, living, command}, return_when=asyncio.FIRST_COMPLETED)
+            for endless in (telling, living):
+                if endless.done():
+                    endless.result()  # this raises what went wrong
             if not command.done():
                 continue
-            if not (line := command.result()):
+            wanted = _wanted(command, networks)
+            if wanted is None:
                 return
             command = asyncio.create_task(commands.readline())
-            wanted = _named(line, networks)
-            if wanted is None or wanted == current:
+            if wanted in ("", current):
                 continue
             current = wanted
             telling.cancel()
@@ -88,60 +98,53 @@ async def listen(
     except BrokenPipeError:
         return
     finally:
-        command.cancel()
-        telling.cancel()
-        await asyncio.gather(command, telling, return_exceptions=True)
+        for task in (command, living, telling):
+            task.cancel()
+        await asyncio.gather(command, living, telling, return_exceptions=True)
 
 
-def _named(line: bytes, networks: Mapping[str, Network]) -> str | None:
-    """The network that a command names, None for a line that is no such command."""
+def _wanted(command: asyncio.Task[bytes], networks: Mapping[str, Network]) -> str | None:
+    """The network that a command names; "" for a line that is no such command, None at the end of all commands."""
+    line = b""
     try:
-        command: Any = json.loads(line)
-        name: str = command["network"]
+        line = command.result()
+        if not line:
+            return None
+        asked: Any = json.loads(line)
+        name: str = asked["network"]
         if name in networks:
             return name
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):  # a ValueError also for a line without end
         pass
     log.warning('The command %r is no {"network": ...} with the name of a known network.', line[:60])
-    return None
+    return ""
 
 
-def serve(networks: Mapping[str, Network], start: str, *, mode: Mode = "ledgers", pages: int = 3) -> None:
+def serve(networks: Mapping[str, Network], start: str, way: Way) -> None:
     """Be the listener's process: `listen` between standard input and standard output, until either ends."""
 
-    def write(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
     async def body() -> None:
-        await listen(networks, start, write=write, commands=_standard_input(), mode=mode, pages=pages)
+        # One thread for the names: where these are not answered, only one question hangs.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "names"))
+        voice = Voice(sys.stdout.fileno())
+        await listen(networks, start, write=voice.say, commands=_standard_input(), way=way)
 
     asyncio.run(body())
-    # Nobody may be reading any more, and the interpreter flushes standard output once more on its way out.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def record_network(
-    networks: Mapping[str, Network],
-    network: str,
-    output: Path,
-    seconds: float | None,
-    *,
-    mode: Mode,
-    pages: int,
+    networks: Mapping[str, Network], network: str, output: Path, seconds: float | None, way: Way
 ) -> None:
     """Write what a network says to the tape `output`, for `seconds` or until cancelled."""
     silence = asyncio.StreamReader()  # nobody commands
     with TapeWriter(output, Header(network, "recorded from the network")) as tape, suppress(TimeoutError):
+
+        def write(line: Header | Line) -> None:
+            if isinstance(line, Line) and not isinstance(line.entry, Pulse):
+                tape.write(line)
+
         async with asyncio.timeout(seconds):
-            await listen(
-                networks,
-                network,
-                write=lambda text: tape.write(decode(text)),
-                commands=silence,
-                mode=mode,
-                pages=pages,
-            )
+            await listen(networks, network, write=write, commands=silence, way=way)
 
 
 def _standard_input() -> asyncio.StreamReader:

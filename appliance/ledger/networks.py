@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Stellar networks that the box knows by itself, and where their Horizons answer.
+"""The Stellar networks that the box knows by itself, and where their servers answer.
 
 The one rule: a network is its passphrase; an endpoint that states another one is not listened to. Pure
 values; any thread. Settings may add networks or put other endpoints in place of these.
@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+RPC = "rpc+"  # before an endpoint's https:// or http://: it is a Stellar RPC server, and no Horizon
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A Stellar network and the Horizons that serve it."""
+    """A Stellar network and the servers that tell of it."""
 
     name: str  # as settings, tapes and lamps call it
-    passphrase: str  # what tells one network from another; every Horizon states it on its first page
-    endpoints: tuple[str, ...]  # root addresses in the order of preference, at least one
+    passphrase: str  # what tells one network from another; every server states it when it is asked
+    endpoints: tuple[str, ...]  # at least one root address in the order of preference; an RPC's after RPC
 
 
 # Addresses: Stellar's documentation of networks and API providers, 2026. The second public one is the only

@@ -8,8 +8,10 @@ Pure but for `open_tape` and `TapeWriter`, which touch the file; any thread.
     {"tape":1,"network":"public","about":"..."}                                   first line, in files
     {"t":5.8,"ledger":7,"closed_at":1722,"operations":3,"succeeded":2,"failed":1,"amounts":[["payment",1,25],..]}
     {"t":9.1,"state":"backing_off","network":"public","reason":"...","retry_in":4.0}
+    {"t":12.0}                                                                    on a pipe: a sign of life
 
-`t` is seconds since the tape began; an amount is [kind, 1 for lumens, stroops].
+`t` is seconds since the tape began; an amount is [kind, 1 for lumens, stroops]. A reader of format 1 leaves out
+fields that it does not know, and plays nothing of another format.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -47,11 +50,16 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Pulse:
+    """Nothing new; whoever speaks is alive."""
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One moment of a tape."""
 
     seconds: float  # since the tape began
-    entry: Ledger | Link
+    entry: Ledger | Link | Pulse
 
 
 def encode(line: Header | Line) -> str:
@@ -69,6 +77,8 @@ def encode(line: Header | Line) -> str:
             "failed": ledger.failed,
             "amounts": [[amount.kind.value, int(amount.native), amount.stroops] for amount in ledger.amounts],
         }
+    elif isinstance(line.entry, Pulse):
+        fields = {"t": round(line.seconds, 3)}
     else:
         link = line.entry
         fields = {
@@ -91,21 +101,23 @@ def decode(text: str | bytes) -> Header | Line:
                     f"This tape has format {fields['tape']!r}; this version plays format {VERSION}."
                 )
             return Header(str(fields["network"]), str(fields.get("about", "")))
-        seconds = float(fields["t"])
+        seconds = _seconds(fields["t"])
         if "ledger" in fields:
             return Line(seconds, _ledger(fields))
+        if "state" not in fields:
+            return Line(seconds, Pulse())
         return Line(
             seconds,
             Link(
                 LinkState(fields["state"]),
                 str(fields["network"]),
                 str(fields.get("reason", "")),
-                float(fields.get("retry_in", 0.0)),
+                _seconds(fields.get("retry_in", 0.0)),
             ),
         )
     except BadTape:
         raise
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise BadLine(f"Not a tape line ({type(error).__name__}): {text[:60]!r}") from error
 
 
@@ -122,6 +134,13 @@ def _ledger(fields: dict[str, Any]) -> Ledger:
             for kind, native, stroops in fields["amounts"]
         ),
     )
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(value)
+    return seconds
 
 
 def _count(value: Any, least: int = 0) -> int:

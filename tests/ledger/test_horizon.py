@@ -15,21 +15,25 @@ import pytest
 
 from appliance.ledger.amounts import amounts_of
 from appliance.ledger.backoff import Backoff, Pace
-from appliance.ledger.client import Lost, Patience, StreamClient
-from appliance.ledger.horizon import Mode, follow
+from appliance.ledger.budget import no_limit
+from appliance.ledger.client import StreamClient
+from appliance.ledger.follow import follow
 from appliance.ledger.networks import Network
+from appliance.ledger.visit import Lost, Mode, Patience, Way
 from appliance.values import Ledger, Link, LinkState
 from tests.horizon_records import Chain, Record, chain_of, generated, payment, recorded, rows
 from tests.horizon_server import BYEBYE, HELLO, HorizonServer, event
 
-QUICK = Patience(connect=0.5, answer=0.5, page=0.5, silence=0.5, ledger=0.5, burst=0.25)
+QUICK = Patience(
+    connect=0.5, answer=0.5, page=0.5, silence=0.5, ledger=0.5, stream=0.0, burst=0.25, again=0.01
+)
 MODES: list[Mode] = ["ledgers", "operations"]
 Entry = Ledger | Link
 
 
 def soon() -> Backoff:
     """A back-off that tests need not wait for."""
-    return Backoff(Pace(base=0.001, cap=0.002, limited_base=0.001, limited_cap=0.002))
+    return Backoff(Pace(0.001, 0.002, 0.001, 0.002, per_hour=1e9, at_once=1e6))
 
 
 def network(*servers: HorizonServer) -> Network:
@@ -40,12 +44,13 @@ async def heard(
     of: Network,
     until: Callable[[list[Entry]], bool],
     see: Callable[[Entry], None] = lambda _: None,
-    **options: Any,
+    **way: Any,
 ) -> list[Entry]:
     """What `follow` says up to the moment at which `until` is content; `see` gets each entry as it comes."""
     entries: list[Entry] = []
-    given: dict[str, Any] = {"patience": QUICK, "backoff": soon(), **options}
-    async with asyncio.timeout(20), aclosing(follow(of, **given)) as following:
+    credits = dict.fromkeys(of.endpoints, no_limit())
+    following = follow(of, Way(**{"patience": QUICK, **way}), backoff=soon(), credits=credits)
+    async with asyncio.timeout(20), aclosing(following):
         async for entry in following:
             entries.append(entry)
             see(entry)
@@ -89,7 +94,7 @@ def count(number: int) -> Callable[[list[Entry]], bool]:
 
 
 def walk(
-    chain: Chain, mode: Mode = "ledgers", patience: Patience = QUICK, **options: Any
+    chain: Chain, mode: Mode = "ledgers", patience: Patience = QUICK, pages: int = 9, **options: Any
 ) -> tuple[list[Entry], HorizonServer]:
     """Follow a chain from its first ledger to its last.
 
@@ -108,7 +113,7 @@ def walk(
 
     async def run() -> list[Entry]:
         async with server:
-            return await heard(network(server), ended, see, mode=mode, pages=9, patience=patience)
+            return await heard(network(server), ended, see, mode=mode, pages=pages, patience=patience)
 
     return asyncio.run(run()), server
 
@@ -162,15 +167,13 @@ def test_requests_are_few_numbered_and_packed() -> None:
     assert len([request for request in server.requests if request.streaming]) == 1
 
 
-def test_no_more_pages_than_allowed() -> None:
-    async def run() -> tuple[list[Entry], int]:
-        async with HorizonServer(generated([900])) as server:
-            entries = await heard(network(server), count(1), pages=2)
-            return entries, len(server.asked("/ledgers/1000/operations"))
-
-    entries, pages = asyncio.run(run())
-    assert pages == 2
-    assert (ledgers(entries)[0].operations, len(stroops(entries))) == (900, 400)
+def test_no_more_pages_than_allowed_and_only_one_of_the_first_ledger() -> None:
+    entries, server = walk(generated([900, 900]), pages=2)
+    assert [len(server.asked(f"/ledgers/{n}/operations")) for n in (1000, 1001)] == [1, 2]
+    assert [(ledger.operations, len(ledger.amounts)) for ledger in ledgers(entries)] == [
+        (900, 200),
+        (900, 400),
+    ]
 
 
 def test_a_stream_is_taken_up_again_where_horizon_ends_it() -> None:
@@ -226,7 +229,7 @@ def troubled(faults: dict[str, list[str]], **options: Any) -> tuple[list[Entry],
         ("429", "127.0.0.1 asks to slow down"),
         ("503", "127.0.0.1 answers with status 503"),
         ("error", "127.0.0.1 ends the stream"),
-        ("html", "127.0.0.1 sends no Horizon data (does the Wi-Fi want a login?)"),
+        ("html", "127.0.0.1 sends a web page and no ledgers (does the Wi-Fi want a login?)"),
         ("redirect", "127.0.0.1 answers with status 302"),
     ],
 )
@@ -320,7 +323,7 @@ def test_a_packed_stream_and_an_endless_event_are_refused() -> None:
             return await heard(network(server), lambda entries: len(reasons(entries)) == 2)
 
     assert reasons(asyncio.run(run())) == [
-        "127.0.0.1 sends no Horizon data (does the Wi-Fi want a login?)",
+        "127.0.0.1 sends a web page and no ledgers (does the Wi-Fi want a login?)",
         "127.0.0.1 sends an event without end",
     ]
 
@@ -449,7 +452,7 @@ def test_cancelling_leaves_nothing_open(mode: Mode, faults: dict[str, list[str]]
 def test_the_client_alone_raises_lost_and_nothing_else() -> None:
     async def run() -> None:
         async with HorizonServer(generated([1]), faults={"page": ["html", "bomb"]}) as server:
-            client = StreamClient(QUICK)
+            client = StreamClient(QUICK, no_limit())
             for _ in range(2):
                 with pytest.raises(Lost):
                     await client.get(server.url + "/operations")
