@@ -1,109 +1,126 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the voices to two channels: the wind, the shared space, and everything that keeps the sum in bounds.
+"""From the voices to two channels: the wind, and the space that all share.
 
 The one rule: one reverb and one echo for all, never an effect per note; nothing enters a feedback loop unguarded,
-because one bad sample in a reverb would silence the box for good. The performer's thread.
+because one bad sample in a reverb would silence the box for good. What moves slowly (filters, gusts) is set once a
+block: a filter that follows an audio signal costs three times one that is told. The performer's thread.
 
-    leads ─┬──────────────┬────────▶ guard ─▶ ┐
-           └▶ echo (two) ─┤                   ├─▶ sum ─▶ DC ─▶ limiter ─▶ ceiling ─▶ volume ─▶ fade ─▶ out
-    pads ──▶ low-pass ────┤                   │
-    drone ────────────────┤─▶ mono ─▶ reverb ─┘
-    wind ─────────────────┘
+    leads ─┬──────────────┬────────▶ ┐
+           └▶ echo (two) ─┤          │
+    pads ──▶ low-pass ────┤          ├─▶ sum ─▶ out
+    drone ────────────────┤          │
+    wind ─────────────────┴▶ mono ─▶ reverb
 """
 
 from __future__ import annotations
 
-from pyo import (
-    ButBP,
-    ButHP,
-    ButLP,
-    Clip,
-    Compress,
-    DCBlock,
-    Delay,
-    Denorm,
-    Max,
-    Min,
-    Mix,
-    PinkNoise,
-    Randi,
-    SigTo,
-    STRev,
-)
+import math
+from random import Random
 
+import numpy as np
+from pyo import ButBP, ButHP, ButLP, DataTable, Delay, HarmTable, Max, Min, Mix, Osc, PyoObject, SigTo, STRev
+
+from appliance.sound import SAMPLE_RATE
 from appliance.sound.voices import Voices
 from appliance.values import Bed
 
 GLIDE = 3.0  # s over which the bed follows
-KNOB = 0.08  # s over which the volume follows; shorter zips, longer feels loose
 ECHO = [0.47, 0.61]  # s, left and right; not a multiple of each other
 REVERB = 7.5  # s
-CEILING = 0.85  # full scale; -1.4 dBFS, so that the true peak stays under -1 dBTP
 PADS = (280.0, 1500.0)  # Hz: low-pass of the pads at brightness 0, and how far 1 opens it
+WHISTLE = (320.0, 900.0)  # Hz between which the wind's voice wanders
+# A constant far below hearing that keeps what dies away in a feedback loop from becoming denormal numbers, which
+# cost x86 up to five times as much. (pyo's own Denorm does it with a noise that costs as much as ten oscillators.)
+ALIVE = 1e-9
+NOISE = 1 << 19  # samples: 11 s of wind, read at two speeds, so that the pair never comes round
 
 
 class Mixer:
-    """The bus. `volume` and `fade` are gains, 0 to 1."""
+    """The bus."""
 
-    def __init__(self, voices: Voices) -> None:
-        self._bright = SigTo(0.3, time=GLIDE, init=0.3)
-        self._breeze = SigTo(0.0, time=GLIDE, init=0.0)
-        self._room = SigTo(0.5, time=GLIDE, init=0.5)
+    def __init__(self, voices: Voices, seed: int) -> None:
+        self._rng = Random(seed)
+        self._bed = Bed(0.3, 0.0, 0.5)
+        self._brightness = 0.3
+        self._seconds = 0.0
 
-        # Each side's filter wanders by itself, which is most of the pads' width.
-        self._wander = Randi(0.75, 1.25, freq=[0.11, 0.13])
-        self._open = self._bright * PADS[1]
-        self._opened = self._open + PADS[0]
-        self._pad_cutoff = self._wander * self._opened
         self._pad_sides = Mix([voices.pad_left, voices.pad_right], voices=2)
-        self._pads = ButLP(self._pad_sides, freq=self._pad_cutoff)
+        # Each side swells and sinks in its own time (32 and 23 s): a held chord never stands still.
+        self._swell_shape = HarmTable([1.0], 512)
+        self._swell = Osc(self._swell_shape, freq=[0.031, 0.043], mul=0.22, add=0.8)
+        self._pads = ButLP(self._pad_sides, freq=[600.0, 600.0], mul=self._swell)
         self._pad_middle = self._pads.mix(1)
         self._pad_width = self._pad_middle * 0.35
+        self._pad_both = self._pad_width.mix(2)
         self._pad_send = self._pad_middle * 0.3
 
-        self._noise = PinkNoise(mul=[0.5, 0.5])
-        self._gusts = Randi(0.25, 1.0, freq=[0.17, 0.23])
-        self._whistle = Randi(320.0, 900.0, freq=[0.09, 0.07])
-        self._band = ButBP(self._noise, freq=self._whistle, q=1.3)
-        self._soft = ButLP(self._band, freq=1800.0)
-        self._gusting = self._gusts * self._breeze
-        self._wind = self._soft * self._gusting
+        # pyo draws each random sample at the cost of ten oscillators: the noise is drawn once, and read.
+        self._noise = DataTable(size=NOISE, init=_noise(seed))
+        speed = SAMPLE_RATE / NOISE
+        self._air = Osc(self._noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4])
+        self._gusting = SigTo([0.0, 0.0], time=1.4, init=0.0)
+        self._wind = ButBP(self._air, freq=[500.0, 600.0], q=1.3, mul=self._gusting)
 
         self._low = Min(voices.lead_mix, 2.0)
-        self._lead = Max(self._low, -2.0)
-        self._fed = Denorm(self._lead)
-        self._echo = Delay(self._fed, delay=ECHO, feedback=0.36, maxdelay=1.0, mul=0.30)
+        self._lead = Max(self._low, -2.0, add=ALIVE)
+        self._echo = Delay(self._lead, delay=ECHO, feedback=0.36, maxdelay=1.0, mul=0.30)
         self._dark_echo = ButLP(self._echo, freq=1900.0)
 
         self._drone = voices.drone_mix.mix(2)
-        self._pad_both = self._pad_width.mix(2)
         self._dry = Mix(
             [self._lead, self._dark_echo, self._pads, self._pad_both, self._drone, self._wind], voices=2
         )
         self._wet_in = Mix([self._lead, self._dark_echo, self._pad_send, self._wind], voices=1)
-        self._wet_min = Min(self._wet_in, 2.0)
-        self._wet_guard = Max(self._wet_min, -2.0)
-        self._wet_cut = ButHP(self._wet_guard, freq=120.0)
-        self._wet_live = Denorm(self._wet_cut)
+        self._wet_low = Min(self._wet_in, 2.0)
+        self._wet_guard = Max(self._wet_low, -2.0)
+        self._wet_cut = ButHP(self._wet_guard, freq=120.0, add=ALIVE)
+        self._room = SigTo(0.2, time=GLIDE, init=0.2)
         self._reverb = STRev(
-            self._wet_live, inpos=0.5, revtime=REVERB, cutoff=3600, bal=1, roomSize=1.7, firstRefGain=-14
+            self._wet_cut,
+            inpos=0.5,
+            revtime=REVERB,
+            cutoff=3600,
+            bal=1,
+            roomSize=1.7,
+            firstRefGain=-14,
+            mul=self._room,
         )
-        self._space = self._reverb * self._room
-
-        self._sum = Mix([self._dry, self._space], voices=2)
-        self._centred = DCBlock(self._sum)
-        self._limited = Compress(
-            self._centred, thresh=-9, ratio=6, risetime=0.005, falltime=0.3, lookahead=6, knee=0.5
-        )
-        self._ceiling = Clip(self._limited, -CEILING, CEILING)
-        self.volume = SigTo(0.0, time=KNOB, init=0.0)
-        self.fade = SigTo(0.0, time=2.0, init=0.0)
-        self._gain = self.volume * self.fade
-        self._out = self._ceiling * self._gain
+        self._out = Mix([self._dry, self._reverb], voices=2, mul=0.89)
         self._sent = self._out.out()
 
     def follow(self, bed: Bed) -> None:
-        """Steer the bed; it glides there over GLIDE seconds."""
-        self._bright.value = bed.brightness
-        self._breeze.value = 1.1 * bed.wind
+        """Steer the bed, once a beat; it glides there over GLIDE seconds. Each side of the wind draws its own gust."""
+        self._bed = bed
         self._room.value = 0.45 * bed.space
+        self._gusting.value = [bed.wind * self._rng.uniform(0.3, 1.0) for _ in range(2)]
+
+    def move(self, seconds: float, block: float) -> None:
+        """Once a block of `block` seconds, before it is computed: move what moves slowly."""
+        self._brightness += (self._bed.brightness - self._brightness) * min(1.0, block / GLIDE)
+        # Each side's filter wanders by itself (periods of 7 to 17 s), which is most of the pads' width.
+        turn = 2 * math.pi * seconds
+        opened = PADS[0] + PADS[1] * self._brightness
+        self._pads.setFreq(
+            [opened * (1 + 0.22 * math.sin(turn / 8.9)), opened * (1 + 0.22 * math.sin(turn / 7.3 + 1))]
+        )
+        low, high = WHISTLE
+        self._wind.setFreq(
+            [
+                low + (high - low) * (0.5 + 0.5 * math.sin(turn / 11.3)),
+                low + (high - low) * (0.5 + 0.5 * math.sin(turn / 16.7 + 2)),
+            ]
+        )
+
+    def stop(self) -> None:
+        """Stop computing, for good."""
+        for part in vars(self).values():
+            if isinstance(part, PyoObject):
+                part.stop()
+
+
+def _noise(seed: int) -> list[float]:
+    """Noise whose power falls by 6 dB an octave above 1 kHz, and whose end meets its beginning."""
+    drawn = np.random.default_rng(seed).standard_normal(NOISE)
+    frequencies = np.fft.rfftfreq(NOISE, 1 / SAMPLE_RATE)
+    shaped = np.fft.irfft(np.fft.rfft(drawn) / np.sqrt(1 + (frequencies / 1000.0) ** 2))
+    return [float(sample) for sample in 0.12 * shaped / shaped.std()]

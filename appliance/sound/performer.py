@@ -35,6 +35,9 @@ class Instrument(Protocol):
     def play(self, sounded: Sounded) -> None:
         """Begin a note with the next block."""
 
+    def let_go(self) -> None:
+        """Begin the release of the chord and the drone that sound now."""
+
     def follow(self, bed: Bed) -> None:
         """Steer the bed."""
 
@@ -57,6 +60,9 @@ class Paper:
 
     def play(self, sounded: Sounded) -> None:
         """Nothing sounds."""
+
+    def let_go(self) -> None:
+        """Nothing is held."""
 
     def follow(self, bed: Bed) -> None:
         """Nothing moves."""

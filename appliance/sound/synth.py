@@ -2,8 +2,9 @@
 """The synth: a headless pyo server that is stepped by hand, one block at a time.
 
 The one rule: pyo never opens a sound card, so no card can crash or hang it; its samples are handed to whoever asked
-for the block. Nothing is made after the constructor. One synth a process at a time (pyo has one global server); the
-performer's thread.
+for the block. Nothing is made after the constructor, but for one case: when a block comes out broken (a value that is
+no number stays in a feedback loop for ever), it is silenced and the graph is made anew, with the notes that were
+sounding. One synth a process at a time (pyo has one global server); the performer's thread.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
+import logging
 import os
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.sound import CHANNELS, SAMPLE_RATE
+from appliance.sound.master import Master
 from appliance.values import Bed, Sounded
 
 os.environ.setdefault("PYO_GUI_WX", "0")
@@ -26,35 +29,44 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyo greets on standard output
     from appliance.sound.mixer import Mixer
     from appliance.sound.voices import Voices
 
-SOFTEST = -48.0  # dB at the knob's lowest position that still sounds; at 0 itself there is silence
+log = logging.getLogger(__name__)
 
-
-def gain(position: float) -> float:
-    """The linear gain of a volume knob's position, 0 to 1: even steps in decibels, true silence at 0."""
-    return 0.0 if position <= 0.0 else float(10.0 ** (SOFTEST * (1.0 - position) / 20.0))
+REBUILD_EVERY = 1.0  # s; what breaks more often than that is not mended by making it anew
 
 
 class Synth:
     """Computes sound in blocks of `block` frames. `seed` fixes every sample; it must be at least 1."""
 
     def __init__(self, *, block: int = 512, voices: int = 16, seed: int = 1) -> None:
+        self.block = block
+        self._block_seconds = block / SAMPLE_RATE
+        self._lead_count, self._seed = voices, seed
         self._server = Server(sr=SAMPLE_RATE, nchnls=CHANNELS, buffersize=block, duplex=0, audio="manual")
         self._server.deactivateMidi()
         self._server.setVerbosity(1)
         self._server.boot()
         self._server.setGlobalSeed(seed)
-        self._voices = Voices(voices)
-        self._mixer = Mixer(self._voices)
+        self._make()
         self._server.start()
         address = int(self._server.getOutputAddr(), 16)
         buffer = (ctypes.c_float * (block * CHANNELS)).from_address(address)
-        self._samples: NDArray[np.float32] = np.ctypeslib.as_array(buffer).reshape(block, CHANNELS)
-        self.block = block
-        self.silenced = 0  # blocks with a sample that was not a number
+        self._raw: NDArray[np.float32] = np.ctypeslib.as_array(buffer).reshape(block, CHANNELS)
+        self._master = Master(block)
+        self._seconds = 0.0  # at which the next block begins
+        self._mended = -REBUILD_EVERY
+        self.silenced = 0  # blocks that came out broken
+
+    def _make(self) -> None:
+        self._voices = Voices(self._lead_count)
+        self._mixer = Mixer(self._voices, self._seed)
 
     def play(self, sounded: Sounded) -> None:
         """Begin a note with the next block."""
-        self._voices.play(sounded)
+        self._voices.play(sounded, self._seconds)
+
+    def let_go(self) -> None:
+        """Begin the release of the chord and the drone that sound now."""
+        self._voices.let_go(self._seconds)
 
     def follow(self, bed: Bed) -> None:
         """Steer the bed."""
@@ -62,31 +74,53 @@ class Synth:
 
     def volume(self, position: float) -> None:
         """Set the volume to a knob's position, 0 to 1; it glides there without a step."""
-        self._mixer.volume.value = gain(position)
+        self._master.volume(position)
 
     def fade(self, level: float, seconds: float) -> None:
         """Fade everything to `level`, 0 to 1, within `seconds`."""
-        self._mixer.fade.time = seconds
-        self._mixer.fade.value = level
+        self._master.fade(level, seconds)
 
     def compute(self, seconds: float) -> NDArray[np.float32]:
-        """The next block, beginning at `seconds`: float32, shape (block, 2). It is overwritten by the next call."""
-        self._voices.settle(seconds)
+        """The block before the one that begins at `seconds`: float32, shape (block, 2), overwritten by the next."""
+        self._voices.settle(seconds, self._block_seconds)
+        self._mixer.move(seconds, self._block_seconds)
         self._server.process()
-        if not np.isfinite(self._samples).all():
-            self._samples[:] = 0.0
-            self.silenced += 1
-        return self._samples
+        self._seconds = seconds + self._block_seconds
+        samples, whole = self._master.finish(self._raw)
+        if not whole:
+            self._mend(seconds)
+        return samples
+
+    def _mend(self, seconds: float) -> None:
+        self.silenced += 1
+        if seconds - self._mended < REBUILD_EVERY:
+            return
+        self._mended = seconds
+        log.warning("A block of sound came out broken; it was silenced, and the synth made anew.")
+        held = [(voice.note, voice.release_at) for voice in self._voices.playing]
+        for voice in self._voices.playing:
+            voice.rest()
+        self._mixer.stop()
+        self._make()
+        for sounded, release_at in held:
+            if sounded is not None and seconds < release_at < float("inf"):
+                rest = Sounded(sounded.note, sounded.seconds, sounded.beat, release_at - seconds)
+                self._voices.play(rest, self._seconds)
 
     @property
     def sounding(self) -> int:
         """How many voices are not at rest."""
-        return self._voices.sounding
+        return len(self._voices.playing)
 
     @property
     def stolen(self) -> int:
         """How many notes had to take a sounding voice."""
         return self._voices.leads.stolen
+
+    @property
+    def reduction(self) -> float:
+        """How far the limiter is down, in dB, 0 or more."""
+        return self._master.reduction
 
     @property
     def streams(self) -> int:
@@ -95,6 +129,6 @@ class Synth:
 
     def close(self) -> None:
         """Stop and let go of the server; its sample buffer is gone after this."""
-        self._samples = np.zeros((self.block, CHANNELS), dtype=np.float32)
+        self._raw = np.zeros((self.block, CHANNELS), dtype=np.float32)
         self._server.stop()
         self._server.shutdown()

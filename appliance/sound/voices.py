@@ -5,57 +5,65 @@ The one rule: every pyo object is made in a constructor and kept under a name. P
 because pyo leaks what is made later and reads freed memory of what has no name. A voice at rest is stopped, which
 costs almost nothing; a voice at amplitude 0 costs as much as one that sounds. The performer's thread.
 
-    lead:  two table oscillators, a hair apart ─▶ low-pass opened by the envelope ─▶ gate ─▶ pan
-    pad:   one table oscillator a side, a hair apart, swaying (the pads share one low-pass, in mixer.py)
+    lead:  body table ──────────────┐                      e: envelope of the note
+           edge table ─ its own f ──┴─▶ sum ─▶ e × pan     f: the edge dies away sooner, as on anything struck
+    pad:   one table a side, a hair apart, each with its e
+
+An envelope is a straight line to where we send it, at the block in which its segment begins; amplitude is its square,
+which sounds like a curve. (pyo's Adsr costs three times as much, and a release that is cut short makes it jump.)
+
+    at rest ──play──▶ attack ──▶ decay ──release_at──▶ release ──ends──▶ at rest
+                         └──────────┴── hush, let go ─────▲
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from pyo import Adsr, ButLP, HarmTable, Mix, Osc, PyoObject, Sig, SigTo, SPan
+from pyo import HarmTable, Mix, Osc, PyoObject, SigTo, SPan
 
 from appliance.values import Note, Sounded, Voice
 
 HUSH = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
-TABLE_SIZE = (
-    8192  # samples; the spectrum of a table of 8 partials read with linear interpolation is clean below
-)
+TABLE_SIZE = 8192  # samples
+NEVER = float("inf")
+PIERCING = 261.6  # Hz; above, a note of equal amplitude is felt louder and louder
 
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
     """How an instrument sounds. Times in seconds, levels linear."""
 
-    partials: tuple[float, ...]  # amplitudes of the harmonics; 8 at most keep C6 free of aliases
+    body: tuple[float, ...]  # amplitudes of the harmonics, 8 at most: C6 stays free of aliases
+    edge: tuple[float, ...]  # likewise, of what makes it bright
     attack: float
     decay: float
     sustain: float  # level, 0 to 1, that the note keeps until its release
     release: float
+    edge_decay: float  # how soon the brightness is gone
     level: float  # loudness of the instrument among the others
-    cutoff: tuple[float, float]  # Hz: low-pass at rest, and how far envelope and brightness open it
-    detune: float  # ratio between the two oscillators
+    detune: float  # ratio of the second oscillator to the first
 
 
 TIMBRES = {
     Voice.BELL: Timbre(
-        (1, 0.0, 0.28, 0.0, 0.10, 0.0, 0.04), 0.012, 2.6, 0.10, 2.4, 0.50, (300, 3400), 1.0023
+        (1, 0, 0.22), (0, 0.2, 0.5, 0.1, 0.35, 0, 0.15), 0.012, 3.4, 0.20, 2.6, 1.1, 0.52, 1.0023
     ),
-    Voice.GLASS: Timbre(
-        (1, 0.5, 0.0, 0.22, 0.0, 0.0, 0.05), 0.060, 2.0, 0.25, 2.8, 0.42, (350, 3000), 1.0041
+    Voice.GLASS: Timbre((1, 0.35), (0, 0.5, 0, 0.5, 0, 0, 0.15), 0.070, 2.4, 0.45, 3.0, 2.2, 0.42, 1.0041),
+    Voice.PLUCK: Timbre(
+        (1, 0.25, 0.06), (0.1, 0.6, 0.5, 0.4, 0.28, 0.2, 0.1), 0.007, 2.2, 0.15, 1.8, 0.55, 0.54, 1.0017
     ),
-    Voice.PLUCK: Timbre((1, 0.55, 0.34, 0.22, 0.13, 0.08), 0.006, 1.5, 0.04, 1.6, 0.52, (220, 2600), 1.0017),
-    Voice.SWELL: Timbre((1, 0.4, 0.3, 0.1, 0.1), 1.600, 1.0, 0.80, 4.5, 0.42, (250, 2200), 1.0060),
-    Voice.FLOW: Timbre((1, 0.1, 0.4, 0.05, 0.15), 0.500, 1.5, 0.60, 3.2, 0.40, (260, 1900), 1.0050),
+    Voice.SWELL: Timbre((1, 0.35, 0.15), (0, 0.3, 0.3, 0.15, 0.1), 1.600, 1.5, 0.85, 4.5, 4.0, 0.42, 1.0060),
+    Voice.FLOW: Timbre((1, 0.1, 0.3), (0, 0.1, 0.3, 0.1, 0.2), 0.500, 2.0, 0.75, 3.2, 3.0, 0.40, 1.0050),
     Voice.CHIME: Timbre(
-        (1, 0.0, 0.0, 0.30, 0.0, 0.0, 0.0, 0.08), 0.010, 3.2, 0.08, 3.0, 0.40, (400, 3600), 1.0012
+        (1, 0, 0, 0.15), (0, 0, 0, 0.6, 0, 0, 0, 0.3), 0.010, 4.0, 0.20, 3.2, 1.6, 0.42, 1.0012
     ),
-    Voice.HOLLOW: Timbre((1, 0.0, 0.5, 0.0, 0.3, 0.0, 0.2), 0.120, 1.0, 0.40, 2.5, 0.40, (200, 1500), 0.9950),
-    Voice.MURMUR: Timbre((1, 0.25, 0.08), 1.200, 1.5, 0.70, 4.0, 0.50, (300, 1200), 1.0035),
-    Voice.PAD: Timbre((1, 0.42, 0.26, 0.15, 0.10, 0.06), 4.5, 4.0, 0.85, 12.0, 0.062, (0, 0), 1.0040),
-    Voice.DRONE: Timbre((1, 0.35, 0.12, 0.05), 6.0, 4.0, 0.85, 10.0, 0.115, (0, 0), 1.0),
+    Voice.HOLLOW: Timbre((1, 0, 0.35), (0, 0, 0.3, 0, 0.3, 0, 0.2), 0.120, 1.4, 0.60, 2.5, 1.2, 0.40, 0.9950),
+    Voice.MURMUR: Timbre((1, 0.2), (0, 0.2, 0.1), 1.200, 2.0, 0.80, 4.0, 3.0, 0.50, 1.0035),
+    Voice.PAD: Timbre((1, 0.42, 0.26, 0.15, 0.10, 0.06), (), 4.5, 4.0, 0.92, 12.0, 0.0, 0.050, 1.0040),
+    Voice.DRONE: Timbre((1, 0.35, 0.12, 0.05), (), 6.0, 4.0, 0.92, 10.0, 0.0, 0.075, 1.0),
 }
 
 
@@ -64,140 +72,120 @@ def hertz(pitch: int) -> float:
     return float(440.0 * 2.0 ** ((pitch - 69) / 12))
 
 
-class _Playing(Protocol):
-    """What a pool asks of its voices."""
+class Envelope:
+    """A line from level to level, and the object that computes it."""
 
-    ends: float  # s of the audio clock at which it falls silent; 0 while it rests
+    def __init__(self) -> None:
+        self.line = SigTo(0.0, time=HUSH, init=0.0)
 
-    def play(self, note: Note, seconds: float, length: float) -> None: ...
+    def go(self, level: float, seconds: float) -> None:
+        """Move to a level within some seconds, from wherever it is."""
+        self.line.time = seconds
+        self.line.value = level
 
-    def hush(self) -> None: ...
 
-    def rest(self) -> None: ...
+class _Playing:
+    """A voice's life: its envelopes, and everything that is computed only while it sounds."""
+
+    def __init__(self, envelopes: tuple[Envelope, ...], chain: tuple[PyoObject, ...]) -> None:
+        self._envelopes = envelopes
+        self._chain = (*(envelope.line for envelope in envelopes), *chain)
+        self._segments: tuple[tuple[float, float, float], ...] = ()  # peak, sustain, decay of each envelope
+        self._timbre = TIMBRES[Voice.BELL]
+        self.note: Sounded | None = None  # what it plays; None while it rests
+        self.decay_at = self.release_at = self.ends = NEVER  # s of the audio clock
+        self.rest()
+
+    def begin(self, sounded: Sounded, seconds: float) -> None:
+        """Play a note from now on, `seconds` of the audio clock. Only for a voice that is silent."""
+        self.note, self._timbre = sounded, TIMBRES[sounded.note.voice]
+        self._segments = self.tune(sounded.note, self._timbre)
+        for part in self._chain:
+            part.play()
+        attack = self._timbre.attack
+        for envelope, (peak, _, _) in zip(self._envelopes, self._segments, strict=True):
+            envelope.go(peak, attack)
+        self.decay_at = seconds + attack
+        self.release_at = seconds + max(sounded.length, attack + 0.05)
+        self.ends = self.release_at + self._timbre.release
+
+    def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
+        """Set every number of the note, and return peak, sustain (levels) and decay (s) of each envelope.
+
+        Only while the voice is silent: a step here would click.
+        """
+        raise NotImplementedError
+
+    def decay(self) -> None:
+        """Begin to sink to the sustained level."""
+        self.decay_at = NEVER
+        for envelope, (_, sustain, seconds) in zip(self._envelopes, self._segments, strict=True):
+            envelope.go(sustain, seconds)
+
+    def let_go(self, seconds: float, release: float | None = None) -> None:
+        """Begin the release now, in its own time or within `release` seconds."""
+        lasts = self._timbre.release if release is None else release
+        for envelope in self._envelopes:
+            envelope.go(0.0, lasts)
+        self.decay_at = self.release_at = NEVER
+        self.ends = seconds + lasts
+
+    def rest(self) -> None:
+        """Stop computing. Only for a voice that is silent."""
+        for part in self._chain:
+            part.stop()
+        self.note = None
+
+
+class Lead(_Playing):
+    """One voice of the lead pool; it takes on any instrument that has a note for it."""
+
+    def __init__(self, bodies: dict[Voice, HarmTable], edges: dict[Voice, HarmTable]) -> None:
+        self._bodies, self._edges = bodies, edges
+        self._envelope, self._fade = Envelope(), Envelope()
+        self._body = Osc(bodies[Voice.BELL], freq=220.0)
+        self._edge = Osc(edges[Voice.BELL], freq=220.0, mul=self._fade.line, add=self._body)
+        # Multiplied by the envelope here and once more in the pan: the square of the note's straight lines.
+        self._shaped = self._edge * self._envelope.line
+        self.out = SPan(self._shaped, outs=2, pan=0.5, mul=self._envelope.line)
+        super().__init__((self._envelope, self._fade), (self._body, self._edge, self._shaped, self.out))
+
+    def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
+        """Set every number of the note."""
+        frequency = hertz(note.pitch)
+        self._body.setTable(self._bodies[note.voice])
+        self._edge.setTable(self._edges[note.voice])
+        self._body.setFreq(frequency)
+        self._edge.setFreq(frequency * timbre.detune)
+        self.out.setPan(0.5 + note.pan / 2)
+        loud = timbre.level * 0.36 * note.velocity**1.4 * min(1.0, PIERCING / frequency) ** 0.5
+        bright = 1.1 * note.bright * (0.4 + 0.6 * note.velocity)
+        return (
+            (loud**0.5, (loud * timbre.sustain) ** 0.5, timbre.decay),
+            (bright, 0.08 * bright, timbre.edge_decay),
+        )
+
+
+class Pad(_Playing):
+    """One tone of a chord, or the drone: an oscillator a side."""
+
+    def __init__(self, table: HarmTable) -> None:
+        self._left_envelope, self._right_envelope = Envelope(), Envelope()
+        self.left = Osc(table, freq=110.0, mul=self._left_envelope.line)
+        self.right = Osc(table, freq=110.0, mul=self._right_envelope.line)
+        super().__init__((self._left_envelope, self._right_envelope), (self.left, self.right))
+
+    def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
+        """Set every number of the note."""
+        frequency = hertz(note.pitch)
+        self.left.setFreq(frequency)
+        self.right.setFreq(frequency * timbre.detune)
+        level = timbre.level * note.velocity * min(1.0, 130.8 / frequency) ** 0.5
+        sides = (1 - 0.5 * max(0.0, note.pan), 1 + 0.5 * min(0.0, note.pan))
+        return tuple((level * side, level * side * timbre.sustain, timbre.decay) for side in sides)
 
 
 V = TypeVar("V", bound=_Playing)
-
-
-class Lead:
-    """One voice of the lead pool; it takes on any instrument that has a note for it."""
-
-    def __init__(self, tables: dict[Voice, HarmTable]) -> None:
-        self._tables = tables
-        first = tables[Voice.BELL]
-        self._frequency = Sig(220.0)
-        self._second = Sig(220.0)
-        self._level = Sig(0.0)
-        self._gate = SigTo(1.0, time=HUSH, init=1.0)
-        self._envelope = Adsr(dur=1.0)
-        self._envelope.setExp(2.0)
-        self._loud = self._envelope * self._level
-        self._gated = self._loud * self._gate
-        self._left = Osc(first, freq=self._frequency, mul=self._gated)
-        self._right = Osc(first, freq=self._second, mul=self._gated)
-        self._sum = self._left + self._right
-        self._floor, self._opening = Sig(300.0), Sig(1000.0)
-        self._sweep = self._envelope * self._opening
-        self._cutoff = self._sweep + self._floor
-        self._filter = ButLP(self._sum, freq=self._cutoff)
-        self.out = SPan(self._filter, outs=2, pan=0.5)
-        self._chain: tuple[PyoObject, ...] = (
-            *(self._frequency, self._second, self._level, self._gate, self._loud, self._gated),
-            *(self._left, self._right, self._sum, self._floor, self._opening, self._sweep, self._cutoff),
-            *(self._filter, self.out),
-        )
-        self.ends = 0.0
-        self.rest()
-
-    def play(self, note: Note, seconds: float, length: float) -> None:
-        """Begin a note of `length` seconds before its release. Only for a voice that is silent."""
-        timbre = TIMBRES[note.voice]
-        frequency = hertz(note.pitch)
-        self._frequency.value, self._second.value = frequency, frequency * timbre.detune
-        # Equal loudness is not equal amplitude: low notes need less in a bed of pads, high ones pierce.
-        self._level.value = timbre.level * 0.40 * note.velocity**1.4 * (261.6 / max(261.6, frequency)) ** 0.5
-        self._floor.value = timbre.cutoff[0] + frequency
-        self._opening.value = timbre.cutoff[1] * (0.2 + note.bright) * (0.4 + 0.6 * note.velocity)
-        table = self._tables[note.voice]
-        self._left.setTable(table)
-        self._right.setTable(table)
-        self.out.setPan(0.5 + note.pan / 2)
-        attack, release = timbre.attack, timbre.release
-        held = max(length, attack + 0.05)
-        self._envelope.setAttack(attack)
-        self._envelope.setDecay(timbre.decay)
-        self._envelope.setSustain(timbre.sustain)
-        self._envelope.setRelease(release)
-        self._envelope.setDur(held + release)
-        self._gate.value = 1.0
-        for part in self._chain:
-            part.play()
-        self._envelope.play()
-        self.ends = seconds + held + release
-
-    def hush(self) -> None:
-        """Fade out within HUSH seconds, to make room."""
-        self._gate.value = 0.0
-
-    def rest(self) -> None:
-        """Stop computing. Only for a voice that is silent."""
-        self._envelope.stop()
-        for part in self._chain:
-            part.stop()
-        self.ends = 0.0
-
-
-class Pad:
-    """One tone of a chord, or the drone: an oscillator a side, swaying slowly."""
-
-    def __init__(self, voice: Voice, table: HarmTable, sway: float) -> None:
-        timbre = TIMBRES[voice]
-        self._timbre = timbre
-        self._frequency, self._second = Sig(110.0), Sig(110.0)
-        self._level_left, self._level_right = Sig(0.0), Sig(0.0)
-        self._envelope = Adsr(timbre.attack, timbre.decay, timbre.sustain, timbre.release, dur=30.0)
-        self._gate = SigTo(1.0, time=HUSH, init=1.0)
-        self._gated = self._envelope * self._gate
-        self._sway_table = HarmTable([1.0], size=512)
-        self._sway = Osc(self._sway_table, freq=sway, mul=0.18, add=0.82)
-        self._swaying = self._gated * self._sway
-        self._loud_left = self._swaying * self._level_left
-        self._loud_right = self._swaying * self._level_right
-        self.left = Osc(table, freq=self._frequency, mul=self._loud_left)
-        self.right = Osc(table, freq=self._second, mul=self._loud_right)
-        self._chain: tuple[PyoObject, ...] = (
-            *(self._frequency, self._second, self._level_left, self._level_right, self._gate, self._gated),
-            *(self._sway, self._swaying, self._loud_left, self._loud_right, self.left, self.right),
-        )
-        self.ends = 0.0
-        self.rest()
-
-    def play(self, note: Note, seconds: float, length: float) -> None:
-        """Begin a note of `length` seconds before its release. Only for a voice that is silent."""
-        timbre = self._timbre
-        frequency = hertz(note.pitch)
-        self._frequency.value, self._second.value = frequency, frequency * timbre.detune
-        level = timbre.level * note.velocity * (130.8 / max(130.8, frequency)) ** 0.5
-        self._level_left.value = level * (1 - 0.5 * max(0.0, note.pan))
-        self._level_right.value = level * (1 + 0.5 * min(0.0, note.pan))
-        held = max(length, timbre.attack + 0.1)
-        self._envelope.setDur(held + timbre.release)
-        self._gate.value = 1.0
-        for part in self._chain:
-            part.play()
-        self._envelope.play()
-        self.ends = seconds + held + timbre.release
-
-    def hush(self) -> None:
-        """Fade out within HUSH seconds, to make room."""
-        self._gate.value = 0.0
-
-    def rest(self) -> None:
-        """Stop computing. Only for a voice that is silent."""
-        self._envelope.stop()
-        for part in self._chain:
-            part.stop()
-        self.ends = 0.0
 
 
 class Pool(Generic[V]):
@@ -206,69 +194,82 @@ class Pool(Generic[V]):
     def __init__(self, voices: Iterable[V]) -> None:
         self.voices = tuple(voices)
         self.stolen = 0
-        self._coming: dict[
-            V, tuple[float, Note, float]
-        ] = {}  # stolen voices: when they are silent, and for what
+        self._coming: dict[V, Sounded] = {}  # what a stolen voice will play as soon as it is silent
 
-    def play(self, sounded: Sounded) -> None:
+    def play(self, sounded: Sounded, seconds: float) -> None:
         """Begin a note, or, where a voice must be stolen, begin it HUSH later."""
-        seconds, note, length = sounded.seconds, sounded.note, sounded.length
-        free = next((voice for voice in self.voices if not voice.ends), None)
+        free = next((voice for voice in self.voices if voice.note is None), None)
         if free is not None:
-            free.play(note, seconds, length)
+            free.begin(sounded, seconds)
             return
         victim = min(self.voices, key=lambda voice: (voice in self._coming, voice.ends))
         self.stolen += 1
-        victim.hush()
-        victim.ends = seconds + HUSH + length
-        self._coming[victim] = (seconds + 2 * HUSH, note, length)
+        if victim not in self._coming:
+            victim.let_go(seconds, HUSH)
+        self._coming[victim] = sounded
 
-    def settle(self, seconds: float) -> None:
-        """Once a block: let voices rest that have ended, and begin the notes that waited for a stolen one."""
-        for voice, (ready, note, length) in list(self._coming.items()):
-            if ready <= seconds:
-                del self._coming[voice]
-                voice.rest()
-                voice.play(note, seconds, length)
+    def settle(self, seconds: float, block: float) -> None:
+        """Once a block, before it is computed: release what is due, rest what has ended, begin what waited."""
         for voice in self.voices:
-            # A tenth of a second more than the envelope's own end, which lies on a block's edge.
-            if voice.ends and voice.ends + 0.1 <= seconds and voice not in self._coming:
+            if voice.note is None:
+                continue
+            if voice.release_at <= seconds:
+                voice.let_go(seconds)
+            elif voice.decay_at <= seconds:
+                voice.decay()
+            elif voice.ends + block <= seconds:  # a block more: a line ends somewhere inside of one
                 voice.rest()
+                if voice in self._coming:
+                    voice.begin(self._coming.pop(voice), seconds)
+
+    def let_go(self, seconds: float) -> None:
+        """Begin the release of everything that is held."""
+        for voice in self.voices:
+            if voice.note is not None and voice.release_at < NEVER:
+                voice.let_go(seconds)
 
 
 class Voices:
     """Every voice of the box, by pool: `lead_count` leads, ten pad tones (two chords of five), two drones."""
 
     def __init__(self, lead_count: int) -> None:
-        self._tables = {
-            voice: HarmTable(list(timbre.partials), TABLE_SIZE) for voice, timbre in TIMBRES.items()
+        self._bodies = {voice: HarmTable(list(timbre.body), TABLE_SIZE) for voice, timbre in TIMBRES.items()}
+        self._edges = {
+            voice: HarmTable(list(timbre.edge), TABLE_SIZE)
+            for voice, timbre in TIMBRES.items()
+            if timbre.edge
         }
-        self.leads = Pool(Lead(self._tables) for _ in range(lead_count))
-        # The sways are slow (15 to 30 s) and all different, so that a held chord never stands still.
-        self.pads = Pool(
-            Pad(Voice.PAD, self._tables[Voice.PAD], 0.033 + 0.0041 * index) for index in range(10)
-        )
-        self.drones = Pool(
-            Pad(Voice.DRONE, self._tables[Voice.DRONE], 0.027 + 0.01 * index) for index in range(2)
-        )
+        self.leads = Pool(Lead(self._bodies, self._edges) for _ in range(lead_count))
+        self.pads = Pool(Pad(self._bodies[Voice.PAD]) for _ in range(10))
+        self.drones = Pool(Pad(self._bodies[Voice.DRONE]) for _ in range(2))
         self.lead_mix = Mix([lead.out for lead in self.leads.voices], voices=2)
         self.pad_left = Mix([pad.left for pad in self.pads.voices], voices=1)
         self.pad_right = Mix([pad.right for pad in self.pads.voices], voices=1)
         self.drone_mix = Mix([drone.left for drone in self.drones.voices], voices=1)
-        self._pool_of: dict[Voice, Callable[[Sounded], None]] = dict.fromkeys(Voice, self.leads.play)
+        self._pool_of: dict[Voice, Callable[[Sounded, float], None]] = dict.fromkeys(Voice, self.leads.play)
         self._pool_of[Voice.PAD] = self.pads.play
         self._pool_of[Voice.DRONE] = self.drones.play
 
-    def play(self, sounded: Sounded) -> None:
-        """Begin a note."""
-        self._pool_of[sounded.note.voice](sounded)
+    def play(self, sounded: Sounded, seconds: float) -> None:
+        """Begin a note with the block that begins at `seconds`."""
+        self._pool_of[sounded.note.voice](sounded, seconds)
 
-    def settle(self, seconds: float) -> None:
-        """Once a block, before the block is computed."""
+    def settle(self, seconds: float, block: float) -> None:
+        """Once a block of `block` seconds, before it is computed."""
         for pool in (self.leads, self.pads, self.drones):
-            pool.settle(seconds)
+            pool.settle(seconds, block)
+
+    def let_go(self, seconds: float) -> None:
+        """Begin the release of the whole bed."""
+        self.pads.let_go(seconds)
+        self.drones.let_go(seconds)
 
     @property
-    def sounding(self) -> int:
-        """How many voices are not at rest."""
-        return sum(bool(voice.ends) for pool in (self.leads, self.pads, self.drones) for voice in pool.voices)
+    def playing(self) -> list[_Playing]:
+        """The voices that are not at rest."""
+        return [
+            voice
+            for pool in (self.leads, self.pads, self.drones)
+            for voice in pool.voices
+            if voice.note is not None
+        ]

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.synth import Synth, gain
+from appliance.sound.synth import Synth
 from appliance.sound.voices import TIMBRES
 from appliance.values import Bed, Note, Sounded, Voice
 
@@ -123,8 +123,8 @@ def test_the_volume_glides() -> None:
 
         assert clicking(render(synth, 1.0, 6.0, knob)) < INAUDIBLE
         synth.volume(0.0)
-        render(synth, 0.3, 7.5)
-        assert level(render(synth, 0.3, 7.8)) < -150  # 0 is silence itself
+        render(synth, 0.9, 7.0)
+        assert level(render(synth, 0.3, 7.9)) < -150  # 0 is silence itself
 
 
 def test_a_fade_ends_in_silence() -> None:
@@ -149,15 +149,35 @@ def test_even_everything_at_once_stays_below_full_scale() -> None:
         assert 0.2 < np.abs(loud).max() < 0.87
 
 
-def test_a_block_that_is_no_number_is_silenced() -> None:
+@pytest.mark.parametrize("planted", [float("nan"), float("inf"), 1e9])
+def test_a_broken_sound_is_silenced_at_once_and_made_whole(
+    planted: float, caplog: pytest.LogCaptureFixture
+) -> None:
     with awake() as synth:
-        synth.volume(float("nan"))
-        poisoned = render(synth, 0.1)
-        assert np.isfinite(poisoned).all()
-        assert synth.silenced > 0
+        synth.play(note(Voice.PAD, 60, length=30.0))
+        before = level(render(synth, 8.0)[-SAMPLE_RATE:])
+        synth._mixer._room.value = planted  # what nobody foresaw: the reverb's own level
+        broken = render(synth, 0.5, 8.0)
+        assert np.isfinite(broken).all()
+        assert np.abs(broken).max() < 0.87
+        assert 1 <= synth.silenced <= 2
+        assert caplog.messages == [
+            "A block of sound came out broken; it was silenced, and the synth made anew."
+        ]
+        # The chord that was held sounds again, after its attack.
+        assert level(render(synth, 9.0, 8.5)[-SAMPLE_RATE:]) == pytest.approx(before, abs=3.0)
+        streams = synth.streams
+        render(synth, 1.0, 17.5)
+        assert synth.streams == streams
 
 
-@pytest.mark.parametrize(("position", "decibels"), [(1.0, 0.0), (0.5, -24.0), (0.25, -36.0)])
-def test_the_knob_goes_in_even_steps_of_loudness(position: float, decibels: float) -> None:
-    assert 20 * np.log10(gain(position)) == pytest.approx(decibels)
-    assert gain(0.0) == 0.0
+def test_what_stays_broken_is_not_made_anew_all_the_time() -> None:
+    with awake() as synth:
+
+        def plant(_: int) -> None:
+            synth._mixer._room.value = float("nan")
+
+        assert not np.any(render(synth, 2.5, 0.2, plant)[BLOCK * 20 :])
+        streams = synth.streams
+        render(synth, 0.4, 2.7, plant)
+        assert synth.streams == streams

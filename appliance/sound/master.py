@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last stage: guard, limiter, volume and fade, on whole blocks of samples.
+
+The one rule: what leaves here is finite and below the ceiling, whatever came in. It holds each block back until it
+has seen the next (11 ms), so the limiter is down before the peak comes: between two blocks the gain moves on a straight
+line, and both ends of the line are low enough for both blocks. Pure; the performer's thread.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.sound import CHANNELS, SAMPLE_RATE
+
+CEILING = 0.85  # full scale; -1.4 dBFS, so that the true peak, between the samples, stays under -1 dBTP
+RUNAWAY = 16.0  # full scale; no sum of sound voices comes near, so something is broken
+RECOVERY = 0.4  # s, time constant of the limiter's return
+KNOB = 0.05  # s, time constant of the volume; shorter zips, longer feels loose
+SOFTEST = -48.0  # dB at the knob's lowest position that still sounds; at 0 itself there is silence
+
+Block = NDArray[np.float32]
+
+
+def gain(position: float) -> float:
+    """The linear gain of a volume knob's position, 0 to 1: even steps in decibels, true silence at 0."""
+    return 0.0 if position <= 0.0 else float(10.0 ** (SOFTEST * (1.0 - position) / 20.0))
+
+
+class Master:
+    """Finishes blocks of `block` frames. What comes out is the block that went in one call before."""
+
+    def __init__(self, block: int) -> None:
+        self._seconds = block / SAMPLE_RATE
+        self._ramp: Block = np.linspace(0, 1, block, endpoint=False, dtype=np.float32).reshape(-1, 1)
+        self._held: Block = np.zeros((block, CHANNELS), dtype=np.float32)
+        self._out: Block = np.zeros_like(self._held)
+        self._allowed = 1.0  # the largest gain that the held block can take
+        self._limit = 1.0  # the limiter's gain where the held block begins
+        self._total = 0.0  # all gains together, there
+        self._volume = self._aim = 0.0
+        self._fade = self._fade_aim = 0.0
+        self._fade_seconds = 1.0
+
+    @property
+    def reduction(self) -> float:
+        """How far the limiter is down, in dB, 0 or more."""
+        return -20.0 * math.log10(self._limit)
+
+    def volume(self, position: float) -> None:
+        """Move the volume towards a knob's position, 0 to 1."""
+        self._aim = gain(position)
+
+    def fade(self, level: float, seconds: float) -> None:
+        """Move the fade to `level`, 0 to 1, within `seconds`."""
+        self._fade_aim, self._fade_seconds = level, max(seconds, self._seconds)
+
+    def finish(self, raw: Block) -> tuple[Block, bool]:
+        """Take a block and give the one before it, finished; false if this one had to be thrown away.
+
+        The array that is returned is overwritten by the next call.
+        """
+        peak = float(max(raw.max(), -raw.min()))
+        sound = peak <= RUNAWAY  # false for what is no number, too
+        allowed = min(1.0, CEILING / peak) if sound and peak > 0.0 else 1.0
+        limit = min(
+            self._allowed, allowed, self._limit + (1.0 - self._limit) * min(1.0, self._seconds / RECOVERY)
+        )
+        total = limit * self._next_volume() * self._next_fade()
+        if self._total == total == 1.0:
+            np.copyto(self._out, self._held)
+        else:
+            np.multiply(self._held, self._total + (total - self._total) * self._ramp, out=self._out)
+        self._allowed, self._limit, self._total = allowed, limit, total
+        if sound:
+            np.copyto(self._held, raw)
+        else:
+            self._held[:] = 0.0
+        return self._out, sound
+
+    def _next_volume(self) -> float:
+        self._volume += (self._aim - self._volume) * min(1.0, self._seconds / KNOB)
+        if abs(self._aim - self._volume) < 1e-6:
+            self._volume = self._aim
+        return self._volume
+
+    def _next_fade(self) -> float:
+        step = self._seconds / self._fade_seconds
+        self._fade += max(-step, min(step, self._fade_aim - self._fade))
+        return self._fade
