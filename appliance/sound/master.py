@@ -40,7 +40,7 @@ class Master:
         self._allowed = 1.0  # the largest gain that the held block can take
         self._limit = 1.0  # the limiter's gain where the held block begins
         self._total = 0.0  # all gains together, there
-        self._volume = self._aim = 0.0
+        self._position = self._volume = self._aim = 0.0
         self._fade = self._fade_aim = 0.0
         self._fade_seconds = 1.0
 
@@ -51,7 +51,8 @@ class Master:
 
     def volume(self, position: float) -> None:
         """Move the volume towards a knob's position, 0 to 1."""
-        self._aim = gain(position)
+        if position != self._position:
+            self._position, self._aim = position, gain(position)
 
     def fade(self, level: float, seconds: float) -> None:
         """Move the fade to `level`, 0 to 1, within `seconds`."""

@@ -2,8 +2,8 @@
 """From the voices to two channels: the wind, and the space that all share.
 
 The one rule: one reverb and one echo for all, never an effect per note; nothing enters a feedback loop unguarded,
-because one bad sample in a reverb would silence the box for good. What moves slowly (filters, gusts) is set once a
-block: a filter that follows an audio signal costs three times one that is told. The performer's thread.
+because one bad sample in a reverb would silence the box for good. What moves slowly (filters, gusts) is set a few times
+a second: a filter that follows an audio signal costs three times one that is told. The performer's thread.
 
     leads ─┬──────────────┬────────▶ ┐
            └▶ echo (two) ─┤          │
@@ -42,7 +42,7 @@ class Mixer:
         self._rng = Random(seed)
         self._bed = Bed(0.3, 0.0, 0.5)
         self._brightness = 0.3
-        self._seconds = 0.0
+        self._moved = 0.0  # s of the audio clock
 
         self._pad_sides = Mix([voices.pad_left, voices.pad_right], voices=2)
         # Each side swells and sinks in its own time (32 and 23 s): a held chord never stands still.
@@ -55,7 +55,8 @@ class Mixer:
         self._pad_send = self._pad_middle * 0.3
 
         # pyo draws each random sample at the cost of ten oscillators: the noise is drawn once, and read.
-        self._noise = DataTable(size=NOISE, init=_noise(seed))
+        self._noise = DataTable(size=NOISE)
+        _fill(self._noise, seed)
         speed = SAMPLE_RATE / NOISE
         self._air = Osc(self._noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4])
         self._gusting = SigTo([0.0, 0.0], time=1.4, init=0.0)
@@ -94,22 +95,18 @@ class Mixer:
         self._room.value = 0.45 * bed.space
         self._gusting.value = [bed.wind * self._rng.uniform(0.3, 1.0) for _ in range(2)]
 
-    def move(self, seconds: float, block: float) -> None:
-        """Once a block of `block` seconds, before it is computed: move what moves slowly."""
-        self._brightness += (self._bed.brightness - self._brightness) * min(1.0, block / GLIDE)
+    def move(self, seconds: float) -> None:
+        """Move what moves slowly, to where it should be at `seconds`."""
+        self._brightness += (self._bed.brightness - self._brightness) * min(
+            1.0, (seconds - self._moved) / GLIDE
+        )
+        self._moved = seconds
         # Each side's filter wanders by itself (periods of 7 to 17 s), which is most of the pads' width.
         turn = 2 * math.pi * seconds
         opened = PADS[0] + PADS[1] * self._brightness
-        self._pads.setFreq(
-            [opened * (1 + 0.22 * math.sin(turn / 8.9)), opened * (1 + 0.22 * math.sin(turn / 7.3 + 1))]
-        )
-        low, high = WHISTLE
-        self._wind.setFreq(
-            [
-                low + (high - low) * (0.5 + 0.5 * math.sin(turn / 11.3)),
-                low + (high - low) * (0.5 + 0.5 * math.sin(turn / 16.7 + 2)),
-            ]
-        )
+        self._pads.setFreq([opened * (1 + 0.22 * math.sin(turn / period)) for period in (8.9, 7.3)])
+        middle, way = sum(WHISTLE) / 2, (WHISTLE[1] - WHISTLE[0]) / 2
+        self._wind.setFreq([middle + way * math.sin(turn / period + 2) for period in (11.3, 16.7)])
 
     def stop(self) -> None:
         """Stop computing, for good."""
@@ -118,9 +115,10 @@ class Mixer:
                 part.stop()
 
 
-def _noise(seed: int) -> list[float]:
+def _fill(table: DataTable, seed: int) -> None:
     """Noise whose power falls by 6 dB an octave above 1 kHz, and whose end meets its beginning."""
     drawn = np.random.default_rng(seed).standard_normal(NOISE)
     frequencies = np.fft.rfftfreq(NOISE, 1 / SAMPLE_RATE)
     shaped = np.fft.irfft(np.fft.rfft(drawn) / np.sqrt(1 + (frequencies / 1000.0) ** 2))
-    return [float(sample) for sample in 0.12 * shaped / shaped.std()]
+    # Through the table's own buffer, which is let go at once: a list of half a million numbers takes a Pi a second.
+    np.asarray(table.getBuffer())[:] = 0.12 * shaped / shaped.std()

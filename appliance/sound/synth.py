@@ -31,6 +31,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyo greets on standard output
 
 log = logging.getLogger(__name__)
 
+MOVE_EVERY = 0.05  # s; the steps of a filter that wanders for seconds are too small to hear
 REBUILD_EVERY = 1.0  # s; what breaks more often than that is not mended by making it anew
 
 
@@ -54,6 +55,7 @@ class Synth:
         self._master = Master(block)
         self._seconds = 0.0  # at which the next block begins
         self._mended = -REBUILD_EVERY
+        self._moved = -MOVE_EVERY
         self.silenced = 0  # blocks that came out broken
 
     def _make(self) -> None:
@@ -83,7 +85,9 @@ class Synth:
     def compute(self, seconds: float) -> NDArray[np.float32]:
         """The block before the one that begins at `seconds`: float32, shape (block, 2), overwritten by the next."""
         self._voices.settle(seconds, self._block_seconds)
-        self._mixer.move(seconds, self._block_seconds)
+        if seconds >= self._moved + MOVE_EVERY:
+            self._moved = seconds
+            self._mixer.move(seconds)
         self._server.process()
         self._seconds = seconds + self._block_seconds
         samples, whole = self._master.finish(self._raw)

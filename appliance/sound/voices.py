@@ -5,8 +5,8 @@ The one rule: every pyo object is made in a constructor and kept under a name. P
 because pyo leaks what is made later and reads freed memory of what has no name. A voice at rest is stopped, which
 costs almost nothing; a voice at amplitude 0 costs as much as one that sounds. The performer's thread.
 
-    lead:  body table ──────────────┐                      e: envelope of the note
-           edge table ─ its own f ──┴─▶ sum ─▶ e × pan     f: the edge dies away sooner, as on anything struck
+    lead:  body table × e ──┐                     e: envelope of the note
+           edge table × f ──┴─▶ sum ─▶ pan × e    f: the edge dies away sooner, as on anything struck
     pad:   one table a side, a hair apart, each with its e
 
 An envelope is a straight line to where we send it, at the block in which its segment begins; amplitude is its square,
@@ -143,12 +143,11 @@ class Lead(_Playing):
     def __init__(self, bodies: dict[Voice, HarmTable], edges: dict[Voice, HarmTable]) -> None:
         self._bodies, self._edges = bodies, edges
         self._envelope, self._fade = Envelope(), Envelope()
-        self._body = Osc(bodies[Voice.BELL], freq=220.0)
+        self._body = Osc(bodies[Voice.BELL], freq=220.0, mul=self._envelope.line)
         self._edge = Osc(edges[Voice.BELL], freq=220.0, mul=self._fade.line, add=self._body)
-        # Multiplied by the envelope here and once more in the pan: the square of the note's straight lines.
-        self._shaped = self._edge * self._envelope.line
-        self.out = SPan(self._shaped, outs=2, pan=0.5, mul=self._envelope.line)
-        super().__init__((self._envelope, self._fade), (self._body, self._edge, self._shaped, self.out))
+        # Multiplied by the envelope here once more: the square of the note's straight lines.
+        self.out = SPan(self._edge, outs=2, pan=0.5, mul=self._envelope.line)
+        super().__init__((self._envelope, self._fade), (self._body, self._edge, self.out))
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
@@ -162,7 +161,7 @@ class Lead(_Playing):
         bright = 1.1 * note.bright * (0.4 + 0.6 * note.velocity)
         return (
             (loud**0.5, (loud * timbre.sustain) ** 0.5, timbre.decay),
-            (bright, 0.08 * bright, timbre.edge_decay),
+            (bright * loud**0.5, 0.08 * bright * loud**0.5, timbre.edge_decay),
         )
 
 

@@ -43,6 +43,7 @@ class HarmTable(PyoTableObject):
 
 class DataTable(PyoTableObject):
     def __init__(self, size: int, chnls: int = 1, init: Sequence[float] | None = None) -> None: ...
+    def getBuffer(self, chnl: int = 0) -> Any: ...
 
 class Sig(PyoObject):
     value: float
