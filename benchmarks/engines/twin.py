@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The box's notes in plain numbers, for the twins of its patch in other engines.
+
+The one rule: a twin has the same oscillators, envelopes, filters and effects at the same rates as the box, or says
+where its engine has none like it; levels are near, since they cost nothing. Pure; any thread.
+
+What differs. Reverb: pyo's STRev (early reflections, a bank of damped combs) is `reverbsc`, a network of eight delay
+lines, in csound, and FreeVerb2, sixteen damped combs, in SuperCollider. Limiter: the box's is numpy's; `compress2` and
+Limiter stand for it. Wind: a table of noise in the box and in csound, BrownNoise in SuperCollider. What moves slowly is
+told once a block everywhere. The box alone plays its notes from Python, and alone guards against broken samples.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+from appliance.sound.voices import TIMBRES, hertz
+from appliance.values import Sounded, Voice
+from benchmarks.engines.dense import dense, ends
+
+TABLE = 8192  # samples of an oscillator's table
+BEDS = (Voice.PAD, Voice.DRONE)
+TABLES: tuple[tuple[float, ...], ...] = tuple(  # number 2 n is the n-th instrument's body, 2 n + 1 its edge
+    table for timbre in TIMBRES.values() for table in (timbre.body, timbre.edge or (1.0,))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """One note: seconds, hertz, linear levels. Envelopes rise to 1, fall to a level, hold it, and end."""
+
+    begins: float
+    lasts: float
+    first: float  # Hz
+    second: float  # Hz
+    left: float
+    right: float
+    body: int  # in TABLES
+    edge: int
+    bright: float  # level of the edge
+    attack: float
+    decay: float
+    sustain: float
+    hold: float
+    release: float
+    edge_decay: float
+    edge_sustain: float
+    edge_hold: float
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """All of it, in the order above."""
+        return astuple(self)
+
+
+def tones(voices: int, seconds: float) -> tuple[list[Tone], list[Tone]]:
+    """The dense score for a pool of so many voices: the leads, and the bed."""
+    score = dense(voices, seconds)
+    leads = [_tone(sounded) for sounded in score if sounded.note.voice not in BEDS]
+    return leads, [_tone(sounded) for sounded in score if sounded.note.voice in BEDS]
+
+
+def _tone(sounded: Sounded) -> Tone:
+    note, timbre = sounded.note, TIMBRES[sounded.note.voice]
+    lasts = ends(sounded) - sounded.seconds
+    held = lasts - timbre.release
+    instrument = list(TIMBRES).index(note.voice)
+    level = timbre.level * (note.velocity if note.voice in BEDS else 0.36 * note.velocity**1.4)
+    decay, sustain, hold = _falls(held - timbre.attack, timbre.decay, timbre.sustain**0.5)
+    edge_decay, edge_sustain, edge_hold = _falls(held - timbre.attack, timbre.edge_decay or 1.0, 0.08)
+    return Tone(
+        begins=sounded.seconds,
+        lasts=lasts,
+        first=hertz(note.pitch),
+        second=hertz(note.pitch) * timbre.detune,
+        left=level * ((1 - note.pan) / 2) ** 0.5,
+        right=level * ((1 + note.pan) / 2) ** 0.5,
+        body=2 * instrument,
+        edge=2 * instrument + 1,
+        bright=1.1 * note.bright * (0.4 + 0.6 * note.velocity),
+        attack=timbre.attack,
+        decay=decay,
+        sustain=sustain,
+        hold=hold,
+        release=timbre.release,
+        edge_decay=edge_decay,
+        edge_sustain=edge_sustain,
+        edge_hold=edge_hold,
+    )
+
+
+def _falls(held: float, decay: float, sustain: float) -> tuple[float, float, float]:
+    """Decay, level and hold of an envelope that has `held` seconds from its peak to its release."""
+    if held >= decay:
+        return decay, sustain, held - decay
+    return held, 1 - (1 - sustain) * held / decay, 0.0
+
+
+def measured(command: Sequence[str]) -> float:
+    """Run a program: its CPU seconds. Raises if it fails."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:  # noqa: S603 - an engine
+        assert process.stderr  # noqa: S101 - a pipe, as asked for
+        said = process.stderr.read().decode(errors="replace")
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} failed: {said[-400:]}")
+    return usage.ru_utime + usage.ru_stime
