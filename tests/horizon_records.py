@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ def generated(counts: Sequence[int], first: int = 1000, network: str = "generate
 
 def clock(position: int) -> str:
     """The close time of the ledger at `position`, as Horizon writes it."""
-    minutes, seconds = divmod(EVERY * position, 60)
-    return f"2026-11-24T01:{minutes:02d}:{seconds:02d}Z"
+    moment = datetime(2026, 11, 24, 1, tzinfo=UTC) + timedelta(seconds=EVERY * position)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def ledger_record(sequence: int, closed_at: str, operations: int, transactions: int) -> Record:

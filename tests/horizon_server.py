@@ -7,17 +7,25 @@ limit as events a connection) is the same here to the byte, and tests prove it. 
     python -m tests.horizon_server --port 8000 --mode stall
 
 Faults have names; `faults={"stream": ["rst", "ok"], "page": ["503"]}` gives one each to the first requests of
-a sort:
+a sort (root, page, stream):
 
     stall     answers a stream with hello and then nothing, a page not at all
+    mute      does not answer at all
+    slow      sends its header byte by byte, without end
+    trickle   answers a stream with hello, and then sends an event byte by byte, without end
     rst       resets the connection: a stream in the middle of its second event
     eof       ends a stream without byebye
-    429, 503  refuses; a page's 429 says Retry-After: 1, a stream's does not
+    early     ends a stream by byebye at once
     error     ends a stream by Horizon's event for too many requests
+    dup       sends each event of a stream twice, and the one before once more
+    nonsense  sends events that are none before the proper ones
+    endless   answers a stream with an event that does not end
+    short     sends a page without the second half of its records
     html      answers with a web page, as a captive portal does
     redirect  leads to another host
     bomb      sends a page that unpacks to 8 MB
-    nonsense  sends an event that is no JSON and one that is no UTF-8 before the proper ones
+    204 503.. refuses with this status; a page's 429 says Retry-After: 1, a stream's does not
+    429=3600  refuses with this Retry-After
 """
 
 from __future__ import annotations
@@ -29,6 +37,7 @@ import gzip
 import itertools
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,18 +45,14 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from appliance.ledger.budget import Bucket
+from tests.horizon_faults import NONSENSE, RAW, TOO_MANY, head, problem
 from tests.horizon_records import Chain, Record, generated
 
 HELLO = b'retry: 1000\nevent: open\ndata: "hello"\n\n'
 BYEBYE = b'retry: 10\nevent: close\ndata: "byebye"\n\n'
-TOO_MANY = (
-    "The rate limit for the requesting IP address is over its alloted limit.  The allowed limit and requests "
-    "left per time period are communicated to clients via the http response headers 'X-RateLimit-*' headers."
-)
 ERROR = f"event: error\ndata: problem: rate_limit_exceeded. full details: {TOO_MANY}\n\n".encode()
-NONSENSE = b'id: 1\ndata: {"id": "trunc\n\nid: 2\ndata: {"memo":"\xff\xfe"}\n\n'
 MAX_LIMIT, DEFAULT_LIMIT = 200, 10
-REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 404: "Not Found", 429: "Too Many Requests"}
 
 
 def render(record: Mapping[str, Any], indent: int | None = None) -> str:
@@ -86,7 +91,8 @@ class HorizonServer:
 
     `poll` is the pause between two looks for a new ledger and `timeout` the age at which a stream is ended,
     both in seconds (Horizon: 5 and 55). `transcript` replaces what is streamed by timed messages, its
-    times multiplied by `scale`.
+    times multiplied by `scale`. Every answer waits for `delay` seconds. `limit` is what it gives its client, as
+    Horizon counts: a credit for a page and for each look for new records. `tls` makes it an https server.
     """
 
     def __init__(
@@ -100,8 +106,14 @@ class HorizonServer:
         transcript: Sequence[tuple[float, bytes]] = (),
         scale: float = 1.0,
         port: int = 0,
+        host: str = "127.0.0.1",
+        delay: float = 0.0,
+        limit: Bucket | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.chain, self.poll, self.timeout, self.port = chain, poll, timeout, port
+        self.host, self.delay, self.limit, self.tls = host, delay, limit, tls
+        self.credits = self.refused = self.sent = 0  # sent: bytes
         self.tip: int = chain.ledgers[-1]["sequence"] if tip is None else tip
         self.transcript, self.scale = transcript, scale
         self.requests: list[Request] = []
@@ -112,14 +124,14 @@ class HorizonServer:
     @property
     def url(self) -> str:
         """The root address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
     def asked(self, path: str) -> list[Request]:
         """The requests for what begins with `path`."""
         return [request for request in self.requests if request.path.startswith(path)]
 
     async def __aenter__(self) -> HorizonServer:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._connected, self.host, self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -153,21 +165,45 @@ class HorizonServer:
         self.requests.append(asked)
         sort = "stream" if asked.streaming else "page" if asked.path != "/" else "root"
         fault = next(self.faults.get(sort, iter(())), "ok")
-        if fault == "ok" or (asked.streaming and fault in ("stall", "rst", "eof", "error", "nonsense")):
-            if asked.streaming:
-                return await self._stream(asked, fault, reader, writer)
-            status, record = self._page(asked)
-            _send(writer, asked, status, record)
-        elif fault == "stall":
+        await asyncio.sleep(self.delay)
+        if not asked.streaming and not self._spend():
+            fault = "429"
+        if fault == "mute" or (fault == "stall" and not asked.streaming):
             await reader.read()
-        elif fault == "rst":
+        elif fault == "slow":
+            writer.write(_sse_head()[:-2])
+            while True:
+                writer.write(b"X: x\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.005)
+        elif fault == "rst" and not asked.streaming:
             _reset(writer)
             return False
-        elif fault in ("429", "503"):
-            _send(writer, asked, int(fault), problem(int(fault)))
+        elif fault[:3].isdigit():
+            status, _, wait = fault.partition("=")
+            self._send(writer, asked, int(status), problem(int(status)), wait)
+        elif fault in RAW:
+            writer.write(RAW[fault]())
+        elif asked.streaming:
+            return await self._stream(asked, fault, reader, writer)
         else:
-            writer.write({"html": _html, "redirect": _redirect, "bomb": _bomb}[fault]())
+            status_of_page, record = self._page(asked)
+            if fault == "short":
+                records = record["_embedded"]["records"]
+                del records[len(records) // 2 :]
+            self._send(writer, asked, status_of_page, record)
         await writer.drain()
+        return True
+
+    def _spend(self) -> bool:
+        """Take a credit; False where none is left, which costs nothing."""
+        now = asyncio.get_running_loop().time()
+        if self.limit and self.limit.left(now) < 1:
+            self.refused += 1
+            return False
+        if self.limit:
+            self.limit.take(now)
+        self.credits += 1
         return True
 
     # --- pages ----------------------------------------------------------------------------------------------
@@ -237,27 +273,33 @@ class HorizonServer:
     async def _stream(
         self, asked: Request, fault: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
+        if not self._spend():
+            self._send(writer, asked, 429, problem(429), "")
+            return True
         writer.write(_sse_head())
         if self.transcript:
             await self._replay(writer)
         else:
-            _chunk(writer, HELLO)
-            if fault == "nonsense":
-                _chunk(writer, NONSENSE)
+            self._chunk(writer, {"nonsense": HELLO + NONSENSE, "error": HELLO + ERROR}.get(fault, HELLO))
             if fault == "stall":
                 await reader.read()
-            elif fault == "error":
-                _chunk(writer, ERROR)
-            elif fault == "eof":
-                _chunk(writer, b"")
-                return True
-            else:
+            elif fault in ("trickle", "endless"):
+                await self._pour(writer, 1 if fault == "trickle" else 65536)
+            elif fault not in ("error", "eof", "early"):
                 await self._events(asked, fault, reader, writer)
-            if fault != "error":
-                _chunk(writer, BYEBYE)
-        _chunk(writer, b"")
+            if fault not in ("error", "eof"):
+                self._chunk(writer, BYEBYE)
+        self._chunk(writer, b"")
         await writer.drain()
         return True
+
+    async def _pour(self, writer: asyncio.StreamWriter, size: int) -> None:
+        """An event without end, so many bytes at a time, each soon enough."""
+        self._chunk(writer, b"data: ")
+        while True:
+            self._chunk(writer, b"x" * size)
+            await writer.drain()
+            await asyncio.sleep(0.005)
 
     async def _replay(self, writer: asyncio.StreamWriter) -> None:
         begun = asyncio.get_running_loop().time()
@@ -265,7 +307,7 @@ class HorizonServer:
             wait = begun + seconds * self.scale - asyncio.get_running_loop().time()
             if wait > 0:
                 await asyncio.sleep(wait)
-            _chunk(writer, message)
+            self._chunk(writer, message)
             await writer.drain()
 
     async def _events(
@@ -275,23 +317,51 @@ class HorizonServer:
         clock = asyncio.get_running_loop().time
         wanted = asked.headers.get("last-event-id") or asked.query.get("cursor", "now")
         cursor = (self.tip + 1 << 32) - 1 if wanted == "now" else int(wanted)
-        left, end = asked.limit, clock() + self.timeout
+        left, end, before = asked.limit, clock() + self.timeout, b""
         while left and clock() < end and not reader.at_eof():
             records = self._ledgers() if asked.path == "/ledgers" else self._operations()
             for record in records:
                 if left and int(record["paging_token"]) > cursor:
                     message = event(record)
                     if fault == "rst" and left < asked.limit:
-                        _chunk(writer, message[: len(message) // 2])
+                        self._chunk(writer, message[: len(message) // 2])
                         await writer.drain()
                         _reset(writer)
                         raise ConnectionResetError
-                    _chunk(writer, message)
-                    cursor = int(record["paging_token"])
+                    self._chunk(writer, message * 2 + before if fault == "dup" else message)
+                    cursor, before = int(record["paging_token"]), message
                     left -= 1
             await writer.drain()
-            if left:
+            tip = self.tip
+            while left and self.tip == tip and clock() < end and not reader.at_eof():
                 await asyncio.sleep(self.poll)
+            if left and self.tip != tip and not self._spend():
+                self._chunk(writer, ERROR)
+                return
+
+    def _chunk(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        """One chunk of a body; an empty one ends it."""
+        writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.sent += len(data)
+
+    def _send(
+        self, writer: asyncio.StreamWriter, asked: Request, status: int, record: Record, wait: str = ""
+    ) -> None:
+        """Answer with a JSON page, indented as Horizon's are, packed where the client can unpack it."""
+        body = b"" if status == 204 else render(record, indent=2).encode()
+        fields = {
+            "Cache-Control": "no-cache, no-store, max-age=0",
+            "Content-Type": f"application/{'hal' if status == 200 else 'problem'}+json; charset=utf-8",
+            "Date": formatdate(usegmt=True),
+            "X-Ratelimit-Limit": "101",
+        }
+        if status == 200 and "gzip" in asked.headers.get("accept-encoding", ""):
+            body = gzip.compress(body, mtime=0)
+            fields |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        if wait or (status == 429 and not asked.streaming):
+            fields["Retry-After"] = wait or "1"
+        writer.write(head(status, {**fields, "Content-Length": str(len(body))}) + body)
+        self.sent += len(body)
 
 
 async def _request(reader: asyncio.StreamReader) -> Request:
@@ -303,25 +373,8 @@ async def _request(reader: asyncio.StreamReader) -> Request:
     )
 
 
-def problem(status: int) -> Record:
-    """What Horizon says when it refuses."""
-    name, title, detail = {
-        404: ("not_found", "Resource Missing", "The resource at the url requested was not found."),
-        429: ("rate_limit_exceeded", "Rate Limit Exceeded", TOO_MANY),
-        503: ("server_over_capacity", "Server Over Capacity", "This horizon server is currently overloaded."),
-    }[status]
-    kind = f"https://stellar.org/horizon-errors/{name}"
-    return {"type": kind, "title": title, "status": status, "detail": detail}
-
-
-def _head(status: int, fields: Mapping[str, str]) -> bytes:
-    """A header in the order of Go's server: by name."""
-    lines = [f"{name}: {fields[name]}" for name in sorted(fields)]
-    return "\r\n".join([f"HTTP/1.1 {status} {REASONS.get(status, 'Out Of Order')}", *lines, "", ""]).encode()
-
-
 def _sse_head() -> bytes:
-    return _head(
+    return head(
         200,
         {
             "Access-Control-Allow-Origin": "*",
@@ -332,47 +385,6 @@ def _sse_head() -> bytes:
             "Transfer-Encoding": "chunked",
         },
     )
-
-
-def _send(writer: asyncio.StreamWriter, asked: Request, status: int, record: Record) -> None:
-    """Answer with a JSON page, indented as Horizon's are, packed where the client can unpack it."""
-    body = render(record, indent=2).encode()
-    fields = {
-        "Cache-Control": "no-cache, no-store, max-age=0",
-        "Content-Type": f"application/{'hal' if status == 200 else 'problem'}+json; charset=utf-8",
-        "Date": formatdate(usegmt=True),
-        "X-Ratelimit-Limit": "101",
-    }
-    if status == 200 and "gzip" in asked.headers.get("accept-encoding", ""):
-        body = gzip.compress(body)
-        fields |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    if status == 429 and not asked.streaming:
-        fields["Retry-After"] = "1"
-    writer.write(_head(status, {**fields, "Content-Length": str(len(body))}) + body)
-
-
-def _html() -> bytes:
-    body = b"<html>Welcome to the guest Wi-Fi</html>"
-    return _head(200, {"Content-Type": "text/html", "Content-Length": str(len(body))}) + body
-
-
-def _redirect() -> bytes:
-    return _head(302, {"Location": "http://127.0.0.2:9/", "Content-Length": "0"})
-
-
-def _bomb() -> bytes:
-    body = gzip.compress(b" " * 2**23)
-    kind = {
-        "Content-Type": "application/hal+json",
-        "Content-Encoding": "gzip",
-        "Content-Length": str(len(body)),
-    }
-    return _head(200, kind) + body
-
-
-def _chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
-    """One chunk of a body; an empty one ends it."""
-    writer.write(b"%x\r\n%b\r\n" % (len(data), data))
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

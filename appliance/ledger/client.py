@@ -17,6 +17,7 @@ import ssl
 import zlib
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from types import SimpleNamespace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from stellar_sdk.client.response import Response
 from stellar_sdk.server_async import ServerAsync
 
 from appliance.ledger.backoff import retry_after
-from appliance.ledger.budget import Bucket
+from appliance.ledger.budget import HEADER, Allowance
 from appliance.ledger.sse import Event, EventTooLong, Parser
 from appliance.ledger.visit import Lost, Patience
 
@@ -36,6 +37,8 @@ MAX_PAGE = 4 * 2**20  # bytes after unpacking; a page of 200 operations has 226 
 
 AGAIN = 0.02  # seconds until a stream that Horizon has ended is taken up again; it asks for 10 ms
 
+BROKEN = "breaks the connection"
+
 Record = dict[str, Any]
 
 
@@ -43,13 +46,13 @@ class StreamClient(AiohttpClient):
     """The SDK's client with a `stream` that is fit for months and a `get` that cannot be flooded.
 
     Both raise Lost and nothing else that a server could cause. A stream never ends otherwise: what Horizon
-    ends in good order is taken up again. One stream at a time. Every request, and every record of a stream, takes
-    one of `credits`; a request waits until there is one.
+    ends in good order is taken up again. One stream at a time. Every request and every record of a stream, and
+    every byte, is taken from `allowance`; a request waits until there is one left.
     """
 
-    def __init__(self, patience: Patience, credits: Bucket) -> None:
+    def __init__(self, patience: Patience, allowance: Allowance) -> None:
         super().__init__(user_agent="stellar-wind-box")
-        self.patience, self._credits = patience, credits
+        self.patience, self._allowance = patience, allowance
         self._now = asyncio.get_running_loop().time
         self.dropped = 0  # events that made no sense
         self._stream: AsyncGenerator[Record, None] | None = None
@@ -79,12 +82,14 @@ class StreamClient(AiohttpClient):
                 asyncio.timeout(self.patience.page),
                 self._ask(url, "application/json", "gzip", **question) as response,
             ):
-                body = await _body(response, most)
+                packed = await _body(response, most)
+                self._allowance.traffic.take(self._now(), len(packed))
+                body = _unpacked(packed, most) if "Content-Encoding" in response.headers else packed
                 return Response(response.status, body.decode(errors="replace"), dict(response.headers), url)
 
     async def _turn(self) -> None:
         """Wait until a request may go."""
-        await asyncio.sleep(self._credits.wait(self._now()))
+        await asyncio.sleep(self._allowance.requests.wait(self._now()))
 
     def stream(self, url: str, params: dict[str, str] | None = None) -> AsyncGenerator[Record, None]:
         """The records of a Horizon stream after the cursor in `params`, in its order."""
@@ -101,7 +106,9 @@ class StreamClient(AiohttpClient):
                     if (record := self._record(event)) is not None:
                         asked["cursor"] = event.id or asked.get("cursor", "")
                         brought += 1
-                        self._credits.take(self._now())  # Horizon counts every delivery as a request
+                        self._allowance.requests.take(
+                            self._now()
+                        )  # Horizon counts every delivery as a request
                         yield record
             if brought < int(asked.get("limit", 0)) and self._now() - begun < self.patience.stream:
                 raise Lost("ends its streams too early")  # taken up again at once, it would be hammered
@@ -117,6 +124,7 @@ class StreamClient(AiohttpClient):
                     # Only whole events move the deadline: a server that trickles bytes is as dead as a silent one.
                     deadline = self._now() + self.patience.answer
                     while chunk := await _chunk(response, deadline):
+                        self._allowance.traffic.take(self._now(), len(chunk))
                         whole = False
                         for event in parser.feed(chunk):
                             whole, name = True, event.name
@@ -170,12 +178,16 @@ class StreamClient(AiohttpClient):
     def _open(self, url: str) -> aiohttp.ClientSession:
         """A session that verifies TLS, unpacks nothing, keeps no cookies and asks no environment for proxies."""
 
-        async def count(*_: object) -> None:
-            self._credits.take(self._now())
+        async def sent(_: object, request: SimpleNamespace, __: object) -> None:
+            # aiohttp repeats a GET by itself when its connection breaks: nobody would count that, or wait for it.
+            if vars(request).setdefault("sent", False):
+                raise Lost(BROKEN)
+            request.sent = True
+            self._allowance.requests.take(self._now())
+            self._allowance.traffic.take(self._now(), HEADER)
 
-        # Counted where a request goes out: aiohttp repeats a GET by itself when a kept connection turns out closed.
-        sent = aiohttp.TraceConfig()
-        sent.on_request_headers_sent.append(count)
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(sent)
         # Certificates are read for each visit: an update of the system's counts at once. They take 20 ms.
         trust = ssl.create_default_context() if urlsplit(url).scheme == "https" else True
         return aiohttp.ClientSession(
@@ -185,7 +197,7 @@ class StreamClient(AiohttpClient):
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self.patience.connect),
             trust_env=False,
-            trace_configs=[sent],
+            trace_configs=[trace],
         )
 
 
@@ -211,14 +223,17 @@ async def _chunk(response: aiohttp.ClientResponse, deadline: float) -> bytes:
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The whole body, unpacked; Lost if it is longer than `most` bytes, packed or not."""
+    """The whole body as it comes; Lost if it is longer than `most` bytes."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > most:
             raise Lost("sends a page without end")
-    if response.headers.get("Content-Encoding", "identity") == "identity":
-        return bytes(body)
+    return bytes(body)
+
+
+def _unpacked(body: bytes, most: int) -> bytes:
+    """What gzip has packed; Lost if it is longer than `most` bytes."""
     unpacker = zlib.decompressobj(wbits=31)  # 31: with the header and checksum of gzip
     try:
         unpacked = unpacker.decompress(body, most)
@@ -247,4 +262,4 @@ def _as_lost() -> Iterator[None]:
     except EventTooLong as error:
         raise Lost("sends an event without end") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise Lost("breaks the connection") from error
+        raise Lost(BROKEN) from error

@@ -23,7 +23,7 @@ from contextlib import aclosing
 from urllib.parse import urlsplit
 
 from appliance.ledger.backoff import Backoff
-from appliance.ledger.budget import Bucket, no_limit, public_limit
+from appliance.ledger.budget import Allowance, own, public
 from appliance.ledger.horizon import Horizon
 from appliance.ledger.networks import RPC, Network
 from appliance.ledger.visit import Lost, Tip, Visit, Way, resume
@@ -40,15 +40,15 @@ async def follow(
     way: Way | None = None,
     *,
     backoff: Backoff | None = None,
-    credits: MutableMapping[str, Bucket] | None = None,
+    allowances: MutableMapping[str, Allowance] | None = None,
 ) -> AsyncGenerator[Ledger | Link, None]:
     """The ledgers of `network` from the last closed one on, and each change of the link's state; for ever.
 
-    `credits`, by endpoint, are what is left of the servers' limits; handed to the next call, they outlast a switch
+    `allowances` are what is left of the servers' limits, by endpoint; handed to the next call, they outlast a switch
     to another network and back. Nothing that a server does is raised; to stop, cancel the task.
     """
     way, backoff = way or Way(), backoff or Backoff()
-    turns = _Turns(network, way, {} if credits is None else credits)
+    turns = _Turns(network, way, {} if allowances is None else allowances)
     now = asyncio.get_running_loop().time
     last: Tip | None = None  # the last ledger that was heard
     cursor = failures = 0  # failures since that ledger
@@ -93,8 +93,8 @@ async def follow(
 class _Turns:
     """Which endpoint of a network has its turn."""
 
-    def __init__(self, network: Network, way: Way, credits: MutableMapping[str, Bucket]) -> None:
-        self._network, self._way, self._credits = network, way, credits
+    def __init__(self, network: Network, way: Way, allowances: MutableMapping[str, Allowance]) -> None:
+        self._network, self._way, self._allowances = network, way, allowances
         self._at = self._misses = 0
         self._rests: dict[str, float] = {}  # endpoints that want to be left alone, and until when
         self._complained: set[str] = set()
@@ -113,9 +113,9 @@ class _Turns:
     def visit(self, at: int | None = None) -> Visit:
         """A visit to the endpoint that has its turn, or to the one at a place of the list."""
         endpoint = self._network.endpoints[self._at if at is None else at]
-        own = self._way.mode == "operations"  # is for a Horizon of one's own, which has no limit
-        credits = self._credits.setdefault(endpoint, no_limit() if own else public_limit())
-        return Horizon(endpoint, self._way, credits)
+        # Mode `operations` is for a Horizon of one's own.
+        allowance = own() if self._way.mode == "operations" else public()
+        return Horizon(endpoint, self._way, self._allowances.setdefault(endpoint, allowance))
 
     def passed(self, lost: Lost, *, first: bool, now: float, wait: float) -> float:
         """The seconds to wait, of at least `wait`, after a failure at `now`; `first` says: after a healthy minute."""

@@ -20,25 +20,22 @@ from dataclasses import replace
 from math import ceil
 
 from appliance.ledger.amounts import BadRecord, amounts_of, closed, gathered, moment, token
-from appliance.ledger.budget import Bucket
+from appliance.ledger.budget import Allowance
 from appliance.ledger.client import Record, ServerAsync, StreamClient, fetch
 from appliance.ledger.networks import Network
 from appliance.ledger.visit import Lost, Tip, Way
 from appliance.values import Amount, Ledger
 
 LIMIT = 200  # records a page and events a connection: the most that Horizon gives
-# Credits that must be left for page 1, twice as many for page 2, and so on: the last pages go first, and what
-# tells of new ledgers never waits. 101 credits allow five pages.
-RESERVE = 20
 LATE = 3  # ledgers by which a stream may come after the first page: its server looks every 5 s
 
 
 class Horizon:
-    """A visit to the Horizon at `endpoint`, which takes a credit for each request."""
+    """A visit to the Horizon at `endpoint`, which may be asked for `allowance`."""
 
-    def __init__(self, endpoint: str, way: Way, credits: Bucket) -> None:
-        self._way, self._patience, self._credits = way, way.patience, credits
-        self._client = StreamClient(way.patience, credits)
+    def __init__(self, endpoint: str, way: Way, allowance: Allowance) -> None:
+        self._way, self._patience, self._allowance = way, way.patience, allowance
+        self._client = StreamClient(way.patience, allowance)
         self._server = ServerAsync(endpoint, self._client)
         self._now = asyncio.get_running_loop().time
         self._bad = 0
@@ -113,7 +110,7 @@ class Horizon:
         amounts: list[Amount] = []
         cursor, left = ledger.sequence << 32, ledger.operations
         for page in range(1, min(most, ceil(left / LIMIT)) + 1):
-            if self._credits.left(self._now()) < RESERVE * page:
+            if not self._allowance.may_read(page, self._now()):
                 break
             records = await self._page(ledger.sequence, cursor)
             if len(records) < min(LIMIT, left):

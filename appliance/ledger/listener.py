@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.ledger.backoff import Backoff
-from appliance.ledger.budget import Bucket
+from appliance.ledger.budget import Allowance
 from appliance.ledger.follow import follow
 from appliance.ledger.networks import Network
 from appliance.ledger.tape import Header, Line, Pulse, TapeWriter
@@ -55,13 +55,13 @@ async def listen(
     of `follow`, `pulse` the seconds between two signs of life.
     """
     begun = time.monotonic()
-    credits: dict[str, Bucket] = {}
+    allowances: dict[str, Allowance] = {}
 
     def say(entry: Ledger | Link | Pulse) -> None:
         write(Line(time.monotonic() - begun, entry))
 
     async def tell(network: Network) -> None:
-        async with aclosing(follow(network, way, backoff=backoff(), credits=credits)) as entries:
+        async with aclosing(follow(network, way, backoff=backoff(), allowances=allowances)) as entries:
             async for entry in entries:
                 say(entry)
 
