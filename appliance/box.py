@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -37,6 +37,7 @@ from appliance.sound.outputs.alsa import Alsa
 from appliance.sound.outputs.silent import Silent
 from appliance.sound.performer import FADE_OUT, Performer
 from appliance.values import (
+    BoxError,
     Button,
     Controls,
     Gesture,
@@ -64,12 +65,22 @@ BED = (Voice.PAD, Voice.DRONE)  # no lamp, and no note for those who count
 
 
 class Box:
-    """A box that plays. `listener` is the command that starts a listener; without one only the recording plays."""
+    """A box that plays.
 
-    def __init__(self, settings: Settings, recording: Tape, listener: Sequence[str] | None) -> None:
-        self._settings, self._listener = settings, listener
+    `listener` is the command that starts a listener; without one only the recording plays. `reread` gives the settings
+    as they are by now: SIGHUP asks for them. Of those only the scene is changed while the box plays.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        recording: Tape,
+        listener: Sequence[str] | None,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
+        self._settings, self._listener, self._reread = settings, listener, reread
         self._networks = list(networks(settings))
-        self.controls = Controls(settings.volume, settings.tempo, settings.network)
+        self.controls = Controls(settings.volume, settings.tempo, settings.network, scene=settings.scene)
         self._source = Source(Player(recording.__iter__, loop=True))
         self._keeper: Keeper | None = None
         self._failed = False  # the network is away, and that has been said
@@ -89,6 +100,8 @@ class Box:
         loop, self._desk = asyncio.get_running_loop(), desk
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
+        if self._reread and not desk:  # in a terminal a hang-up is a hang-up
+            loop.add_signal_handler(signal.SIGHUP, self.reload, self._reread)
         parts = [self._performing, self._feeding]
         if self._listener:
             parts.append(self._listening)
@@ -105,6 +118,14 @@ class Box:
         """Begin to fade, and end. The main thread."""
         self._leaving = True
         self._stop.set()
+
+    def reload(self, reread: Callable[[], Settings]) -> None:
+        """Take up the scene that the settings name by now. The main thread."""
+        try:
+            self.controls = replace(self.controls, scene=reread().scene)
+            log.info("Read the settings again: the scene is %s.", self.controls.scene)
+        except BoxError as error:
+            log.error("%s The box plays on with the settings that it had.", error)
 
     def obey(self, gesture: Gesture) -> None:
         """Do what a hand asks for. The main thread."""

@@ -65,6 +65,7 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
         settings,
         open_tape(recording) if recording else bundled(),
         None if arguments.tape else _listener(arguments, settings.network),
+        lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
     )
     asyncio.run(box.run(desk=desk))
 

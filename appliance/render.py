@@ -33,7 +33,14 @@ def composer(settings: Settings) -> Composer:
     """The composer that the settings ask for."""
     scale = Scale(settings.music.scale, ROOTS[settings.music.root])
     warm = islice(_amounts(bundled()), WARM)
-    return Composer(SCENES[settings.scene], scale, Random(settings.seed), warm, invert=settings.music.invert)
+    return Composer(
+        SCENES[settings.scene],
+        scale,
+        Random(settings.seed),
+        warm,
+        invert=settings.music.invert,
+        quirks=settings.music.quirks,
+    )
 
 
 def synth(settings: Settings) -> Instrument:
@@ -57,7 +64,7 @@ def render(
     seconds done, about ten times for each second of music. Raises UnknownFormat and CannotWrite.
     """
     output, instrument = _output(settings, path)
-    controls = Controls(1.0, settings.tempo, settings.network)
+    controls = Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
     player = Player(tape.__iter__)
     with closing(output):
         performer = Performer(composer(settings), instrument)

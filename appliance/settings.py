@@ -3,7 +3,7 @@
 
 The one rule: a setting is a dotted key with one value from one place (command line over environment over file
 over default), and a wrong one is told in one sentence: the place, the key, the value and what is allowed.
-Read once at start, by the main thread of the player and of the listener; immutable from then on.
+Read at start, by the main thread of the player and of the listener, and by the player again on SIGHUP; immutable.
 """
 
 from __future__ import annotations
@@ -125,6 +125,11 @@ class Music(_Section):
         "wind", STEPS, "The notes that sound; `wind` is minor pentatonic with a minor sixth."
     )
     invert: bool = _setting(False, "true or false", "Larger amounts are higher notes; true turns that round.")
+    quirks: bool = _setting(
+        True,
+        "true or false",
+        "The scene `original` reads 32 bits of an amount, as it did; exact, it goes flat.",
+    )
 
 
 class Listener(_Section):
@@ -176,7 +181,9 @@ class Settings(BaseSettings, _Section):
     """All settings."""
 
     network: str = _setting("public", "the name of a network", "The network to play from the start.")
-    scene: str = _choice("wind", SCENES, "The instrument: how dense, how high and how windy it plays.")
+    scene: str = _choice(
+        "wind", SCENES, "The place: its notes, bed and wind. May change while the box plays (SIGHUP)."
+    )
     volume: Real = _number(0.7, 0, 1, "of full volume", "Loudness at first; 0.7 leaves room to turn it up.")
     tempo: Real = _number(60.0, 30, 180, "beats a minute", "Notes begin on beats; 60 is a calm pulse.")
     seed: Whole = _number(1, 0, 2**31 - 1, "", "Where chance begins: same seed, same tape, same piece.")

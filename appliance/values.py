@@ -137,6 +137,7 @@ class Controls:
     tempo: float  # beats a minute
     network: str
     muted: bool = False
+    scene: str = "wind"
 
 
 class Knob(Enum):

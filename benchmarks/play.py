@@ -25,7 +25,7 @@ def play(
     """The score and the samples, shape (frames, 2), of so many seconds of a tape; without sound, no samples."""
     instrument = synth(settings) if sound else Paper(settings.sound.block)
     performer = Performer(composer(settings), instrument)
-    player, controls = Player(lines), Controls(1.0, settings.tempo, settings.network)
+    player, controls = Player(lines), Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
     score: list[Sounded] = []
     blocks: list[NDArray[np.float32]] = []
     for _ in range(round(seconds * SAMPLE_RATE / instrument.block)):

@@ -5,76 +5,99 @@ The one rule: it knows only what it was told (ledgers, moments, a seed), so the 
 same score on every machine. It never looks at a clock and never waits. Pure but for the queue's inbox; the
 performer's thread.
 
-    every block   hear(now)   ledgers put since then ─▶ ranking, activity, queue
-    every beat    beat(now)   a new chord? + the amounts due + the murmur of an idle network ─▶ notes
-                  bed(now)    brightness, wind and space of the bed
+    every block   hear(now)    ledgers put since then ─▶ ranking, activity, pace ─▶ the scene's melody
+    every beat    beat(now)    a new chord? + the notes of the melody + the murmur of an idle network ─▶ notes
+                  bed(now)     brightness, wind and space of the bed
+    at will       enter(scene) another melody and bed go on from where these stand
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator
 from random import Random
 
 from appliance.music.activity import Activity
 from appliance.music.harmony import Harmony, voicing
 from appliance.music.movements import Movements, Murmur
-from appliance.music.queue import AmountQueue, Waiting
+from appliance.music.queue import Inbox, Pace, Waiting
 from appliance.music.ranking import Ranking
 from appliance.music.scales import Scale, clash
-from appliance.music.scenes import Scene
+from appliance.music.scene import Melody, Scene, Stage
 from appliance.music.transport import Moment
-from appliance.values import Amount, Bed, Ledger, Note, Voice
+from appliance.values import Amount, Bed, Note, Voice
 
-# log10 of whole units (lumens or an asset's own) between which size is heard: a cent to ten million.
-SMALL, LARGE = -2.0, 7.0
-FUZZ = 0.12  # probability that a note slips by a degree, either way
-HABIT = 4  # degrees that an amount may wander which keeps coming; the ear would tire of a bell that rings one tone
-REMEMBERED = 12  # notes back to which "keeps coming" looks
 DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
-RING = 3.0  # s that a note goes on sounding after its release began; for the clash rule only
 
 
 class Composer:
-    """Plays one scene in one scale. `warm` are amounts that fill the ranking before the first note."""
+    """Plays a scene in one scale. `warm` are amounts that fill the ranking before the first note."""
 
     def __init__(
-        self, scene: Scene, scale: Scale, rng: Random, warm: Iterable[Amount] = (), *, invert: bool = False
+        self,
+        scene: Scene,
+        scale: Scale,
+        rng: Random,
+        warm: Iterable[Amount] = (),
+        *,
+        invert: bool = False,
+        quirks: bool = True,
     ) -> None:
-        self._scene, self.scale, self._rng, self._invert = scene, scale, rng, invert
-        self._degrees = scale.degrees(scene.low, scene.octaves)
-        self._ranking = Ranking(warm)
-        self._activity = Activity()
-        self._movements = Movements(rng)
-        self._harmony = Harmony(scale, scene.hold, rng)
-        self._murmur = Murmur(rng)
-        self.queue = AmountQueue(rng, scene.density)
-        self._last_degree = -1
-        self._recent: deque[tuple[bool, int]] = deque(maxlen=REMEMBERED)
+        self._scene, self._owners_scale, self._rng = scene, scale, rng
+        self._invert, self._quirks = invert, quirks
+        self.queue = Inbox()
+        self._ranking, self._pace, self._activity = Ranking(warm), Pace(), Activity()
+        self._movements, self._murmur = Movements(rng), Murmur(rng)
+        self.scale = self._scale_of(scene)
+        self._harmony = Harmony(self.scale, scene.hold, rng)
+        self._melody = self._melody_of(())
         self._last_played = 0.0  # s; when an amount was last heard
         self._opening = self._chime()
 
+    def enter(self, scene: Scene, now: Moment) -> None:
+        """Go over to another scene: its bed begins with the next beat, and what waits to be played is played there."""
+        self._scene = scene
+        self.scale = self._scale_of(scene)
+        before, self._harmony = self._harmony, Harmony(self.scale, scene.hold, self._rng)
+        self._harmony.follow(before, now.seconds)
+        self._melody = self._melody_of(self._melody.rest())
+
+    def _scale_of(self, scene: Scene) -> Scale:
+        return Scale(scene.scale or self._owners_scale.name, self._owners_scale.root)
+
+    def _melody_of(self, waiting: Iterable[Waiting]) -> Melody:
+        return self._scene.melody(
+            Stage(
+                scene=self._scene,
+                scale=self.scale,
+                rng=self._rng,
+                ranking=self._ranking,
+                pace=self._pace,
+                movements=self._movements,
+                harmony=self._harmony,
+                invert=self._invert,
+                quirks=self._quirks,
+                waiting=tuple(waiting),
+            )
+        )
+
     def hear(self, now: Moment) -> None:
         """Take in the ledgers that have been put into the queue. Once a block."""
-        for ledger in self.queue.admit(
-            now, density=1.0 + 0.25 * self._movements.tide("density", now.seconds)
-        ):
-            self._learn(ledger, now)
+        for ledger in self.queue.take():
+            self._activity.hear(ledger, now.seconds)
+            self._pace.hear(ledger, now.seconds)
+            # One amount that comes a hundred times in a ledger is one fact, not a hundred.
+            for amount in dict.fromkeys(ledger.amounts):
+                self._ranking.add(amount)
+            self._melody.hear(ledger, now)
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the beat that begins at `now`."""
         notes = list(self._bed_notes(now))
         notes.extend(next(self._opening, ()))
-        waiting = self.queue.drain(now)
-        # Two amounts of one beat share it: the second comes on the half.
-        notes.extend(
-            self._note(item, now, index / max(2, len(waiting))) for index, item in enumerate(waiting)
-        )
-        if waiting:
+        if melody := self._melody.beat(now):
             self._last_played = now.seconds
-        notes.extend(self._murmurs(now))
-        return notes
+        return [*notes, *melody, *self._murmurs(now)]
 
     def bed(self, now: Moment) -> Bed:
         """Where the bed's continuous voices should be heading at `now`."""
@@ -94,14 +117,8 @@ class Composer:
     def forget(self) -> None:
         """Another network is coming: what was heard of the last one says nothing about it."""
         self.queue.clear()
-        self._ranking = Ranking()
-        self._activity = Activity()
-
-    def _learn(self, ledger: Ledger, now: Moment) -> None:
-        self._activity.hear(ledger, now.seconds)
-        # One amount that comes a hundred times in a ledger is one fact, not a hundred.
-        for amount in dict.fromkeys(ledger.amounts):
-            self._ranking.add(amount)
+        self._ranking, self._pace, self._activity = Ranking(), Pace(), Activity()
+        self._melody = self._melody_of(())
 
     def _bed_notes(self, now: Moment) -> Iterator[Note]:
         held = self._harmony.move(now.seconds)
@@ -121,8 +138,9 @@ class Composer:
     def _chime(self) -> Iterator[list[Note]]:
         """The box says hello: the six degrees of the middle octave, rising, two a beat."""
         steps = len(self.scale.steps)
-        first = steps * (len(self._degrees) // steps // 2)
-        rising = self._degrees[first : first + steps]
+        degrees = self.scale.degrees(self._scene.low, self._scene.octaves)
+        first = steps * (len(degrees) // steps // 2)
+        rising = degrees[first : first + steps]
         sounding = self._harmony.sounding(0.0, 0.0)
         for index in range(0, steps, 2):
             yield [
@@ -131,50 +149,9 @@ class Composer:
                 if not clash(self.scale.tone(pitch), sounding)
             ]
 
-    def _note(self, waiting: Waiting, now: Moment, delay: float) -> Note:
-        amount = waiting.amount
-        size = _clip((math.log10(amount.stroops) - 7 - SMALL) / (LARGE - SMALL))
-        seconds = 0.5 + 2.5 * size
-        pitch = self._degrees[self._degree(amount, now, seconds)]
-        return Note(
-            pitch=pitch,
-            velocity=0.3 + 0.6 * size,
-            duration=seconds / now.beat_seconds,
-            voice=self._scene.voices[amount.kind],
-            # Low notes stay near the middle, high ones find room at the sides.
-            pan=self._rng.uniform(-0.8, 0.8)
-            * (0.4 + 0.6 * (pitch - self._degrees[0]) / (12 * self._scene.octaves)),
-            delay=delay,
-            bright=_clip(self._scene.brightness + (0.2 if amount.native else 0.0) + 0.2 * (size - 0.5)),
-            amount=amount,
-            waited=now.seconds - waiting.arrived,
-        )
-
-    def _degree(self, amount: Amount, now: Moment, seconds: float) -> int:
-        low, high = self._ranking.place(amount)
-        rank = (low + high) / 2  # mid-rank: a spammed amount stands in the middle of the span it owns
-        last = len(self._degrees) - 1
-        wish = min(last, int((1.0 - rank if self._invert else rank) * (last + 1)))
-        heard = (amount.native, amount.stroops)
-        wander = min(HABIT, self._recent.count(heard))
-        self._recent.append(heard)
-        slip = self._rng.random()
-        if wander:
-            # Mirrored at the ends, so that they are no attractors.
-            wish = last - abs(last - abs(wish + self._rng.randint(-wander, wander)))
-        elif slip < FUZZ:
-            wish = max(0, min(last, wish + (1 if slip < FUZZ / 2 else -1)))
-        sounding = self._harmony.sounding(now.seconds, now.seconds + seconds + RING)
-        allowed = (
-            degree
-            for degree in range(last + 1)
-            if degree != self._last_degree and not clash(self.scale.tone(self._degrees[degree]), sounding)
-        )
-        up_first = self._rng.random() < 0.5
-        self._last_degree = min(allowed, key=lambda degree: (abs(degree - wish), (degree < wish) == up_first))
-        return self._last_degree
-
     def _murmurs(self, now: Moment) -> Iterator[Note]:
+        if not self._scene.murmur:
+            return
         chord = self._harmony.chord
         for loop, loudness in self._murmur.due(now.seconds, now.seconds - self._last_played):
             # A tone of this chord clashes with no neighbouring chord either: that is how the walk goes.

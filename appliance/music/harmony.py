@@ -40,6 +40,19 @@ class Harmony:
         self._ringing: tuple[int, ...] = ()  # tones of the chord before, while they ring
         self.began = self.ends = 0.0  # s of the audio clock; the first call of `move` begins the first chord
 
+    def follow(self, before: Harmony, seconds: float) -> None:
+        """Take over from the walk of another scene, before the first `move`: on its chord, or on one that bears it."""
+        sounding = before.sounding(seconds, seconds)
+        self._ringing = tuple(sounding)
+        self.chord = min(
+            self._after,
+            key=lambda chord: (
+                any(clash(tone, sounding) for tone in chord.tones),
+                chord.tones != before.chord.tones,
+            ),
+        )
+        self._coming = self._rng.choice(self._after[self.chord])
+
     def move(self, seconds: float) -> float | None:
         """Go on to the next chord if this one has been held long enough.
 

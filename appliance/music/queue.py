@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The amounts that wait to be played: bounded, and never old.
 
-The one rule: a ledger comes in one go, the ear wants one or two notes a second, and nothing may wait longer than two
-ledgers. So a burst is never queued whole: what repeats is collapsed, a stratified sample is taken (smallest, largest
-and a spread between, in the order of the operations), and each is given the moment at which it is due.
-`put` may be called on any thread (it is where the main thread meets the performer); all else is the performer's.
+The one rule: a ledger comes in one go, the ear wants one or two notes a second, and nothing may be heard later than
+two ledgers after it came. So a burst is never queued whole: what repeats is collapsed, a stratified sample is taken
+(smallest, largest and a spread between, in the order of the operations), and each is given the moment at which it is
+due. `Inbox.put` may be called on any thread (there the main thread meets the performer); all else is the performer's.
 
     ledger ──put──▶ inbox (4) ──admit──▶ choose ──▶ waiting, each with its due moment ──drain, on every beat──▶ notes
 """
@@ -13,21 +13,24 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
 from appliance.music.transport import Moment
 from appliance.values import Amount, Ledger
 
-INBOX = (
-    4  # ledgers; more than arrive between two blocks only after a stall, and then the old ones are no news
-)
+INBOX = 4  # ledgers; more come between two blocks only after a stall, and then the old ones are no news
 FIRST_INTERVAL = 5.8  # s between ledgers, the public network's mean since 2024, until we know better
-SHORTEST, LONGEST = 2.0, 15.0  # s; a ledger interval outside is a gap or a backlog and teaches nothing
+SHORTEST, LONGEST = 1.0, 15.0  # s; a ledger interval outside is a gap or a backlog and teaches nothing
 SPREAD = 0.9  # of the interval: the last amount is due a little before the next ledger may be late
-PATIENCE = 11.0  # s from arrival after which an amount is no longer played; the promise is 12
+LATEST = 7.0  # s from arrival at which an amount may be due; 95 of 100 are promised within 8
+PATIENCE = 10.0  # s from arrival after which an amount is no longer played; the promise is 12
 QUIET = 2.0  # a network is quiet while its ledgers bring less than a half of what could be played
-CROWD = 2  # notes that one beat may begin
+CROWD = 2  # notes that begin together
+STEP = 0.525  # s: a beat is halved until its parts are no longer than this
+ROOM = 40  # amounts taken over from another scene: what can be played before it is old
+FULL = 0.85  # of the steps that a busy network may fill; without rests a rhythm is a drill
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,77 +42,95 @@ class Waiting:
     due: float
 
 
-class AmountQueue:
-    """What was chosen and is not yet played. `density` is the notes a beat that a busy network may fill."""
+class Inbox:
+    """Where ledgers are left for the performer."""
 
-    def __init__(self, rng: Random, density: float) -> None:
-        self._rng = rng
-        self._density = density
-        self._inbox: deque[Ledger] = deque(maxlen=INBOX)
-        self._waiting: deque[Waiting] = deque()
-        self._last_arrival: float | None = None
-        self.interval = FIRST_INTERVAL  # s, running mean between ledgers
-        self._per_ledger = 0.0  # running mean of amounts a ledger
-        self.passed_over = 0  # amounts that were heard of but not played
+    def __init__(self) -> None:
+        self._ledgers: deque[Ledger] = deque(maxlen=INBOX)
 
     def put(self, ledger: Ledger) -> None:
-        """Leave a ledger for the performer. Any thread; never waits; the oldest gives way when the inbox is full."""
-        self._inbox.append(ledger)
+        """Leave a ledger. Any thread; never waits; the oldest gives way when the inbox is full."""
+        self._ledgers.append(ledger)
 
-    def admit(self, now: Moment, density: float = 1.0) -> list[Ledger]:
-        """Take in what has been put since last time, and return it; `density` scales how much of it is chosen."""
-        admitted: list[Ledger] = []
-        while self._inbox:
-            ledger = self._inbox.popleft()
-            self._learn(ledger, now.seconds)
-            self._schedule(ledger, now, density)
-            admitted.append(ledger)
-        return admitted
-
-    def drain(self, now: Moment) -> list[Waiting]:
-        """What this beat plays, at most two; what has waited too long is let go."""
-        fresh = deque(waiting for waiting in self._waiting if now.seconds - waiting.arrived <= PATIENCE)
-        self.passed_over += len(self._waiting) - len(fresh)
-        self._waiting = fresh
-        # An amount due within the coming half beat is nearer to this beat than to the next.
-        horizon = now.seconds + now.beat_seconds / 2
-        taken: list[Waiting] = []
-        while self._waiting and self._waiting[0].due <= horizon and len(taken) < CROWD:
-            taken.append(self._waiting.popleft())
-        return taken
+    def take(self) -> list[Ledger]:
+        """What has been put since last time."""
+        return [self._ledgers.popleft() for _ in range(len(self._ledgers))]
 
     def clear(self) -> None:
-        """Forget everything: another network is coming."""
-        self._inbox.clear()
-        self._waiting.clear()
-        self._last_arrival = None
-        self._per_ledger = 0.0
+        """Forget what has been put."""
+        self._ledgers.clear()
 
-    def _learn(self, ledger: Ledger, seconds: float) -> None:
-        if self._last_arrival is not None and SHORTEST <= (gap := seconds - self._last_arrival) <= LONGEST:
+
+class Pace:
+    """What the ledgers of a network taught about their rhythm."""
+
+    def __init__(self) -> None:
+        self.interval = FIRST_INTERVAL  # s, running mean between ledgers
+        self.amounts = 0.0  # running mean of different amounts a ledger
+        self._last: float | None = None
+
+    def hear(self, ledger: Ledger, seconds: float) -> None:
+        """Take a ledger in, at `seconds` of the audio clock."""
+        if self._last is not None and SHORTEST <= (gap := seconds - self._last) <= LONGEST:
             self.interval += 0.1 * (gap - self.interval)
-        self._last_arrival = seconds
-        self._per_ledger += 0.1 * (len(ledger.amounts) - self._per_ledger)
+        self._last = seconds
+        self.amounts += 0.1 * (len(set(ledger.amounts)) - self.amounts)
 
-    def _schedule(self, ledger: Ledger, now: Moment, density: float) -> None:
-        beats = self.interval / now.beat_seconds
-        slots = max(1, math.ceil(beats * self._density * density))
-        span = self.interval * SPREAD
-        if self._per_ledger * QUIET < slots:
-            # Every amount of a quiet network is heard, as far as two ledgers' time can hold it.
-            slots, span = (
-                math.ceil(beats * CROWD * 2 * SPREAD),
-                max(span, min(2 * SPREAD * self.interval, 10.0)),
-            )
-            span = min(span, len(ledger.amounts) * self.interval / 2)
+
+def parts(now: Moment) -> int:
+    """Into how many steps a beat is divided at this tempo: a slow knob makes no note late, and no crowd."""
+    return 1 << max(0, math.ceil(math.log2(now.beat_seconds / STEP)))
+
+
+class AmountQueue:
+    """What was chosen and is not yet played. `density` is the notes a second that a busy network may fill at 60 bpm."""
+
+    def __init__(self, rng: Random, density: float, pace: Pace, waiting: Iterable[Waiting] = ()) -> None:
+        self._rng, self._density, self._pace = rng, density, pace
+        # From a scene that lets amounts grow old only the newest can still be heard in time.
+        self.waiting: deque[Waiting] = deque(sorted(waiting, key=lambda waiting: waiting.due)[-ROOM:])
+        self.passed_over = 0  # amounts that were heard of but not played
+
+    def admit(self, ledger: Ledger, now: Moment, density: float = 1.0) -> None:
+        """Take a ledger in; `density` scales how much of it is chosen."""
+        interval, steps = self._pace.interval, parts(now) / now.beat_seconds
+        # Thrice the tempo is not thrice the notes: the knob is heard, and its ends stay calm.
+        rate = min(self._density * density * math.sqrt(now.tempo / 60.0), FULL * steps)
+        span = min(SPREAD * interval, LATEST)
+        slots = max(1, math.ceil(rate * span / SPREAD))
+        if self._pace.amounts * QUIET < slots:
+            # Every amount of a quiet network is heard, as far as the time can hold it.
+            slots = int(LATEST * steps * CROWD)
+            span = min(LATEST, len(ledger.amounts) * interval / 2)
         chosen = choose(ledger.amounts, slots, self._rng)
         self.passed_over += len(ledger.amounts) - len(chosen)
-        self._waiting.extend(
+        self.waiting.extend(
             Waiting(amount, now.seconds, now.seconds + span * index / len(chosen))
             for index, amount in enumerate(chosen)
         )
         # Two ledgers in one delivery interleave by their due moments.
-        self._waiting = deque(sorted(self._waiting, key=lambda waiting: waiting.due))
+        self.waiting = deque(sorted(self.waiting, key=lambda waiting: waiting.due))
+
+    def drain(self, now: Moment) -> list[tuple[Waiting, float]]:
+        """What the beat that begins now plays, each with its delay in beats; what has waited too long is let go."""
+        count = parts(now)
+        step = now.beat_seconds / count
+        return [
+            (waiting, part / count)
+            for part in range(count)
+            for waiting in self._due(now.seconds + part * step, step / 2)
+        ]
+
+    def _due(self, at: float, early: float) -> list[Waiting]:
+        taken: list[Waiting] = []
+        # An amount due within the coming half step is nearer to this step than to the next.
+        while self.waiting and self.waiting[0].due <= at + early and len(taken) < CROWD:
+            waiting = self.waiting.popleft()
+            if at - waiting.arrived <= PATIENCE:
+                taken.append(waiting)
+            else:
+                self.passed_over += 1
+        return taken
 
 
 def choose(amounts: tuple[Amount, ...], slots: int, rng: Random) -> list[Amount]:

@@ -26,14 +26,27 @@ STEPS = {
     "minor-pentatonic": (0, 3, 5, 7, 10),
     "major-pentatonic": (0, 2, 4, 7, 9),
     "dorian": (0, 2, 3, 5, 7, 9, 10),
+    "original": (0, 2, 3, 7, 8, 9),  # C D Eb G Ab A: the page of 2018
 }
 
-_WIND_CHORDS = {
-    "Cm7": (0, 3, 7, 10),
-    "Ab6/9": (8, 0, 3, 5, 10),
-    "Fm7": (5, 8, 0, 3),
-    "Eb(add9)": (3, 7, 10, 5),
-    "Bbsus": (10, 3, 5),
+# Chords that were chosen; those of the other scales are stacked.
+_CHORDS = {
+    "wind": {
+        "Cm7": (0, 3, 7, 10),
+        "Ab6/9": (8, 0, 3, 5, 10),
+        "Fm7": (5, 8, 0, 3),
+        "Eb(add9)": (3, 7, 10, 5),
+        "Bbsus": (10, 3, 5),
+    },
+    "original": {
+        "Cm": (0, 3, 7),
+        "Cm6": (0, 3, 7, 9),
+        "C5": (0, 7),
+        "Gsus": (7, 0, 2),
+        "Cm(no5)": (0, 3),
+        "Ab": (8, 0, 3),
+        "Adim": (9, 0, 3),
+    },
 }
 
 
@@ -81,8 +94,8 @@ class Scale:
 
     def chords(self) -> tuple[Chord, ...]:
         """The chords that a bed may use; none holds a semitone within itself."""
-        if self.name == "wind":
-            return tuple(Chord(name, tones) for name, tones in _WIND_CHORDS.items())
+        if self.name in _CHORDS:
+            return tuple(Chord(name, tones) for name, tones in _CHORDS[self.name].items())
         steps = self.steps
         stacked = (
             Chord(

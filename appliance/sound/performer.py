@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.music.composer import Composer
+from appliance.music.scenes import SCENES
 from appliance.music.transport import Moment, Transport
 from appliance.sound import CHANNELS, SAMPLE_RATE
 from appliance.values import Bed, Controls, Note, Sounded
@@ -90,6 +91,7 @@ class Performer:
         self._order = count()
         self._faded: tuple[float, float] | None = None
         self._network: str | None = None
+        self._scene: str | None = None
         self.samples: NDArray[np.float32] = np.zeros((synth.block, CHANNELS), dtype=np.float32)
 
     @property
@@ -128,6 +130,11 @@ class Performer:
             if self._network is not None:
                 self.composer.forget()
             self._network = controls.network
+        if controls.scene != self._scene:
+            if self._scene is not None:
+                self.composer.enter(SCENES[controls.scene], self._transport.now)
+                self.synth.let_go()
+            self._scene = controls.scene
         if leaving:
             fade = (0.0, FADE_OUT)
         elif controls.muted:

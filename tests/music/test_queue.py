@@ -7,12 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.music.queue import CROWD, INBOX, PATIENCE, AmountQueue, Waiting, choose
+from appliance.music.queue import (
+    CROWD,
+    INBOX,
+    PATIENCE,
+    ROOM,
+    AmountQueue,
+    Inbox,
+    Pace,
+    Waiting,
+    choose,
+    parts,
+)
 from appliance.music.transport import Moment
 from appliance.values import Amount, Kind, Ledger
 
 stroops = st.one_of(st.integers(1, 20), st.integers(1, 2**63 - 1))
 amounts = st.lists(st.builds(Amount, stroops, st.sampled_from(Kind), st.booleans(), st.just(1)), max_size=80)
+Heard = list[tuple[float, Waiting]]
 
 
 def ledger(*sizes: int, sequence: int = 1) -> Ledger:
@@ -22,20 +34,23 @@ def ledger(*sizes: int, sequence: int = 1) -> Ledger:
 
 
 def play(
-    queue: AmountQueue, arrivals: dict[float, Ledger], seconds: float, tempo: float = 60.0
-) -> list[tuple[float, Waiting]]:
-    """What a queue plays, and when, if ledgers arrive at these moments."""
-    heard: list[tuple[float, Waiting]] = []
+    arrivals: dict[float, Ledger], seconds: float, tempo: float = 60.0, density: float = 1.25
+) -> tuple[Heard, AmountQueue]:
+    """What a queue plays, and when, if ledgers arrive at these moments; each is taken in with the next block."""
+    pace = Pace()
+    queue = AmountQueue(Random(1), density, pace)
+    heard: Heard = []
     coming = sorted(arrivals.items())
     beat = 0
     while (now := beat * 60.0 / tempo) < seconds:
         while coming and coming[0][0] <= now:
             at, arrived = coming.pop(0)
-            queue.put(arrived)
-            queue.admit(Moment(at * tempo / 60, at, tempo))
-        heard += [(now, waiting) for waiting in queue.drain(Moment(beat, now, tempo))]
+            pace.hear(arrived, at)
+            queue.admit(arrived, Moment(at * tempo / 60, at, tempo))
+        drained = queue.drain(Moment(beat, now, tempo))
+        heard += [(now + delay * 60.0 / tempo, waiting) for waiting, delay in drained]
         beat += 1
-    return heard
+    return heard, queue
 
 
 @given(amounts, st.integers(1, 20), st.integers(0, 9))
@@ -76,31 +91,46 @@ def test_a_sample_has_the_spread_of_the_ledger() -> None:
 
 
 def test_a_burst_is_spread_over_the_time_to_the_next_ledger() -> None:
-    queue = AmountQueue(Random(1), 1.25)
     arrivals = {5.8 * index: ledger(*range(1, 401), sequence=index) for index in range(60)}
-    heard = play(queue, arrivals, 340.0)
+    heard, queue = play(arrivals, 340.0)
     moments = [at for at, _ in heard]
     assert 1.0 <= len(heard) / 340 <= 2.0
-    assert max(b - a for a, b in itertools.pairwise(moments)) <= 3.0
+    assert max(b - a for a, b in itertools.pairwise(moments)) <= 2.0
     assert max(at - waiting.arrived for at, waiting in heard) < 8.0
     assert queue.passed_over > 20_000
 
 
-def test_a_quiet_network_is_heard_whole() -> None:
-    queue = AmountQueue(Random(1), 1.25)
+@pytest.mark.parametrize("tempo", [30.0, 57.0, 60.0, 114.0, 115.0, 180.0])
+def test_the_tempo_is_heard_but_neither_drags_nor_hurries(tempo: float) -> None:
+    arrivals = {5.0 * index: ledger(*range(1, 1001), sequence=index) for index in range(60)}
+    heard, _ = play(arrivals, 300.0, tempo)
+    assert 0.8 <= len(heard) / 300 <= 2.5
+    waited = sorted(at - waiting.arrived for at, waiting in heard)
+    assert waited[len(waited) * 95 // 100] < 7.0
+    assert waited[-1] < 8.0
+
+
+@pytest.mark.parametrize("tempo", [30.0, 60.0, 180.0])
+def test_a_quiet_network_is_heard_whole(tempo: float) -> None:
     arrivals = {
         5.0 * index: ledger(*range(1, 1 + (index % 12 == 0) * 15), sequence=index) for index in range(60)
     }
-    heard = play(queue, arrivals, 330.0)
+    heard, queue = play(arrivals, 330.0, tempo)
     assert len(heard) == 5 * 15
     assert queue.passed_over == 0
-    assert max(at - waiting.arrived for at, waiting in heard) < 12.0
+    assert max(at - waiting.arrived for at, waiting in heard) < 8.0
 
 
 def test_a_few_amounts_on_a_quiet_network_come_close_together() -> None:
-    queue = AmountQueue(Random(1), 1.25)
-    heard = play(queue, {0.0: ledger(1, 2)}, 20.0)
+    heard, _ = play({0.0: ledger(1, 2)}, 20.0)
     assert [at for at, _ in heard] == [0.0, 3.0]
+
+
+@given(st.floats(30, 180))
+def test_a_beat_is_halved_until_its_steps_are_short(tempo: float) -> None:
+    now = Moment(0.0, 0.0, tempo)
+    assert 0.26 < now.beat_seconds / parts(now) <= 0.525
+    assert parts(now) in (1, 2, 4)
 
 
 @given(
@@ -108,47 +138,59 @@ def test_a_few_amounts_on_a_quiet_network_come_close_together() -> None:
     st.floats(30, 180),
     st.sampled_from([0.625, 1.25]),
 )
-def test_nothing_is_ever_old_and_no_beat_is_crowded(
+def test_nothing_is_ever_old_and_no_step_is_crowded(
     gaps: list[tuple[float, int]], tempo: float, density: float
 ) -> None:
-    queue = AmountQueue(Random(1), density)
     arrivals: dict[float, Ledger] = {}
     at = 0.0
     for sequence, (gap, count) in enumerate(gaps):
         at += gap
         arrivals[at] = ledger(*range(1, count + 1), sequence=sequence)
-    heard = play(queue, arrivals, at + 30.0, tempo)
+    heard, _ = play(arrivals, at + 30.0, tempo, density)
     for moment, waiting in heard:
-        assert -60 / tempo <= moment - waiting.arrived <= PATIENCE
-    beats = [moment for moment, _ in heard]
-    assert all(beats.count(beat) <= CROWD for beat in set(beats))
+        assert 0.0 <= moment - waiting.arrived <= PATIENCE + 1e-9
+    steps = [moment for moment, _ in heard]
+    assert all(steps.count(step) <= CROWD for step in set(steps))
+
+
+def test_what_waited_too_long_is_let_go() -> None:
+    old, fresh = (
+        Waiting(Amount(size, Kind.OFFER, True, 1), arrived, arrived) for size, arrived in ((1, 0.0), (2, 9.0))
+    )
+    queue = AmountQueue(Random(1), 1.0, Pace(), [fresh, old])
+    assert queue.drain(Moment(12.0, PATIENCE + 2.0, 60.0)) == [(fresh, 0.0)]
+    assert queue.passed_over == 1
+
+
+def test_another_scene_takes_over_what_waits_and_the_newest_of_too_much() -> None:
+    waiting = [Waiting(Amount(size + 1, Kind.OFFER, True, 1), 0.0, size / 10) for size in range(ROOM + 5)]
+    assert list(AmountQueue(Random(1), 1.0, Pace(), waiting[:3]).waiting) == waiting[:3]
+    assert list(AmountQueue(Random(1), 1.0, Pace(), waiting).waiting) == waiting[5:]
 
 
 def test_the_inbox_keeps_the_newest_ledgers() -> None:
-    queue = AmountQueue(Random(1), 1.0)
+    inbox = Inbox()
     for sequence in range(INBOX + 3):
-        queue.put(ledger(1, sequence=sequence))
-    admitted = queue.admit(Moment(0.0, 0.0, 60.0))
-    assert [heard.sequence for heard in admitted] == list(range(3, INBOX + 3))
-    assert queue.admit(Moment(0.0, 0.0, 60.0)) == []
-
-
-def test_another_network_finds_an_empty_queue() -> None:
-    queue = AmountQueue(Random(1), 1.0)
-    queue.put(ledger(1, 2, 3))
-    queue.admit(Moment(0.0, 0.0, 60.0))
-    queue.put(ledger(4))
-    queue.clear()
-    assert queue.admit(Moment(1.0, 1.0, 60.0)) == []
-    assert queue.drain(Moment(9.0, 9.0, 60.0)) == []
+        inbox.put(ledger(1, sequence=sequence))
+    assert [heard.sequence for heard in inbox.take()] == list(range(3, INBOX + 3))
+    assert inbox.take() == []
+    inbox.put(ledger(1))
+    inbox.clear()
+    assert inbox.take() == []
 
 
 @pytest.mark.parametrize(("gap", "learns"), [(2.5, True), (0.1, False), (60.0, False)])
 def test_the_interval_is_learnt_from_ordinary_gaps_only(gap: float, learns: bool) -> None:
-    queue = AmountQueue(Random(1), 1.0)
-    first = queue.interval
+    pace = Pace()
+    first = pace.interval
     for index in range(100):
-        queue.put(ledger(1, sequence=index))
-        queue.admit(Moment(0.0, index * gap, 60.0))
-    assert math.isclose(queue.interval, gap, rel_tol=0.01) is learns
-    assert (queue.interval == first) is not learns
+        pace.hear(ledger(1, sequence=index), index * gap)
+    assert math.isclose(pace.interval, gap, rel_tol=0.01) is learns
+    assert (pace.interval == first) is not learns
+
+
+def test_a_pace_counts_what_differs() -> None:
+    pace = Pace()
+    for index in range(100):
+        pace.hear(ledger(*(5,) * 99, 7), 5.0 * index)
+    assert pace.amounts == pytest.approx(2.0, rel=0.01)

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes: what kind of place the box is. A scene is data; one file each, named here.
+"""Scenes: what kind of place the box is. One file each, named here.
 
-The one rule: a scene says what, the composer says when. To write one, copy `wind.py`, change its numbers, and add it
-to `SCENES`.
+The one rule: nothing else in the box knows a scene by its name. To write one, copy `night.py`, change its numbers,
+and add it to `SCENES`; for a melody of its own, see `original.py`.
 """
 
 from __future__ import annotations
 
+from appliance.music.scene import Scene
 from appliance.music.scenes.night import NIGHT
-from appliance.music.scenes.scene import Scene
+from appliance.music.scenes.original import ORIGINAL
 from appliance.music.scenes.wind import WIND
 
-SCENES = {scene.name: scene for scene in (WIND, NIGHT)}
+SCENES = {scene.name: scene for scene in (WIND, NIGHT, ORIGINAL)}
 
 __all__ = ["SCENES", "Scene"]
