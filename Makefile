@@ -9,7 +9,7 @@ SETUP := PYTHON="$(PYTHON)" deploy/setup.sh $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint types render-check check bench clean
+.PHONY: help install run test lint types render-check check bench bench-music clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
@@ -39,6 +39,9 @@ check: lint types test render-check ## all that must hold before a change goes i
 
 bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-music: $(VENV)/.installed-dev ## measure the music, tape by tape and scene by scene; an hour with all the sound
+	$(BIN)/python -m benchmarks.music $(ARGS)
 
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

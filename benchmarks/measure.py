@@ -29,6 +29,9 @@ from appliance.values import Sounded, Voice
 Samples = NDArray[np.float64]
 
 SKIPPED = 5.0  # s at the beginning that the bounds leave out: the start-up ramp
+TIED = 0.95  # where ties allow less, 0.9 of the correlation itself is no fair bound
+ENOUGH = 50  # notes; a share among fewer says nothing
+FRAME = 30.0  # s
 FLOOR = -55.0  # dBFS RMS; below, a room hears nothing
 BED = (Voice.PAD, Voice.DRONE)
 
@@ -86,14 +89,36 @@ def of_score(score: Sequence[Sounded], scale: Scale, *, busy: bool = True) -> li
         return figures
     waits = [s.note.waited + s.note.delay * s.length / s.note.duration for s in played]
     sizes = [sounded.note.amount.stroops for sounded in played if sounded.note.amount]
+    reached, most = _rank_correlation(sizes, pitches)
     return [
         *figures,
         Figure("entropy of the played degrees", _entropy(degrees), low=3.5 if busy else None, unit="bit"),
-        Figure("share of the commonest degree", max(degrees.values()) / len(played), high=0.14),
-        Figure("rank correlation of amount and pitch", float(spearmanr(sizes, pitches).statistic), low=0.9),
+        Figure(
+            "share of the commonest degree",
+            max(degrees.values()) / len(played),
+            high=0.14 if len(played) >= ENOUGH else None,
+        ),
+        Figure(
+            "rank correlation of amount and pitch",
+            reached,
+            low=0.9 if most >= TIED and len(played) >= ENOUGH else None,
+        ),
+        Figure("the most that equal amounts leave possible", most),
+        Figure("part of it that was reached", reached / most, low=0.9 if len(played) >= ENOUGH else None),
         Figure("from arrival to sound, 95 of 100", float(np.percentile(waits, 95)), high=8.0, unit="s"),
         Figure("from arrival to sound, longest", max(waits), high=12.0, unit="s"),
     ]
+
+
+def _rank_correlation(sizes: Sequence[int], pitches: Sequence[int]) -> tuple[float, float]:
+    """Spearman's, and the most that it could be: the same pitches given to the same amounts in order of size.
+
+    Notes of equal amounts must differ, since none may repeat; so ties bound the correlation from above.
+    """
+    if len(set(sizes)) < 2 or len(set(pitches)) < 2:
+        return 1.0, 1.0
+    most = spearmanr(sorted(sizes), sorted(pitches)).statistic
+    return float(spearmanr(sizes, pitches).statistic), float(most)
 
 
 def _clashes(heard: Sequence[Sounded], score: Sequence[Sounded], scale: Scale) -> int:
@@ -119,6 +144,29 @@ def _clashes(heard: Sequence[Sounded], score: Sequence[Sounded], scale: Scale) -
 def _entropy(counts: Counter[int]) -> float:
     total = counts.total()
     return -sum(count / total * math.log2(count / total) for count in counts.values())
+
+
+def likeness(score: Sequence[Sounded], seconds: float) -> tuple[float, float]:
+    """Whether a long score comes round: by how much its likeness to itself stands out at any lag, and that lag in s.
+
+    From the notes, without sound: for each half minute how much of each pitch class sounds, and how much of all; the
+    mean correlation of frames at each lag from a minute to half the score, less the median of the lags within five
+    minutes of it.
+    """
+    frames = np.zeros((int(seconds / FRAME), 13))
+    for sounded in score:
+        begins, ends = sounded.seconds, min(seconds - 1e-6, sounded.seconds + sounded.length)
+        for frame in range(int(begins / FRAME), min(len(frames), int(ends / FRAME) + 1)):
+            share = sounded.note.velocity * (min(ends, (frame + 1) * FRAME) - max(begins, frame * FRAME))
+            frames[frame, [sounded.note.pitch % 12, 12]] += share
+    frames -= frames.mean(axis=0)
+    frames /= frames.std(axis=0) + 1e-9
+    frames /= np.linalg.norm(frames, axis=1, keepdims=True) + 1e-9
+    alike = np.array(
+        [(frames[lag:] * frames[:-lag]).sum(axis=1).mean() for lag in range(2, len(frames) // 2)]
+    )
+    above = alike - median_filter(alike, 21)
+    return float(above.max()), (2 + int(above.argmax())) * FRAME
 
 
 # --- the sound ----------------------------------------------------------------------------------------------

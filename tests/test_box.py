@@ -126,6 +126,24 @@ def test_a_tape_needs_no_network_and_a_signal_ends_it_softly(number: int) -> Non
     asyncio.run(run())
 
 
+def test_the_scene_changes_while_it_plays(tmp_path: Path) -> None:
+    async def run() -> None:
+        config = tmp_path / "box.toml"
+        async with running("--config", str(config), "--tape", str(bundled().path)) as process:
+            await line_with(process, "Playing the recording.")
+            config.write_text('scene = "night"\n')
+            process.send_signal(signal.SIGHUP)
+            await line_with(process, "Read the settings again: the scene is night.")
+            config.write_text('scene = "storm"\n')
+            process.send_signal(signal.SIGHUP)
+            refusal = await line_with(process, "The box plays on with the settings that it had.")
+            assert "allowed is one of wind, night, original" in refusal
+            assert await farewell(process, signal.SIGTERM) < 3.0
+
+    (tmp_path / "box.toml").write_text("")
+    asyncio.run(run())
+
+
 def test_it_goes_over_to_the_network_and_keeps_a_listener_alive(tmp_path: Path) -> None:
     async def run() -> None:
         async with HorizonServer(generated([3] * 40, network="first"), tip=1000) as server:

@@ -63,9 +63,9 @@ class Harmony:
         if self.ends > 0.0:
             before, self.chord = self.chord, self._coming
             self._ringing = before.tones
-            # Going straight back would make two chords of five: prefer another way on, where there is one.
+            # Always going straight back would make two chords of five; never, a round of three that comes again.
             onward = [chord for chord in self._after[self.chord] if chord != before]
-            self._coming = self._rng.choice(onward or [before])
+            self._coming = self._rng.choice([*onward, *onward, before])
         held = self._rng.uniform(*self._hold)
         self.began, self.ends = seconds, seconds + held
         return held

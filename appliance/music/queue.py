@@ -15,6 +15,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from appliance.music.transport import Moment
@@ -29,6 +30,7 @@ PATIENCE = 10.0  # s from arrival after which an amount is no longer played; the
 QUIET = 2.0  # a network is quiet while its ledgers bring less than a half of what could be played
 CROWD = 2  # notes that begin together
 STEP = 0.525  # s: a beat is halved until its parts are no longer than this
+RARE = 20  # notes, of which the smallest amount of a ledger is at most one, and the largest
 ROOM = 40  # amounts taken over from another scene: what can be played before it is old
 FULL = 0.85  # of the steps that a busy network may fill; without rests a rhythm is a drill
 
@@ -136,9 +138,9 @@ class AmountQueue:
 def choose(amounts: tuple[Amount, ...], slots: int, rng: Random) -> list[Amount]:
     """At most `slots` of a ledger's amounts, in their order: all if they fit, else a stratified sample.
 
-    What repeats (same kind, unit and stroops) is collapsed first. The sample holds the smallest and the largest, and
-    one from each of the equal strata between, so that its distribution is the ledger's. A single
-    slot takes the largest.
+    What repeats (same kind, unit and stroops) is collapsed first. The sample holds one from each of as many equal
+    strata, so that its distribution is the ledger's; from the ends the smallest and the largest, but not so often
+    that they are more than one note in RARE each: the melody would knock at its own ceiling.
     """
     if len(amounts) <= slots:
         return list(amounts)
@@ -146,11 +148,8 @@ def choose(amounts: tuple[Amount, ...], slots: int, rng: Random) -> list[Amount]
     if len(distinct) <= slots:
         return distinct
     by_size = sorted(range(len(distinct)), key=lambda index: (distinct[index].stroops, index))
-    if slots == 1:
-        return [distinct[by_size[-1]]]
-    inner, between = by_size[1:-1], slots - 2
-    picked = {by_size[0], by_size[-1]}
-    for stratum in range(between):
-        start, end = stratum * len(inner) // between, (stratum + 1) * len(inner) // between
-        picked.add(inner[rng.randrange(start, end)])
+    edges = [stratum * len(by_size) // slots for stratum in range(slots + 1)]
+    picked = [by_size[rng.randrange(start, end)] for start, end in pairwise(edges)]
+    if rng.random() * RARE < slots:
+        picked[0], picked[-1] = by_size[0], by_size[-1]
     return [distinct[index] for index in sorted(picked)]

@@ -22,8 +22,8 @@ SMALL, LARGE = -2.0, 7.0
 FUZZ = 0.12  # probability that a note slips by a degree, either way
 REACH = 1.5  # degrees by which the whole melody rises and sinks with the long form
 SWELL = 0.3  # share by which the density does
-HABIT = 4  # degrees that an amount may wander which keeps coming; the ear would tire of a bell that rings one tone
-REMEMBERED = 12  # notes back to which "keeps coming" looks
+HABIT = 5  # degrees that an amount may wander that alone is heard; the ear would tire of a bell that rings one tone
+REMEMBERED = 15  # notes back to which one looks for what keeps coming
 RING = 3.0  # s that a note goes on sounding after its release began; for the clash rule only
 
 
@@ -34,8 +34,8 @@ class Ranked:
         self._stage = stage
         self._queue = AmountQueue(stage.rng, stage.scene.density, stage.pace, stage.waiting)
         self._degrees = stage.scale.degrees(stage.scene.low, stage.scene.octaves)
-        self._heard: deque[tuple[bool, int]] = deque(maxlen=REMEMBERED)
-        self._played: deque[int] = deque(maxlen=HABIT)  # degrees
+        self._heard: deque[int] = deque(maxlen=REMEMBERED)  # stroops
+        self._played: deque[int] = deque(maxlen=2 * HABIT)  # degrees
 
     def hear(self, ledger: Ledger, now: Moment) -> None:
         """Let the queue choose from a ledger."""
@@ -70,15 +70,15 @@ class Ranked:
         )
 
     def _degree(self, amount: Amount, begins: float, seconds: float) -> int:
-        """The allowed degree that is nearest to where the amount belongs."""
+        """The allowed degree that is nearest to where the amount belongs, give or take what chance adds."""
         rng, scale = self._stage.rng, self._stage.scale
-        wish = self._wander(amount, self._place(amount, begins))
         sounding = self._stage.harmony.sounding(begins, begins + seconds + RING)
-        allowed = (
+        allowed = [
             degree
             for degree, pitch in enumerate(self._degrees)
             if degree not in list(self._played)[-1:] and not clash(scale.tone(pitch), sounding)
-        )
+        ]
+        wish = self._wander(amount, self._place(amount, begins), allowed)
         up_first = rng.random() < 0.5
         degree = min(allowed, key=lambda degree: (abs(degree - wish), (degree < wish) == up_first))
         self._played.append(degree)
@@ -92,17 +92,18 @@ class Ranked:
         span = last + 1 - 2 * REACH
         return min(last, int(lowest + (1.0 - rank if self._stage.invert else rank) * span))
 
-    def _wander(self, amount: Amount, place: int) -> int:
+    def _wander(self, amount: Amount, place: int, allowed: Iterable[int]) -> int:
         """Chance: a slip now and then, and a walk about its place for an amount that keeps coming."""
         rng, last = self._stage.rng, len(self._degrees) - 1
-        heard = (amount.native, amount.stroops)
-        reach = min(HABIT, self._heard.count(heard))
-        self._heard.append(heard)
+        # As far as its share of what is heard: one that is a third of all needs a third of the room.
+        reach = math.ceil(HABIT * self._heard.count(amount.stroops) / REMEMBERED)
+        self._heard.append(amount.stroops)
         if reach:
             # The whole band lies inside the compass, so that its ends are no attractors.
             middle = min(max(place, reach), last - reach)
-            band = range(middle - reach, middle + reach + 1)
-            return rng.choice([degree for degree in band if degree not in self._played] or [middle])
+            near = [degree for degree in allowed if abs(degree - middle) <= reach]
+            fresh = [degree for degree in near if degree not in list(self._played)[-3 * reach // 2 :]]
+            return rng.choice(fresh or near)
         slip = rng.random()
         return place if slip >= FUZZ else max(0, min(last, place + (1 if slip < FUZZ / 2 else -1)))
 

@@ -14,15 +14,24 @@ from collections.abc import Iterable
 from appliance.values import Amount
 
 WINDOW = 512  # amounts; a minute and a half of a busy network, ten minutes of a quiet one
+ENOUGH = 32  # amounts that make a distribution; beyond, what is of another time goes
+HASTE = (
+    16  # of those for each that comes: a test network of one amount a ledger is at home after three minutes
+)
 
 
 class Ranking:
-    """A rolling window of amounts, kept in order of size as well as of arrival."""
+    """A rolling window of amounts, kept in order of size as well as of arrival.
+
+    `warm` are amounts of another time, which stand in until there are enough of this one.
+    """
 
     def __init__(self, warm: Iterable[Amount] = (), window: int = WINDOW) -> None:
         self._windows = {native: _Window(window) for native in (True, False)}
         for amount in warm:
             self.add(amount)
+        for of_unit in self._windows.values():
+            of_unit.call_strange()
 
     def add(self, amount: Amount) -> None:
         """Remember an amount, forgetting the oldest of its unit once the window is full."""
@@ -42,12 +51,22 @@ class _Window:
         self._size = size
         self._arrived: deque[int] = deque()
         self._sorted: list[int] = []
+        self._strange = 0  # of the oldest, those of another time
+
+    def call_strange(self) -> None:
+        self._strange = len(self._arrived)
 
     def add(self, stroops: int) -> None:
         if len(self._arrived) == self._size:
-            del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
+            self._forget()
         self._arrived.append(stroops)
         insort(self._sorted, stroops)
+        for _ in range(min(self._strange, len(self._arrived) - ENOUGH, HASTE)):
+            self._forget()
+
+    def _forget(self) -> None:
+        del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
+        self._strange = max(0, self._strange - 1)
 
     def place(self, stroops: int) -> tuple[float, float]:
         if not self._sorted:

@@ -29,7 +29,8 @@ STEPS = {
     "original": (0, 2, 3, 7, 8, 9),  # C D Eb G Ab A: the page of 2018
 }
 
-# Chords that were chosen; those of the other scales are stacked.
+# Chords that were chosen; those of the other scales are stacked. The two scales here bear each other: for every chord
+# of one there is one of the other without a semitone between them.
 _CHORDS = {
     "wind": {
         "Cm7": (0, 3, 7, 10),
@@ -40,12 +41,10 @@ _CHORDS = {
     },
     "original": {
         "Cm": (0, 3, 7),
-        "Cm6": (0, 3, 7, 9),
+        "Eb6": (3, 7, 0),
         "C5": (0, 7),
-        "Gsus": (7, 0, 2),
         "Cm(no5)": (0, 3),
         "Ab": (8, 0, 3),
-        "Adim": (9, 0, 3),
     },
 }
 

@@ -11,6 +11,7 @@ from appliance.music.queue import (
     CROWD,
     INBOX,
     PATIENCE,
+    RARE,
     ROOM,
     AmountQueue,
     Inbox,
@@ -53,7 +54,7 @@ def play(
     return heard, queue
 
 
-@given(amounts, st.integers(1, 20), st.integers(0, 9))
+@given(amounts, st.integers(1, RARE), st.integers(0, 9))
 def test_a_choice_is_a_bounded_part_in_the_order_of_the_operations(
     found: list[Amount], slots: int, seed: int
 ) -> None:
@@ -63,10 +64,10 @@ def test_a_choice_is_a_bounded_part_in_the_order_of_the_operations(
     assert all(amount in rest for amount in chosen)
     if len(found) <= slots:
         assert chosen == found
-    elif len(set(found)) > slots > 1:
+    elif len(set(found)) > slots:
         assert len(chosen) == slots
+    if slots == RARE and found:
         assert min(a.stroops for a in chosen) == min(a.stroops for a in found)
-    if found:
         assert max(a.stroops for a in chosen) == max(a.stroops for a in found)
 
 
@@ -75,9 +76,12 @@ def test_what_repeats_is_collapsed_before_anything_is_left_out() -> None:
     assert choose(spam, 4, Random(1)) == [spam[0], spam[-1]]
 
 
-def test_a_single_slot_takes_the_largest() -> None:
-    found = tuple(Amount(size, Kind.OFFER, True, 1) for size in (5, 9, 7))
-    assert choose(found, 1, Random(1)) == [found[1]]
+def test_the_ends_of_a_ledger_are_heard_but_do_not_rule() -> None:
+    found = tuple(Amount(size + 1, Kind.OFFER, True, 1) for size in range(1000))
+    rng = Random(1)
+    for slots in (1, 2, 4, 8):
+        chosen = [amount.stroops for _ in range(1000) for amount in choose(found, slots, rng)]
+        assert 0.02 < chosen.count(1000) / len(chosen) < 1.3 / RARE
 
 
 def test_a_sample_has_the_spread_of_the_ledger() -> None:
@@ -85,9 +89,7 @@ def test_a_sample_has_the_spread_of_the_ledger() -> None:
     Random(3).shuffle(sizes)
     chosen = choose(tuple(Amount(size + 1, Kind.OFFER, True, 1) for size in sizes), 10, Random(1))
     spread = sorted(amount.stroops for amount in chosen)
-    assert spread[0] == 1
-    assert spread[-1] == 1000
-    assert all(125 * index - 1 <= size <= 125 * (index + 1) + 1 for index, size in enumerate(spread[1:-1]))
+    assert all(100 * index < size <= 100 * (index + 1) for index, size in enumerate(spread))
 
 
 def test_a_burst_is_spread_over_the_time_to_the_next_ledger() -> None:

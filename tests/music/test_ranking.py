@@ -2,7 +2,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.music.ranking import Ranking
+from appliance.music.ranking import ENOUGH, Ranking
 from appliance.values import Amount, Kind
 
 
@@ -23,7 +23,9 @@ def test_a_place_is_the_share_below_and_the_share_not_above() -> None:
 
 
 def test_one_whale_moves_nobody_else() -> None:
-    ranking = Ranking(amount(stroops) for stroops in range(1, 101))
+    ranking = Ranking()
+    for stroops in range(1, 101):
+        ranking.add(amount(stroops))
     before = ranking.place(amount(50))
     ranking.add(amount(2**63 - 1))
     low, high = ranking.place(amount(50))
@@ -35,6 +37,17 @@ def test_lumens_and_assets_are_ranked_apart() -> None:
     ranking = Ranking([amount(10), amount(20), amount(1, native=False)])
     assert ranking.place(amount(15)) == (0.5, 0.5)
     assert ranking.place(amount(15, native=False)) == (1.0, 1.0)
+
+
+def test_what_is_of_another_time_goes_as_soon_as_there_is_enough() -> None:
+    ranking = Ranking(amount(10**6 + stroops) for stroops in range(1000))
+    assert ranking.place(amount(5)) == (0.0, 0.0)
+    for count in range(1, ENOUGH + 1):
+        ranking.add(amount(5))
+        if count == ENOUGH // 2:
+            assert 0.0 < ranking.place(amount(5))[1] < 0.5
+    assert ranking.place(amount(5)) == (0.0, 1.0)
+    assert ranking.place(amount(10**6)) == (1.0, 1.0)
 
 
 @given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 50), st.integers(1, 12))

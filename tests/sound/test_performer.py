@@ -28,6 +28,9 @@ class Recorder(Paper):
     def play(self, sounded: Sounded) -> None:
         self.told.append(("play", sounded))
 
+    def let_go(self) -> None:
+        self.told.append(("let_go", None))
+
     def follow(self, bed: Bed) -> None:
         self.told.append(("follow", bed))
 
@@ -105,6 +108,18 @@ def test_another_network_is_a_clean_page() -> None:
     player.composer.queue.put(Ledger(1, 0, 1, 1, 0, (Amount(5, Kind.OFFER, True, 1),) * 3))
     begun = [sounded for _ in seconds(8) for sounded in player.block(replace(CONTROLS, network="testnet"))]
     assert not [sounded for sounded in begun if sounded.note.amount]
+
+
+def test_another_scene_lets_the_chord_go_and_begins_its_own_with_the_next_beat() -> None:
+    player, instrument = performer()
+    for _ in seconds(2.5):
+        player.block(CONTROLS)
+    assert instrument.all("let_go") == []
+    begun = [s for _ in seconds(1) for s in player.block(replace(CONTROLS, scene="night"))]
+    assert instrument.all("let_go") == [None]
+    pads = [sounded for sounded in begun if sounded.note.voice is Voice.PAD]
+    assert pads
+    assert {sounded.beat for sounded in pads} == {3.0}
 
 
 def test_an_amount_sounds_within_its_time() -> None:
