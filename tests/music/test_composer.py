@@ -125,13 +125,15 @@ def test_no_note_repeats_its_predecessor_and_none_clashes(count: int, seed: int)
         assert not {(note.pitch + 1) % 12, (note.pitch - 1) % 12} & met
 
 
-def test_spam_walks_about_instead_of_ringing_one_tone() -> None:
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_spam_walks_about_instead_of_ringing_one_tone(seed: int) -> None:
     spam = {
         5 * index: Ledger(index, 0, 2, 1, 0, (Amount(10**11, Kind.CREATE, True, index),) * 2)
         for index in range(60)
     }
-    degrees = Counter(note.pitch for note in played(compose(spam, warm=amounts(Random(9), 1500))))
-    assert degrees.most_common(1)[0][1] < 0.3 * degrees.total()
+    degrees = Counter(note.pitch for note in played(compose(spam, warm=amounts(Random(9), 1500), seed=seed)))
+    assert degrees.total() > 100
+    assert degrees.most_common(1)[0][1] <= 0.14 * degrees.total()
 
 
 def test_the_box_says_hello_rising() -> None:

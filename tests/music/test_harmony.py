@@ -38,6 +38,12 @@ def test_the_walk_goes_everywhere() -> None:
     assert len({chord for _, chord in walk(Scale("wind", 0), 1, 3600)}) == 5
 
 
+def test_the_walk_goes_back_now_and_then_but_is_no_see_saw() -> None:
+    chords = [chord for _, chord in walk(Scale("wind", 0), 1, 40_000)]
+    back = sum(one == third for one, third in zip(chords, chords[2:], strict=False)) / len(chords)
+    assert 0.15 < back < 0.45
+
+
 @given(st.integers(0, 50))
 def test_a_note_is_told_of_every_chord_that_it_meets(seed: int) -> None:
     harmony = Harmony(Scale("wind", 0), (24.0, 56.0), Random(seed))

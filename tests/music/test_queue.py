@@ -112,6 +112,12 @@ def test_the_tempo_is_heard_but_neither_drags_nor_hurries(tempo: float) -> None:
     assert waited[-1] < 8.0
 
 
+def test_ledgers_far_apart_are_heard_no_later() -> None:
+    arrivals = {14.0 * index: ledger(*range(1, 1001), sequence=index) for index in range(60)}
+    heard, _ = play(arrivals, 840.0)
+    assert max(at - waiting.arrived for at, waiting in heard) < 8.0
+
+
 @pytest.mark.parametrize("tempo", [30.0, 60.0, 180.0])
 def test_a_quiet_network_is_heard_whole(tempo: float) -> None:
     arrivals = {
