@@ -9,7 +9,7 @@ SETUP := PYTHON="$(PYTHON)" deploy/setup.sh $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint types render-check check bench bench-music clean
+.PHONY: help install run test lint types render-check check bench bench-sound picture bench-music clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
@@ -39,6 +39,13 @@ check: lint types test render-check ## all that must hold before a change goes i
 
 bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-sound: $(VENV)/.installed-dev ## what the sound costs, beside csound and SuperCollider; ARGS=--parts says where
+	$(BIN)/python -m benchmarks.sound $(ARGS)
+
+picture: $(VENV)/.installed-dev ## draw the README's picture: four minutes of the bundled recording
+	mkdir -p build docs
+	$(BIN)/stellar-wind render -o build/wind.flac --seconds 240 --scene wind --seed 1 --plot docs/wind.png
 
 bench-music: $(VENV)/.installed-dev ## measure the music, tape by tape and scene by scene; an hour with all the sound
 	$(BIN)/python -m benchmarks.music $(ARGS)

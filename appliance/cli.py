@@ -17,12 +17,16 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance import journal
 from appliance.ledger.visit import Mode, Patience, Way
 from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks
 from appliance.values import BoxError
+
+if TYPE_CHECKING:
+    from appliance.ledger.tape import Tape
+    from appliance.plot import Picture
 
 EX_CONFIG = 78
 
@@ -121,18 +125,31 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.ledger.tape import bundled, open_tape
     from appliance.render import render
 
+    settings = loaded.settings
     tape = open_tape(arguments.tape) if arguments.tape else bundled()
+    picture = _picture(arguments.plot, tape, settings) if arguments.plot else None
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"Rendering {arguments.output.name}", total=arguments.seconds)
         render(
-            loaded.settings,
+            settings,
             tape,
             arguments.output,
             arguments.seconds,
             lambda done: bar.update(task, completed=done),
+            *([picture.hear] if picture else []),
         )
     print(f"{arguments.output}: {arguments.seconds:g} s of music")  # noqa: T201 - its answer
+    if picture:
+        picture.draw()
+        print(f"{arguments.plot}: a picture of it")  # noqa: T201 - its answer
+
+
+def _picture(path: Path, tape: Tape, settings: Settings) -> Picture:
+    from appliance.plot import Picture
+
+    title = f"{tape.header.network}, scene {settings.scene}, seed {settings.seed}, {settings.tempo:g} bpm"
+    return Picture(path, tape, title)
 
 
 def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
@@ -214,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument(
         "--tape", type=Path, metavar="FILE", help="the tape; without it the bundled recording"
     )
+    render.add_argument("--plot", type=Path, metavar="FILE", help="a .png: draw what was played as well")
     render.add_argument("--seconds", type=_seconds, default=60.0, help="how much music, 60 without it")
     render.set_defaults(verb=_render)
 

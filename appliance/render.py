@@ -7,11 +7,14 @@ the other. One thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
 
 from appliance.ledger.tape import Player, Tape, bundled
 from appliance.music.composer import Composer
@@ -24,7 +27,7 @@ from appliance.sound.outputs.file import SoundFile
 from appliance.sound.outputs.midi import Midi
 from appliance.sound.outputs.score import Score
 from appliance.sound.performer import FADE_OUT, Instrument, Paper, Performer
-from appliance.values import Amount, Controls, Ledger
+from appliance.values import Amount, Controls, Ledger, Sounded
 
 WARM = 2000  # amounts of the bundled recording that fill the ranking before the first note
 
@@ -57,11 +60,13 @@ def render(
     path: Path,
     seconds: float,
     progress: Callable[[float], None] = lambda _: None,
+    listener: Callable[[NDArray[np.float32], Sequence[Sounded]], None] = lambda *_: None,
 ) -> None:
     """Perform `seconds` of `tape` into `path`, whose ending says what it becomes: .wav .flac .mid .jsonl.
 
     The volume is full: a file is as loud as the box can be, and whoever plays it has a knob. `progress` is told the
-    seconds done, about ten times for each second of music. Raises UnknownFormat and CannotWrite.
+    seconds done, about ten times for each second of music; `listener` hears what the file does.
+    Raises UnknownFormat and CannotWrite.
     """
     output, instrument = _output(settings, path)
     controls = Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
@@ -75,6 +80,7 @@ def render(
                 performer.composer.queue.put(ledger)
             begun = performer.block(controls, leaving=now >= seconds - FADE_OUT - 0.1)
             output.write(performer.samples, begun)
+            listener(performer.samples, begun)
             if block % every == 0:
                 progress(now)
     progress(seconds)

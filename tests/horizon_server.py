@@ -153,10 +153,11 @@ class HorizonServer:
             pass  # the client has gone, or the server goes
         finally:
             self.open -= 1
-            self.tasks.discard(task)
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            # A server that goes may cancel us here as well; asyncio would complain of a task that ends so.
+            with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
                 await writer.wait_closed()
+            self.tasks.discard(task)
 
     async def _answer(
         self, asked: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -22,7 +22,8 @@ GROUND = ("appliance.settings", "appliance.state", "appliance.journal", "applian
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "appliance": (),
     "appliance.__main__": ("appliance.cli",),
-    "appliance.cli": ("appliance.box", "appliance.render", *ROOMS, *GROUND),
+    "appliance.cli": ("appliance.box", "appliance.plot", "appliance.render", *ROOMS, *GROUND),
+    "appliance.plot": (*ROOMS, *GROUND),
     "appliance.box": ("appliance.render", *ROOMS, *GROUND),
     "appliance.render": (*ROOMS, *GROUND),
     "appliance.settings": (
@@ -47,7 +48,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "alsaaudio": ("appliance.sound.outputs.alsa",),
     "mido": ("appliance.sound.outputs.midi",),
     "soundfile": ("appliance.sound.outputs.file",),
-    "numpy": ("appliance.sound", "appliance.box"),
+    "numpy": ("appliance.sound", "appliance.box", "appliance.render", "appliance.plot"),
+    "matplotlib": ("appliance.plot",),
     "gpiozero": ("appliance.panel.gpio",),
     "rich": ("appliance.panel.desk", "appliance.cli"),
     "pydantic": ("appliance.settings",),

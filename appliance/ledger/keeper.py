@@ -9,7 +9,7 @@ that is no longer wanted is dropped, and so is what the listener before it has s
     listener's stderr ──▶ ours, or nowhere while the desk shows
 
     it ends, by itself or for want of memory    another one starts a second later; then after 2 s, 4 s ... a minute
-    no whole line for 30 s                      it is made to end
+    no whole line for 25 s                      it is made to end
     100 wrong lines in a row, or an endless one it is made to end
 """
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 LINE_LIMIT = 1 << 20  # bytes; a ledger of 1000 amounts takes 25 kB
 NONSENSE = 100  # wrong lines in a row
-HUNG = 30.0  # s without a line: six pulses of a listener
+HUNG = 25.0  # s without a line: five pulses; with its end and a new start that makes 30 s
 MEMORY = 200 << 20  # bytes that a listener may have for its data; it takes some 90 MB, stacks included
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a dead listener is replaced; doubled each time
 HEALTHY = 60.0  # s after which a listener's death is a new misfortune, not the old one again

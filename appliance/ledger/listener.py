@@ -35,7 +35,7 @@ from appliance.values import Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
 
-PULSE = 5.0  # s; whoever keeps us takes us for hung after 30 s without a line
+PULSE = 5.0  # s; whoever keeps us takes us for hung after five of them without a line
 
 
 async def listen(

@@ -28,7 +28,6 @@ from appliance.music.transport import Moment
 from appliance.values import Amount, Bed, Note, Voice
 
 DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
-BED = 0.7  # velocity of the chord and the drone; they carry a quiet network to the loudness of a busy one
 
 
 class Composer:
@@ -131,10 +130,12 @@ class Composer:
         pitches = voicing(self._harmony.chord, self.scale, low)
         for index, pitch in enumerate(pitches):
             spread = (2 * index / (len(pitches) - 1) - 1) * 0.6
-            yield Note(pitch, BED, beats, Voice.PAD, pan=spread if index % 2 else -spread, bright=0.5)
+            yield Note(
+                pitch, self._scene.bed, beats, Voice.PAD, pan=spread if index % 2 else -spread, bright=0.5
+            )
         # The chord's own root, far below. (One pedal tone for all would cancel itself where two drones cross.)
         root = DEEPEST + (self.scale.root + self._harmony.chord.tones[0] - DEEPEST) % 12
-        yield Note(root, BED, beats, Voice.DRONE)
+        yield Note(root, self._scene.bed, beats, Voice.DRONE)
 
     def _chime(self) -> Iterator[list[Note]]:
         """The box says hello: the six degrees of the middle octave, rising, two a beat."""
@@ -160,7 +161,7 @@ class Composer:
             pitch = self._scene.low + 12 + (self.scale.root + tone - self._scene.low) % 12 + 12 * (loop % 2)
             yield Note(
                 pitch=pitch,
-                velocity=0.38 * loudness,
+                velocity=0.44 * loudness,
                 duration=4.0 / now.beat_seconds,
                 voice=Voice.MURMUR,
                 pan=0.7 * math.sin(2.4 * loop + 0.01 * now.seconds),

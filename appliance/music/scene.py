@@ -45,6 +45,7 @@ class Scene:
     octaves: int  # how far they rise
     pad_low: int  # MIDI pitch from which chords are spread
     density: float  # notes a second that a busy network may fill at 60 beats a minute
+    bed: float  # velocity of chord and drone, which carry a quiet network to the loudness of a busy one
     hold: tuple[float, float]  # s for which a chord is held, shortest and longest
     wind: float  # 0 to 1: how much of the wind is heard
     space: float  # 0 to 1: how much of the reverb is heard

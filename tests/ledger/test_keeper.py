@@ -5,6 +5,9 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from appliance.ledger.keeper import GOODBYE, Keeper
 from appliance.ledger.tape import Header, Line, TapeWriter, encode
@@ -27,10 +30,13 @@ def say(*entries: Ledger | Link) -> str:
 
 
 def keep(
-    command: list[str], play: Callable[[Keeper, Told], Awaitable[None]], network: str = "public"
+    command: list[str],
+    play: Callable[[Keeper, Told], Awaitable[None]],
+    network: str = "public",
+    **limits: Any,
 ) -> tuple[Keeper, Told]:
     told: Told = []
-    keeper = Keeper(command, network, told.append, pause=0.01)
+    keeper = Keeper(command, network, told.append, pause=0.01, **limits)
 
     async def run() -> None:
         task = asyncio.create_task(keeper.run())
@@ -139,3 +145,91 @@ def test_switching_without_a_listener_waits_for_the_next_one() -> None:
     keeper = Keeper(["true"], "public", lambda _: None)
     keeper.switch("testnet")
     assert keeper.starts == 0
+
+
+# --- a listener that goes wrong, in each way that there is
+
+
+def replaced(body: str, why: str, **limits: Any) -> tuple[Keeper, Told]:
+    """Keep a listener that runs `body` until it is replaced, which must be for the reason `why`."""
+    keeper, told = keep(program(body), lambda keeper, _: until(lambda: keeper.starts == 2), **limits)
+    reasons = [entry.reason for entry in told if isinstance(entry, Link) and entry.state is LinkState.OFFLINE]
+    assert reasons[0] == why
+    return keeper, told
+
+
+def test_a_stopped_listener_is_replaced() -> None:
+    body = say(LIVE, LEDGER) + "import signal\nos.kill(os.getpid(), signal.SIGSTOP)"
+    _, told = replaced(body, "it said nothing for 0 s", hung=0.3)
+    assert told[:2] == [LIVE, LEDGER]
+
+
+def test_a_killed_listener_is_replaced() -> None:
+    replaced(say(LIVE) + "import signal\nos.kill(os.getpid(), signal.SIGKILL)", "exit code -9")
+
+
+def test_a_silent_listener_is_replaced_and_one_with_a_pulse_is_not() -> None:
+    replaced("sys.stdin.read()", "it said nothing for 0 s", hung=0.3)
+    body = "import time\n" + say(LIVE) + "while True: time.sleep(0.03); say('{\"t\":1}')"
+    keeper, told = keep(program(body), lambda *_: asyncio.sleep(0.05), hung=0.5)
+    assert keeper.starts == 1
+    assert told in ([], [LIVE])  # a pulse is for the keeper alone
+
+
+def test_a_listener_that_leaks_has_an_end() -> None:
+    body = say(LIVE) + "sys.stderr = None\nkept = []\nwhile True: kept.append(bytes(1 << 20))"
+    replaced(body, "exit code 1", memory=64 << 20)
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["what?", "{", '{"tape":2,"network":"x"}', "\\u2028", '{"t":"x"}', "[" * 5000]
+)
+def test_a_listener_that_raves_is_replaced(nonsense: str) -> None:
+    keeper, _ = replaced(f"for _ in range(1000): print({nonsense!r})\nsys.stdin.read()", "it talks nonsense")
+    assert keeper.dropped >= 100
+
+
+def test_random_bytes_are_survived() -> None:
+    body = (
+        "import random\nos.write(1, random.Random(5).randbytes(16000) + b'\\n')\n" + say(LIVE) + "sys.exit(4)"
+    )
+    keeper, told = replaced(body, "exit code 4")
+    assert LIVE in told
+    assert keeper.dropped
+
+
+def test_half_a_line_is_none() -> None:
+    whole = encode(Line(0.0, LEDGER))
+    body = say(LIVE) + f"os.write(1, {whole[:40]!r}.encode())\nsys.exit(0)"
+    _, told = replaced(body, "exit code 0")
+    assert LEDGER not in told
+
+
+def test_nothing_is_told_twice_across_a_restart(tmp_path: Path) -> None:
+    def ledger(sequence: int) -> Ledger:
+        return Ledger(sequence, 1000 + sequence, 0, 0, 0, ())
+
+    first, second = say(LIVE, ledger(7), ledger(8)), say(LIVE, ledger(8), ledger(9))
+    mark = tmp_path / "second"
+    body = f"import pathlib\nmark = pathlib.Path({str(mark)!r})\nif mark.exists():\n"
+    body += "".join(f"    {line}\n" for line in second.splitlines()) + "    sys.stdin.read()\n"
+    body += f"mark.touch()\n{first}os._exit(9)"
+    _, told = keep(
+        program(body), lambda _, told: until(lambda: any(getattr(e, "sequence", 0) == 9 for e in told))
+    )
+    assert [entry.sequence for entry in told if isinstance(entry, Ledger)] == [7, 8, 9]
+
+
+def test_a_flood_of_lines_leaves_time_for_others() -> None:
+    longest = 0.0
+
+    async def play(_: Keeper, told: Told) -> None:
+        nonlocal longest
+        now = asyncio.get_running_loop().time
+        while len(told) < 3000:
+            begun = now()
+            await asyncio.sleep(0)
+            longest = max(longest, now() - begun)
+
+    keep(program(say(LIVE) + f"while True: say({encode(Line(0.0, LEDGER))!r})"), play)
+    assert longest < 0.1  # s; a line takes some 20 us, a loaded machine lets others in between

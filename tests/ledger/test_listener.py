@@ -4,21 +4,28 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
+from itertools import repeat
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.ledger.listener import listen
 from appliance.ledger.networks import Network
-from appliance.ledger.tape import Header, Line, decode
+from appliance.ledger.tape import Header, Line, Pulse, decode
 from appliance.ledger.visit import Patience, Way
-from appliance.values import Ledger, Link, LinkState
+from appliance.ledger.voice import KEPT, Voice
+from appliance.values import Amount, Kind, Ledger, Link, LinkState
 from tests.horizon_records import generated
 from tests.horizon_server import HorizonServer
 
+WRONG = [b"", b"null", b"7", b"[]", b"{}", b'{"network":["two"]}', b'{"network":"moon"}', b"[" * 5000]
 QUICK = Way(patience=Patience(connect=0.5, answer=0.5, page=0.5, silence=5, ledger=5, burst=0.1))
 
 
@@ -49,11 +56,12 @@ class Bench:
     def say(self, command: str) -> None:
         self.commands.feed_data(command.encode() + b"\n")
 
-    async def until(self, content: Callable[[], bool]) -> None:
+    async def until(self, content: Callable[[], bool], look: bool = False) -> None:
+        """Wait for a line that makes `content` true; `look` says to look at other things than lines, too."""
         async with asyncio.timeout(5):
             while not content():
                 self.wrote.clear()
-                await self.wrote.wait()
+                await (asyncio.sleep(0.001) if look else self.wrote.wait())
 
     async def heard(self, sequence: int) -> None:
         """Wait for a ledger."""
@@ -78,7 +86,7 @@ def bench(play: Callable[[Bench], Awaitable[None]]) -> Bench:
                 "two": Network("two", "second", (on.two.url,)),
             }
             listening = asyncio.create_task(
-                listen(networks, "one", write=on.write, commands=on.commands, way=QUICK)
+                listen(networks, "one", write=on.write, commands=on.commands, way=QUICK, pulse=0.03)
             )
             await play(on)
             async with asyncio.timeout(1):
@@ -213,6 +221,99 @@ def test_our_own_mistakes_end_the_listener_and_are_not_swallowed() -> None:
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(run())
+
+
+def test_a_switch_takes_no_time_whatever_the_old_network_does() -> None:
+    for fault in ("mute", "slow", "stall", "trickle", "endless"):
+
+        async def play(on: Bench, fault: str = fault) -> None:
+            on.one.faults["stream"] = repeat(fault)
+            await on.until(lambda: any(request.streaming for request in on.one.requests), look=True)
+            begun = asyncio.get_running_loop().time()
+            on.say('{"network":"two"}')
+            await on.until(lambda: on.states()[-1] == ("two", LinkState.CONNECTING))
+            assert asyncio.get_running_loop().time() - begun < 0.05
+            on.commands.feed_eof()
+
+        bench(play)
+
+
+def test_something_sounds_three_answers_after_a_switch() -> None:
+    """The network's first page, its stream and one page: at half a second each that is within two seconds."""
+
+    async def play(on: Bench) -> None:
+        on.two.chain = generated([900] * 3, first=2000, network="second")
+        await on.heard(1000)
+        on.say('{"network":"two"}')
+        await on.heard(2000)
+        on.commands.feed_eof()
+
+    on = bench(play)
+    assert len(on.two.requests) == 3
+    (first,) = (
+        line.entry for line in on.lines if isinstance(line.entry, Ledger) and line.entry.sequence == 2000
+    )
+    assert len(first.amounts) == 200
+
+
+def test_it_shows_that_it_lives_when_there_is_nothing_to_say() -> None:
+    async def play(on: Bench) -> None:
+        await on.until(lambda: [line.entry for line in on.lines].count(Pulse()) == 3)
+        on.commands.feed_eof()
+
+    bench(play)
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=80), st.sampled_from(WRONG), st.just(b"x" * 70_000)), max_size=8)
+)
+@settings(max_examples=25, deadline=None)
+def test_whatever_is_commanded_it_listens_on(commands: list[bytes]) -> None:
+    async def play(on: Bench) -> None:
+        for command in commands:
+            on.commands.feed_data(command + b"\n")
+        on.say('{"network":"two"}')
+        await on.heard(2000)
+        on.commands.feed_eof()
+
+    logging.disable(logging.WARNING)
+    try:
+        bench(play)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+# --- its voice
+
+
+def test_nobody_who_reads_slowly_keeps_it_from_speaking() -> None:
+    reader, writer = os.pipe()
+    voice = Voice(writer)
+    amounts = tuple(Amount(10**9 + n, Kind.OFFER, False, 1) for n in range(500))
+    begun = time.monotonic()
+    voice.say(Line(0.0, Link(LinkState.SWITCHING, "two")))
+    for number in range(3000):
+        voice.say(Line(1.0, Ledger(number, number, 500, 1, 0, amounts)))
+        if number == 1500:
+            voice.say(Line(1.0, Link(LinkState.LIVE, "two")))
+    assert time.monotonic() - begun < 1.0
+    assert len(voice._kept) <= KEPT
+    heard: list[Line] = []
+    with os.fdopen(reader, "rb") as pipe:
+        for text in pipe:
+            heard.append(line_of(text.decode()))
+            if isinstance(heard[-1].entry, Ledger) and heard[-1].entry.sequence == 2999:
+                break
+    sequences = [line.entry.sequence for line in heard if isinstance(line.entry, Ledger)]
+    assert sequences[-20:] == list(range(2980, 3000))  # the newest, in their order
+    assert len(sequences) < KEPT + 10  # and what the pipe itself had taken
+    assert [line.entry.state for line in heard if isinstance(line.entry, Link)] == ["switching", "live"]
+    voice.say(Line(2.0, Pulse()))
+    while not voice._broken:  # the writing thread finds out
+        time.sleep(0.001)
+    with pytest.raises(BrokenPipeError):
+        voice.say(Line(2.0, Pulse()))
+    os.close(writer)
 
 
 # --- the process itself, as the box starts it

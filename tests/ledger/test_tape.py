@@ -2,6 +2,7 @@
 import gzip
 import json
 import re
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from appliance.ledger.tape import (
     Header,
     Line,
     Player,
+    Pulse,
     TapeWriter,
     bundled,
     decode,
@@ -44,7 +46,7 @@ def ledgers(draw: st.DrawFn) -> Ledger:
 
 
 links = st.builds(Link, st.sampled_from(LinkState), st.text(max_size=9), st.text(max_size=9), seconds)
-lines = st.builds(Line, seconds, st.one_of(ledgers(), links))
+lines = st.builds(Line, seconds, st.one_of(ledgers(), links, st.just(Pulse())))
 LEDGER = Ledger(7, 1722, 3, 2, 1, (Amount(25, Kind.PAYMENT, True, 7), Amount(2**100, Kind.POOL, False, 7)))
 
 
@@ -217,3 +219,32 @@ def test_the_bundled_recording_is_hours_of_varied_material_and_nothing_personal(
     text = gzip.decompress(tape.path.read_bytes()).decode()
     assert not re.search(r"\b[GM][A-Z2-7]{55}|[0-9a-f]{64}", text)
     assert "real ledgers" in tape.header.about
+
+
+# --- the format from both ends: whatever is said is understood, and nothing else is
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=9,
+)
+FIELDS = st.sampled_from(
+    ["t", "tape", "ledger", "closed_at", "operations", "succeeded", "failed", "amounts", "state", "network"]
+)
+
+
+@given(lines, FIELDS, JSON)
+def test_a_line_with_a_wrong_field_is_a_bad_line_or_a_good_one(
+    line: Header | Line, name: str, value: object
+) -> None:
+    with suppress(BadLine, BadTape):
+        entry = decode(json.dumps(json.loads(encode(line)) | {name: value}))
+        assert decode(encode(entry)) == entry
+
+
+@given(lines, st.integers(0, 400))
+def test_half_a_line_is_a_bad_line(line: Header | Line, cut: int) -> None:
+    text = encode(line)
+    with pytest.raises(BadLine):
+        decode(text[: min(cut, len(text) - 1)])

@@ -96,6 +96,7 @@ ORIGINAL = Scene(
     octaves=2,
     pad_low=48,
     density=1.0,
+    bed=0.8,
     hold=(20.0, 60.0),
     wind=1.0,
     space=0.5,

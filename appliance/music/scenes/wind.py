@@ -24,6 +24,7 @@ WIND = Scene(
     octaves=3,
     pad_low=48,
     density=1.25,
+    bed=0.74,
     hold=(20.0, 60.0),
     wind=1.0,
     space=0.6,

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The picture: drawn from real renders, read back as a picture."""
+
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from appliance.cli import main
+from appliance.ledger.tape import bundled
+from appliance.plot import COLOURS, NIGHT, NoMatplotlib, Picture, Sound
+from appliance.sound import SAMPLE_RATE
+from appliance.sound.outputs import CannotWrite, UnknownFormat
+from appliance.values import Kind
+
+
+def pixels(path: Path) -> NDArray[np.float64]:
+    return np.asarray(matplotlib.image.imread(path), dtype=np.float64)[:, :, :3]
+
+
+def shows(picture: NDArray[np.float64], colour: str) -> bool:
+    wanted = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    return bool((np.abs(picture - wanted).max(axis=2) < 0.01).any())
+
+
+def draw(path: Path, output: str, seconds: str) -> NDArray[np.float64]:
+    words = ["render", "-o", str(path.with_name(output)), "--seconds", seconds, "--plot", str(path)]
+    assert main(words) == 0
+    return pixels(path)
+
+
+def test_a_picture_shows_the_notes_in_the_colours_of_their_kinds(tmp_path: Path) -> None:
+    picture = draw(tmp_path / "x.png", "x.jsonl", "120")
+    assert shows(picture, COLOURS[Kind.OFFER])
+    assert shows(picture, NIGHT)
+    assert not shows(picture, COLOURS[Kind.CLAWBACK])  # none was played
+
+
+def test_sound_has_two_panels_more_than_a_score(tmp_path: Path) -> None:
+    score = draw(tmp_path / "score.png", "x.mid", "6")
+    sound = draw(tmp_path / "sound.png", "x.wav", "6")
+    assert sound.shape[0] > score.shape[0]
+    assert sound.shape[1] == score.shape[1]
+
+
+def test_equal_performances_are_equal_pictures(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        draw(tmp_path / name, "x.jsonl", "20")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_loudness_is_what_the_standard_says() -> None:
+    sound = Sound()
+    times = np.arange(8 * SAMPLE_RATE) / SAMPLE_RATE
+    tone = np.sin(2 * np.pi * 997 * times).astype(np.float32) * 10 ** (-20 / 20)
+    sound.hear(np.stack([tone, tone], axis=1))
+    # BS.1770: a stereo sine of 997 Hz at -20 dBFS is -20 LUFS, by the choice of its constant.
+    assert sound.loudness[-1] == pytest.approx(-20.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("path", "error"), [("x.jpg", UnknownFormat), ("/nowhere/x.png", CannotWrite)])
+def test_a_picture_that_cannot_be_is_refused_before_the_music(path: str, error: type[Exception]) -> None:
+    with pytest.raises(error, match=path):
+        Picture(Path(path), bundled(), "title")
+
+
+def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    with pytest.raises(NoMatplotlib, match="pip install matplotlib"):
+        Picture(tmp_path / "x.png", bundled(), "title")
