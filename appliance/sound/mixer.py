@@ -9,7 +9,7 @@ a second: a filter that follows an audio signal costs three times one that is to
            └▶ echo (two) ─┤          │
     pads ──▶ low-pass ────┤          ├─▶ sum ─▶ out
     drone ────────────────┤          │
-    wind ─────────────────┴▶ mono ─▶ reverb
+    wind ─────────────────┴▶ reverb, a side each
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import math
 from random import Random
 
 import numpy as np
-from pyo import ButBP, ButHP, ButLP, DataTable, Delay, HarmTable, Max, Min, Mix, Osc, PyoObject, SigTo, STRev
+from pyo import ButBP, ButHP, ButLP, DataTable, Delay, HarmTable, Max, Min, Mix, Osc, PyoObject, SigTo, WGVerb
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.voices import Voices
@@ -26,7 +26,7 @@ from appliance.values import Bed
 
 GLIDE = 3.0  # s over which the bed follows
 ECHO = [0.47, 0.61]  # s, left and right; not a multiple of each other
-REVERB = 7.5  # s
+REVERB = 0.95  # feedback; what sounds takes 6 s to sink by 60 dB
 PADS = (280.0, 1500.0)  # Hz: low-pass of the pads at brightness 0, and how far 1 opens it
 WHISTLE = (320.0, 900.0)  # Hz between which the wind's voice wanders
 # A constant far below hearing that keeps what dies away in a feedback loop from becoming denormal numbers, which
@@ -71,28 +71,20 @@ class Mixer:
         self._dry = Mix(
             [self._lead, self._dark_echo, self._pads, self._pad_both, self._drone, self._wind], voices=2
         )
-        self._wet_in = Mix([self._lead, self._dark_echo, self._pad_send, self._wind], voices=1)
+        self._wet_pads = self._pad_send.mix(2)
+        self._wet_in = Mix([self._lead, self._dark_echo, self._wet_pads, self._wind], voices=2)
         self._wet_low = Min(self._wet_in, 2.0)
         self._wet_guard = Max(self._wet_low, -2.0)
         self._wet_cut = ButHP(self._wet_guard, freq=120.0, add=ALIVE)
         self._room = SigTo(0.2, time=GLIDE, init=0.2)
-        self._reverb = STRev(
-            self._wet_cut,
-            inpos=0.5,
-            revtime=REVERB,
-            cutoff=3600,
-            bal=1,
-            roomSize=1.7,
-            firstRefGain=-14,
-            mul=self._room,
-        )
+        self._reverb = WGVerb(self._wet_cut, feedback=REVERB, cutoff=3400, bal=1, mul=self._room)
         self._out = Mix([self._dry, self._reverb], voices=2, mul=0.89)
         self._sent = self._out.out()
 
     def follow(self, bed: Bed) -> None:
         """Steer the bed, once a beat; it glides there over GLIDE seconds. Each side of the wind draws its own gust."""
         self._bed = bed
-        self._room.value = 0.45 * bed.space
+        self._room.value = 0.55 * bed.space
         self._gusting.value = [bed.wind * self._rng.uniform(0.3, 1.0) for _ in range(2)]
 
     def move(self, seconds: float) -> None:

@@ -27,7 +27,7 @@ ALLOWED = {
     "ButHP": "as ButLP",
     "ButBP": "as ButLP",
     "Delay": "4.6 ns; its time is never changed, a step there would click",
-    "STRev": "the one reverb, 190 ns: two true sides; silence in, silence out after its tail",
+    "WGVerb": "the one reverb, 76 ns a side: eight delay lines that drift; STRev would take 190",
 }
 
 

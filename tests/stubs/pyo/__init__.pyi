@@ -139,16 +139,13 @@ class Delay(PyoObject):
         add: _Audio = 0,
     ) -> None: ...
 
-class STRev(PyoObject):
+class WGVerb(PyoObject):
     def __init__(
         self,
         input: PyoObject,
-        inpos: _Audio = 0.5,
-        revtime: _Audio = 1,
+        feedback: _Audio = 0.5,
         cutoff: _Audio = 5000,
         bal: _Audio = 0.5,
-        roomSize: float = 1,
-        firstRefGain: float = -3,
         mul: _Audio = 1,
         add: _Audio = 0,
     ) -> None: ...
