@@ -4,9 +4,9 @@
 The one rule: a twin has the same oscillators, envelopes, filters and effects at the same rates as the box, or says
 where its engine has none like it; levels are near, since they cost nothing. Pure; any thread.
 
-What differs. Reverb: pyo's STRev (early reflections, a bank of damped combs) is `reverbsc`, a network of eight delay
-lines, in csound, and FreeVerb2, sixteen damped combs, in SuperCollider. Limiter: the box's is numpy's; `compress2` and
-Limiter stand for it. Wind: a table of noise in the box and in csound, BrownNoise in SuperCollider. What moves slowly is
+What differs. Reverb: pyo's WGVerb, one a side, and csound's `reverbsc` are the same network of eight drifting delay
+lines; SuperCollider has FreeVerb2, sixteen damped combs. Limiter: the box's is numpy's; `compress2` and Limiter stand
+for it. Wind: a table of noise in the box and in csound, BrownNoise in SuperCollider. What moves slowly is
 told once a block everywhere. The box alone plays its notes from Python, and alone guards against broken samples.
 """
 

@@ -62,7 +62,7 @@ instr 99
 
  ain limit all + alr + ael + aer + apm + aw1 + aw2, -2, 2
  awet butterhp ain, 120
- arl, arr reverbsc awet, awet, 0.93, 3600
+ arl, arr reverbsc awet, awet, 0.95, 3400
  aol = all + ael + apl + apm + aw1 + arl * 0.27
  aor = alr + aer + apr + apm + aw2 + arr * 0.27
  aol compress2 aol, aol, -60, -9, -9, 6, 0.005, 0.3, 0.006
