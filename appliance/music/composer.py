@@ -128,11 +128,8 @@ class Composer:
         # The chord wanders with the long form, by up to a fourth, so that the register is never quite the same.
         low = self._scene.pad_low + round(2.5 * self._movements.tide("register", now.seconds))
         pitches = voicing(self._harmony.chord, self.scale, low)
-        for index, pitch in enumerate(pitches):
-            spread = (2 * index / (len(pitches) - 1) - 1) * 0.6
-            yield Note(
-                pitch, self._scene.bed, beats, Voice.PAD, pan=spread if index % 2 else -spread, bright=0.5
-            )
+        for pitch in pitches:
+            yield Note(pitch, self._scene.bed, beats, Voice.PAD)
         # The chord's own root, far below. (One pedal tone for all would cancel itself where two drones cross.)
         root = DEEPEST + (self.scale.root + self._harmony.chord.tones[0] - DEEPEST) % 12
         yield Note(root, self._scene.bed, beats, Voice.DRONE)

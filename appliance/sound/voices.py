@@ -7,7 +7,7 @@ costs almost nothing; a voice at amplitude 0 costs as much as one that sounds. T
 
     lead:  body table × e ──┐                     e: envelope of the note
            edge table × f ──┴─▶ sum ─▶ pan × e    f: the edge dies away sooner, as on anything struck
-    pad:   one table a side, a hair apart, each with its e
+    pad:   one table a side, a hair apart, × e
 
 An envelope is a straight line to where we send it, at the block in which its segment begins; amplitude is its square,
 which sounds like a curve. (pyo's Adsr costs three times as much, and a release that is cut short makes it jump.)
@@ -62,7 +62,7 @@ TIMBRES = {
     ),
     Voice.HOLLOW: Timbre((1, 0, 0.35), (0, 0, 0.3, 0, 0.3, 0, 0.2), 0.120, 1.4, 0.60, 2.5, 1.2, 0.40, 0.9950),
     Voice.MURMUR: Timbre((1, 0.2), (0, 0.2, 0.1), 1.200, 2.0, 0.80, 4.0, 3.0, 0.50, 1.0035),
-    Voice.PAD: Timbre((1, 0.42, 0.26, 0.15, 0.10, 0.06), (), 4.5, 4.0, 0.92, 12.0, 0.0, 0.050, 1.0040),
+    Voice.PAD: Timbre((1, 0.42, 0.26, 0.15, 0.10, 0.06), (), 4.5, 4.0, 0.92, 12.0, 0.0, 0.043, 1.0040),
     Voice.DRONE: Timbre((1, 0.35, 0.12, 0.05), (), 5.0, 4.0, 0.92, 4.0, 0.0, 0.075, 1.0),
 }
 
@@ -166,22 +166,20 @@ class Lead(_Playing):
 
 
 class Pad(_Playing):
-    """One tone of a chord, or the drone: an oscillator a side."""
+    """One tone of a chord, with an oscillator a side, or of the drone, with one in the middle."""
 
-    def __init__(self, table: HarmTable) -> None:
-        self._left_envelope, self._right_envelope = Envelope(), Envelope()
-        self.left = Osc(table, freq=110.0, mul=self._left_envelope.line)
-        self.right = Osc(table, freq=110.0, mul=self._right_envelope.line)
-        super().__init__((self._left_envelope, self._right_envelope), (self.left, self.right))
+    def __init__(self, table: HarmTable, sides: int) -> None:
+        self._envelope = Envelope()
+        self.sides = tuple(Osc(table, freq=110.0, mul=self._envelope.line) for _ in range(sides))
+        super().__init__((self._envelope,), self.sides)
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
         frequency = hertz(note.pitch)
-        self.left.setFreq(frequency)
-        self.right.setFreq(frequency * timbre.detune)
+        for side, oscillator in enumerate(self.sides):
+            oscillator.setFreq(frequency * timbre.detune**side)
         level = timbre.level * note.velocity * min(1.0, 130.8 / frequency) ** 0.5
-        sides = (1 - 0.5 * max(0.0, note.pan), 1 + 0.5 * min(0.0, note.pan))
-        return tuple((level * side, level * side * timbre.sustain, timbre.decay) for side in sides)
+        return ((level, level * timbre.sustain, timbre.decay),)
 
 
 V = TypeVar("V", bound=_Playing)
@@ -239,12 +237,12 @@ class Voices:
             if timbre.edge
         }
         self.leads = Pool(Lead(self._bodies, self._edges) for _ in range(lead_count))
-        self.pads = Pool(Pad(self._bodies[Voice.PAD]) for _ in range(10))
-        self.drones = Pool(Pad(self._bodies[Voice.DRONE]) for _ in range(2))
+        self.pads = Pool(Pad(self._bodies[Voice.PAD], 2) for _ in range(10))
+        self.drones = Pool(Pad(self._bodies[Voice.DRONE], 1) for _ in range(2))
         self.lead_mix = Mix([lead.out for lead in self.leads.voices], voices=2)
-        self.pad_left = Mix([pad.left for pad in self.pads.voices], voices=1)
-        self.pad_right = Mix([pad.right for pad in self.pads.voices], voices=1)
-        self.drone_mix = Mix([drone.left for drone in self.drones.voices], voices=1)
+        self.pad_left = Mix([pad.sides[0] for pad in self.pads.voices], voices=1)
+        self.pad_right = Mix([pad.sides[1] for pad in self.pads.voices], voices=1)
+        self.drone_mix = Mix([drone.sides[0] for drone in self.drones.voices], voices=1)
         self._pool_of: dict[Voice, Callable[[Sounded, float], None]] = dict.fromkeys(Voice, self.leads.play)
         self._pool_of[Voice.PAD] = self.pads.play
         self._pool_of[Voice.DRONE] = self.drones.play
