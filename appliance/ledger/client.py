@@ -69,12 +69,6 @@ class StreamClient(AiohttpClient):
         """One page of at most `max_content_size` bytes, or MAX_PAGE, after unpacking."""
         return await self._page(url, max_content_size or MAX_PAGE, params=params)
 
-    async def post(
-        self, url: str, data: dict[str, str] | None = None, json_data: dict[str, Any] | None = None
-    ) -> Response:
-        """The answer to a question in JSON, as RPC servers are asked; bounded like a page."""
-        return await self._page(url, MAX_PAGE, json=json_data)
-
     async def _page(self, url: str, most: int, **question: Any) -> Response:
         await self._turn()
         with _as_lost():

@@ -2,7 +2,7 @@
 """A Stellar network, for as long as somebody listens: visits its servers, one after the other, and tells of it.
 
 The one rule: nothing that a server does is raised or ends this; it becomes a state with its reason, and there is one
-place that waits. Runs in the listener's process and nowhere else, because it imports `horizon` and `rpc`.
+place that waits. Runs in the listener's process and nowhere else, because it imports `horizon`.
 
     CONNECTING ── the server's last ledger, and the first that comes ──▶ LIVE ── ledgers ──▶ ...
         ▲                                                                 │
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from appliance.ledger.backoff import Backoff
 from appliance.ledger.budget import Allowance, own, public
 from appliance.ledger.horizon import Horizon
-from appliance.ledger.networks import RPC, Network
+from appliance.ledger.networks import Network
 from appliance.ledger.visit import Lost, Tip, Visit, Way, resume
 from appliance.values import Ledger, Link, LinkState
 
@@ -108,7 +108,7 @@ class _Turns:
     @property
     def host(self) -> str | None:
         """The name of the server that has its turn."""
-        return urlsplit(self._endpoint.removeprefix(RPC)).hostname
+        return urlsplit(self._endpoint).hostname
 
     def visit(self, at: int | None = None) -> Visit:
         """A visit to the endpoint that has its turn, or to the one at a place of the list."""

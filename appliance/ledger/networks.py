@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-RPC = "rpc+"  # before an endpoint's https:// or http://: it is a Stellar RPC server, and no Horizon
-
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A Stellar network and the servers that tell of it."""
+    """A Stellar network and the Horizons that tell of it."""
 
     name: str  # as settings, tapes and lamps call it
     passphrase: str  # what tells one network from another; every server states it when it is asked
-    endpoints: tuple[str, ...]  # at least one root address in the order of preference; an RPC's after RPC
+    endpoints: tuple[str, ...]  # at least one root address, in the order of preference
 
 
 # Addresses: Stellar's documentation of networks and API providers, 2026. The second public one is the only

@@ -61,7 +61,6 @@ class Patience:
     burst: float = 1.0  # a pause that ends a ledger's operations: Horizon looks for new ones every 5 s
     look: float = 15.0  # without an operation: look whether ledgers close. The box waits 20 s for one
     again: float = 1.0  # until a page that lacks operations is asked for once more
-    poll: float = 5.0  # between two questions to an RPC server, which cannot stream
     home: float = 900.0  # until the first endpoint of a list is tried again
 
 
