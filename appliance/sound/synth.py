@@ -31,7 +31,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyo greets on standard output
 
 log = logging.getLogger(__name__)
 
-MOVE_EVERY = 0.05  # s; the steps of a filter that wanders for seconds are too small to hear
+MOVE_EVERY = 0.02  # s; the steps of a filter that wanders for seconds are too small to hear
 REBUILD_EVERY = 1.0  # s; what breaks more often than that is not mended by making it anew
 
 
