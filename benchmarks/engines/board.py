@@ -19,7 +19,7 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
-SUITE, MIRROR = "trixie", "http://deb.debian.org/debian"
+SUITE = "trixie"
 PACKAGES = "python3-pyo,python3-numpy"
 ROOT = Path(__file__).parents[2]
 GUEST = ROOT / "build" / f"guest-{SUITE}"  # kept: it takes 200 MB of packages
@@ -60,7 +60,7 @@ def _make_guest() -> None:
         making = GUEST.with_suffix(".making")
         shutil.rmtree(making, ignore_errors=True)
         command = ["mmdebstrap", "--variant=extract", "--architectures=arm64", f"--include={PACKAGES}"]
-        subprocess.run([*command, SUITE, str(making), MIRROR], check=True, capture_output=True)  # noqa: S603 - found above
+        subprocess.run([*command, SUITE, str(making)], check=True, capture_output=True)  # noqa: S603 - found above
         (making / "lib").symlink_to("usr/lib")  # as base-files does when it is installed
         making.rename(GUEST)
 
