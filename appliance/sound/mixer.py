@@ -47,7 +47,7 @@ class Mixer:
         self._pad_sides = Mix([voices.pad_left, voices.pad_right], voices=2)
         # Each side swells and sinks in its own time (32 and 23 s): a held chord never stands still.
         self._swell_shape = HarmTable([1.0], 512)
-        self._swell = Osc(self._swell_shape, freq=[0.031, 0.043], mul=0.22, add=0.8)
+        self._swell = Osc(self._swell_shape, freq=[0.031, 0.043], mul=0.36, add=0.72)
         self._pads = ButLP(self._pad_sides, freq=[600.0, 600.0], mul=self._swell)
         self._pad_middle = self._pads.mix(1)
         self._pad_width = self._pad_middle * 0.35
@@ -78,7 +78,7 @@ class Mixer:
         self._wet_cut = ButHP(self._wet_guard, freq=120.0, add=ALIVE)
         self._room = SigTo(0.2, time=GLIDE, init=0.2)
         self._reverb = WGVerb(self._wet_cut, feedback=REVERB, cutoff=3400, bal=1, mul=self._room)
-        self._out = Mix([self._dry, self._reverb], voices=2, mul=0.89)
+        self._out = Mix([self._dry, self._reverb], voices=2, mul=1.02)
         self._sent = self._out.out()
 
     def follow(self, bed: Bed) -> None:

@@ -38,7 +38,7 @@ class Timbre:
 
     body: tuple[float, ...]  # amplitudes of the harmonics, 8 at most: C6 stays free of aliases
     edge: tuple[float, ...]  # likewise, of what makes it bright
-    attack: float  # below 20 ms its corner is heard above 14 kHz, as a click would be
+    attack: float  # below 25 ms its corner is heard above 14 kHz, as a click would be
     decay: float
     sustain: float  # level, 0 to 1, that the note keeps until its release
     release: float
@@ -49,16 +49,16 @@ class Timbre:
 
 TIMBRES = {
     Voice.BELL: Timbre(
-        (1, 0, 0.22), (0, 0.2, 0.5, 0.1, 0.35, 0, 0.15), 0.020, 3.4, 0.20, 2.6, 1.1, 0.52, 1.0023
+        (1, 0, 0.22), (0, 0.2, 0.5, 0.1, 0.35, 0, 0.15), 0.026, 3.4, 0.20, 2.6, 1.1, 0.52, 1.0023
     ),
     Voice.GLASS: Timbre((1, 0.35), (0, 0.5, 0, 0.5, 0, 0, 0.15), 0.070, 2.4, 0.45, 3.0, 2.2, 0.42, 1.0041),
     Voice.PLUCK: Timbre(
-        (1, 0.25, 0.06), (0.1, 0.6, 0.5, 0.4, 0.28, 0.2, 0.1), 0.020, 2.2, 0.15, 1.8, 0.55, 0.54, 1.0017
+        (1, 0.25, 0.06), (0.1, 0.6, 0.5, 0.4, 0.28, 0.2, 0.1), 0.026, 2.2, 0.15, 1.8, 0.55, 0.54, 1.0017
     ),
     Voice.SWELL: Timbre((1, 0.35, 0.15), (0, 0.3, 0.3, 0.15, 0.1), 1.600, 1.5, 0.85, 4.5, 4.0, 0.42, 1.0060),
     Voice.FLOW: Timbre((1, 0.1, 0.3), (0, 0.1, 0.3, 0.1, 0.2), 0.500, 2.0, 0.75, 3.2, 3.0, 0.40, 1.0050),
     Voice.CHIME: Timbre(
-        (1, 0, 0, 0.15), (0, 0, 0, 0.6, 0, 0, 0, 0.3), 0.020, 4.0, 0.20, 3.2, 1.6, 0.42, 1.0012
+        (1, 0, 0, 0.15), (0, 0, 0, 0.6, 0, 0, 0, 0.3), 0.026, 4.0, 0.20, 3.2, 1.6, 0.42, 1.0012
     ),
     Voice.HOLLOW: Timbre((1, 0, 0.35), (0, 0, 0.3, 0, 0.3, 0, 0.2), 0.120, 1.4, 0.60, 2.5, 1.2, 0.40, 0.9950),
     Voice.MURMUR: Timbre((1, 0.2), (0, 0.2, 0.1), 1.200, 2.0, 0.80, 4.0, 3.0, 0.50, 1.0035),

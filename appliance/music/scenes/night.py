@@ -16,5 +16,5 @@ NIGHT = replace(
     hold=(28.0, 60.0),
     wind=0.0,
     space=0.75,
-    brightness=0.3,
+    brightness=0.42,
 )
