@@ -185,7 +185,7 @@ def test_a_listener_that_leaks_has_an_end() -> None:
     "nonsense", ["what?", "{", '{"tape":2,"network":"x"}', "\\u2028", '{"t":"x"}', "[" * 5000]
 )
 def test_a_listener_that_raves_is_replaced(nonsense: str) -> None:
-    keeper, _ = replaced(f"for _ in range(1000): print({nonsense!r})\nsys.stdin.read()", "it talks nonsense")
+    keeper, _ = replaced(f"for _ in range(1000): print({nonsense!r}, flush=True)\nsys.stdin.read()", "it talks nonsense")
     assert keeper.dropped >= 100
 
 
@@ -226,10 +226,10 @@ def test_a_flood_of_lines_leaves_time_for_others() -> None:
     async def play(_: Keeper, told: Told) -> None:
         nonlocal longest
         now = asyncio.get_running_loop().time
-        while len(told) < 3000:
+        while len(told) < 30_000:
             begun = now()
             await asyncio.sleep(0)
             longest = max(longest, now() - begun)
 
     keep(program(say(LIVE) + f"while True: say({encode(Line(0.0, LEDGER))!r})"), play)
-    assert longest < 0.1  # s; a line takes some 20 us, a loaded machine lets others in between
+    assert longest < 0.5  # s; all the lines in one go would take more, a loaded machine takes some of it
