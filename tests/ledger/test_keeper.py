@@ -185,7 +185,9 @@ def test_a_listener_that_leaks_has_an_end() -> None:
     "nonsense", ["what?", "{", '{"tape":2,"network":"x"}', "\\u2028", '{"t":"x"}', "[" * 5000]
 )
 def test_a_listener_that_raves_is_replaced(nonsense: str) -> None:
-    keeper, _ = replaced(f"for _ in range(1000): print({nonsense!r}, flush=True)\nsys.stdin.read()", "it talks nonsense")
+    keeper, _ = replaced(
+        f"for _ in range(1000): print({nonsense!r}, flush=True)\nsys.stdin.read()", "it talks nonsense"
+    )
     assert keeper.dropped >= 100
 
 
