@@ -178,10 +178,17 @@ class Pressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubled:
+    """A button was pressed and let go twice in quick succession; no Pressed comes with it."""
+
+    button: Button
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A button has been held for its time."""
 
     button: Button
 
 
-Gesture = Turned | Moved | Pressed | Held
+Gesture = Turned | Moved | Pressed | Doubled | Held
