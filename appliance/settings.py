@@ -28,6 +28,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from appliance.ledger.networks import KNOWN, Network
 from appliance.music.scales import ROOTS, STEPS
 from appliance.music.scenes import SCENES
+from appliance.panel.pins import ANY_HAT, HATS, NO_HAT, NOWHERE, PINS, Knobs, Wiring, clashes, wiring
 from appliance.values import BoxError
 
 DEFAULT_FILE = Path("/etc/stellar-wind.toml")
@@ -177,6 +178,57 @@ class Recording(_Section):
     )
 
 
+def _pin(part: str) -> Any:
+    return _number(PINS[part], NOWHERE, 27, f"(Broadcom); {NOWHERE} is nowhere", f"The pin of {part}.")
+
+
+class Pins(_Section):
+    """Where the parts of the panel are wired, for a box that is not wired as the papers say."""
+
+    note_1: Whole = _pin("note_1")
+    note_2: Whole = _pin("note_2")
+    note_3: Whole = _pin("note_3")
+    note_4: Whole = _pin("note_4")
+    note_5: Whole = _pin("note_5")
+    note_6: Whole = _pin("note_6")
+    network_1: Whole = _pin("network_1")
+    network_2: Whole = _pin("network_2")
+    network_3: Whole = _pin("network_3")
+    network_button: Whole = _pin("network_button")
+    mute_button: Whole = _pin("mute_button")
+    volume_a: Whole = _pin("volume_a")
+    volume_b: Whole = _pin("volume_b")
+    tempo_a: Whole = _pin("tempo_a")
+    tempo_b: Whole = _pin("tempo_b")
+
+
+class Panel(_Section):
+    """The knobs, buttons and lamps of the case."""
+
+    factory: str = _choice(
+        "auto",
+        ("auto", "rpigpio", "lgpio", "none"),
+        "What drives the pins; `auto` is rpigpio, or lgpio for encoders. `none` is no panel.",
+    )
+    knobs: Knobs = _choice(
+        "potentiometers",
+        ("potentiometers", "encoders", "none"),
+        "Potentiometers, on an MCP3008, show where they stand; encoders go round for ever.",
+    )
+    hat: str = _choice(
+        ANY_HAT,
+        (ANY_HAT, NO_HAT, *HATS),
+        "The sound board on the header: its pins are not the panel's. `any` keeps free what most use.",
+    )
+    lamps: str = _choice("calm", ("calm", "full", "off"), "How bright; calm is half the light.")
+    pins: Pins = Pins()
+
+    @property
+    def wiring(self) -> Wiring:
+        """Where everything is."""
+        return wiring(self.knobs, self.pins.model_dump())
+
+
 class Settings(BaseSettings, _Section):
     """All settings."""
 
@@ -191,6 +243,7 @@ class Settings(BaseSettings, _Section):
     music: Music = Music()
     listener: Listener = Listener()
     recording: Recording = Recording()
+    panel: Panel = Panel()
     networks: dict[str, CustomNetwork] = {}
 
     def __init__(self, *layers: PydanticBaseSettingsSource) -> None:
@@ -263,6 +316,7 @@ def load(command_line: Mapping[str, Any], environ: Mapping[str, str], config: Pa
     try:
         settings = Settings(*layers)
         wrong += _wrong_networks(settings, origins)
+        wrong += _wrong_pins(settings.panel, origins)
     except ValidationError as error:
         wrong += [_refused(details, given, origins) for details in error.errors()]
     if wrong:
@@ -375,6 +429,17 @@ def _wrong_networks(settings: Settings, origins: Mapping[str, str]) -> Iterator[
             f"{_sets(origins['network'], 'network', settings.network)}; "
             f"allowed is one of {', '.join(names)}, or a name that a section [networks.NAME] describes."
         )
+
+
+def _wrong_pins(panel: Panel, origins: Mapping[str, str]) -> Iterator[str]:
+    """Every pin with two users. Whatever somebody set is to blame, rather than a default."""
+    pins = panel.pins.model_dump()
+    values = {"panel.hat": panel.hat, "panel.knobs": panel.knobs}
+    values |= {f"panel.pins.{part}": pin for part, pin in pins.items()}
+    set_by_hand = [key for key in values if key in origins]
+    for key, sentence in clashes(pins, panel.knobs, panel.hat):
+        blamed = key if key in origins else set_by_hand[0]
+        yield f"{_sets(origins[blamed], blamed, values[blamed])}, but {sentence}"
 
 
 # --- as a file ----------------------------------------------------------------------------------------------

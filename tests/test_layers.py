@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "appliance.render": (*ROOMS, *GROUND),
     "appliance.settings": (
         *("appliance.ledger.networks", "appliance.music.scales", "appliance.music.scenes"),
+        "appliance.panel.pins",
         "appliance.values",
     ),
     "appliance.state": ("appliance.values",),

@@ -1,51 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
 # gpiozero 2.0, as far as the box uses it.
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
+
+from gpiozero.pins.pi import PiFactory, PiPin
 
 class GPIOZeroError(Exception): ...
-class BadPinFactory(GPIOZeroError, ImportError): ...
+class GPIOZeroWarning(Warning): ...
+class PinUnknownPi(GPIOZeroError, RuntimeError): ...
+class SPISoftwareFallback(GPIOZeroWarning): ...
 
 class Device:
-    pin_factory: Any
-    closed: bool
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
 
-class Button(Device):
-    is_pressed: bool
-    when_pressed: Callable[[], None] | None
-    when_released: Callable[[], None] | None
-    when_held: Callable[[], None] | None
-    def __init__(
-        self,
-        pin: int | str,
-        *,
-        pull_up: bool | None = True,
-        active_state: bool | None = None,
-        bounce_time: float | None = None,
-        hold_time: float = 1,
-        hold_repeat: bool = False,
-        pin_factory: Any = None,
-    ) -> None: ...
+class InputDevice(Device):
+    is_active: bool
+    pin: PiPin
+    def __init__(self, pin: int, *, pull_up: bool = False, pin_factory: PiFactory | None = None) -> None: ...
 
 class PWMLED(Device):
     value: float
+    pin: PiPin
     def __init__(
         self,
-        pin: int | str,
+        pin: int,
         *,
-        active_high: bool = True,
         initial_value: float = 0,
         frequency: int = 100,
-        pin_factory: Any = None,
+        pin_factory: PiFactory | None = None,
     ) -> None: ...
-    def on(self) -> None: ...
-    def off(self) -> None: ...
+
+class RotaryEncoder(Device):
+    steps: int
+    def __init__(
+        self, a: int, b: int, *, max_steps: int = 16, pin_factory: PiFactory | None = None
+    ) -> None: ...
 
 class MCP3008(Device):
-    value: float
+    raw_value: int
     def __init__(
-        self, channel: int = 0, *, max_voltage: float = 3.3, pin_factory: Any = None, **spi: Any
+        self,
+        channel: int = 0,
+        *,
+        clock_pin: int = 11,
+        mosi_pin: int = 10,
+        miso_pin: int = 9,
+        select_pin: int = 8,
+        pin_factory: PiFactory | None = None,
     ) -> None: ...

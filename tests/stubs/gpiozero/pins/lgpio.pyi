@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+from gpiozero.pins.pi import PiFactory
+
+class LGPIOFactory(PiFactory):
+    chip: int

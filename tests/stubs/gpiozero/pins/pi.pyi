@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+class PinInfo:
+    name: str
+    number: int
+
+class HeaderInfo:
+    pins: Mapping[int, PinInfo]
+
+class PiBoardInfo:
+    headers: Mapping[str, HeaderInfo]
+    model: str
+    description: str
+    def find_pin(self, name: int | str) -> Iterator[tuple[HeaderInfo, PinInfo]]: ...
+
+class PiPin:
+    info: PinInfo
+    state: float
+    def __init__(self, factory: PiFactory, info: PinInfo) -> None: ...
+
+class PiFactory:
+    board_info: PiBoardInfo
+    pins: dict[PinInfo, Any]
+    def __init__(self) -> None: ...
+    def pin(self, name: int | str) -> PiPin: ...
+    def close(self) -> None: ...

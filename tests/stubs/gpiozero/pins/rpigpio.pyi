@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+from gpiozero.pins.pi import PiFactory
+
+class RPiGPIOFactory(PiFactory): ...
