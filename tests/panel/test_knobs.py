@@ -115,10 +115,9 @@ def test_a_converter_that_is_dead_from_the_start_says_nothing_until_it_answers(r
         assert knobs.see([300, rest], 1.0) == []
     assert knobs.see([rest, rest], 1.1) == []
     gestures = [gesture for _ in range(SAMPLES) for gesture in knobs.see([300, 700], 2.0)]
-    assert gestures == [
-        Moved(Knob.VOLUME, pytest.approx(0.288, abs=1e-3)),
-        Moved(Knob.TEMPO, pytest.approx(0.689, abs=1e-3)),
-    ]
+    assert [gesture.knob for gesture in gestures if isinstance(gesture, Moved)] == [Knob.VOLUME, Knob.TEMPO]
+    positions = [gesture.position for gesture in gestures if isinstance(gesture, Moved)]
+    assert positions == pytest.approx([0.288, 0.689], abs=1e-3)
 
 
 def test_two_hands_may_turn_both_knobs_to_an_end() -> None:
