@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ValidationInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from appliance.ledger.networks import KNOWN, Network
+from appliance.ledger.networks import KNOWN, RPC, Network
 from appliance.music.scales import ROOTS, STEPS
 from appliance.music.scenes import SCENES
 from appliance.panel.pins import ANY_HAT, HATS, NO_HAT, NOWHERE, PINS, Knobs, Wiring, clashes, wiring
@@ -151,7 +151,9 @@ class CustomNetwork(_Section):
     """A network of the owner's own, or other endpoints for a known one."""
 
     endpoints: Endpoints = _setting(
-        ..., "at least one http:// or https:// address", "Horizon servers, tried in this order."
+        ...,
+        f"at least one http:// or https:// address, with {RPC} before it for a Stellar RPC server",
+        "Horizon or Stellar RPC servers, tried in this order.",
     )
     passphrase: str = _setting(
         "",
@@ -162,7 +164,7 @@ class CustomNetwork(_Section):
     @field_validator("endpoints")
     @classmethod
     def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        for parts in map(urlsplit, addresses):
+        for parts in (urlsplit(address.removeprefix(RPC)) for address in addresses):
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
                 raise ValueError
         if not addresses:

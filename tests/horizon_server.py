@@ -178,7 +178,7 @@ class HorizonServer:
                 await writer.drain()
                 await asyncio.sleep(0.005)
         elif fault == "rst" and not asked.streaming:
-            _reset(writer)
+            reset(writer)
             return False
         elif fault[:3].isdigit():
             status, _, wait = fault.partition("=")
@@ -327,7 +327,7 @@ class HorizonServer:
                     if fault == "rst" and left < asked.limit:
                         self._chunk(writer, message[: len(message) // 2])
                         await writer.drain()
-                        _reset(writer)
+                        reset(writer)
                         raise ConnectionResetError
                     self._chunk(writer, message * 2 + before if fault == "dup" else message)
                     cursor, before = int(record["paging_token"]), message
@@ -388,7 +388,7 @@ def _sse_head() -> bytes:
     )
 
 
-def _reset(writer: asyncio.StreamWriter) -> None:
+def reset(writer: asyncio.StreamWriter) -> None:
     """End the connection by a TCP reset."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -15,6 +15,8 @@ from appliance.ledger.networks import KNOWN
 from appliance.settings import DEFAULT_FILE, SettingsError, as_toml, load, networks
 from appliance.values import BoxError
 
+ADDRESSES = "at least one http:// or https:// address, with rpc+ before it for a Stellar RPC server"
+
 
 def refused(
     command_line: dict[str, Any] | None = None,
@@ -99,9 +101,13 @@ def test_the_environment_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPa
         ("listener.mode", "all", "one of ledgers, operations"),
         ("listener.pages", "0", "a whole number from 1 to 5 pages of 200 operations"),
         ("listener.idle_timeout", "9", "a number from 10 to 300 s"),
-        ("networks.public.endpoints", "", "at least one http:// or https:// address"),
-        ("networks.public.endpoints", "ftp://there", "at least one http:// or https:// address"),
-        ("networks.public.endpoints", "https://[", "at least one http:// or https:// address"),
+        ("networks.public.endpoints", "", ADDRESSES),
+        ("networks.public.endpoints", "ftp://there", ADDRESSES),
+        ("networks.public.endpoints", "https://[", ADDRESSES),
+        ("networks.public.endpoints", "rpc+", ADDRESSES),
+        ("networks.public.endpoints", "rpc+ftp://there", ADDRESSES),
+        ("networks.public.endpoints", "rpc://there", ADDRESSES),
+        ("networks.public.endpoints", "rpc+rpc+https://there", ADDRESSES),
     ],
 )
 def test_a_wrong_value_is_one_sentence_that_says_what_is_allowed(
@@ -165,14 +171,14 @@ def test_a_file_that_is_not_toml(file: Path) -> None:
 
 def test_a_network_of_ones_own() -> None:
     environ = {
-        "STELLAR_WIND_NETWORKS__MINE__ENDPOINTS": "http://127.0.0.1:8000/, https://horizon.example",
+        "STELLAR_WIND_NETWORKS__MINE__ENDPOINTS": "http://127.0.0.1:8000/, rpc+https://rpc.example/",
         "STELLAR_WIND_NETWORKS__MINE__PASSPHRASE": "Mine ; 2026",
         "STELLAR_WIND_NETWORK": "mine",
     }
     settings = load({}, environ).settings
     assert list(networks(settings)) == [*KNOWN, "mine"]
     mine = networks(settings)[settings.network]
-    assert mine.endpoints == ("http://127.0.0.1:8000", "https://horizon.example")
+    assert mine.endpoints == ("http://127.0.0.1:8000", "rpc+https://rpc.example")
     assert (mine.name, mine.passphrase) == ("mine", "Mine ; 2026")
 
 
@@ -207,7 +213,9 @@ def test_the_printed_settings_say_range_unit_and_origin() -> None:
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 addresses = st.lists(
-    st.sampled_from(["https://a.example", "http://127.0.0.1:8000/horizon"]), min_size=1, max_size=3
+    st.sampled_from(["https://a.example", "http://127.0.0.1:8000/horizon", "rpc+https://b.example"]),
+    min_size=1,
+    max_size=3,
 )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way to a Horizon: the SDK's server object on a client that outlasts whatever a network does to it.
+"""The way to a server: the SDK's server objects on a client that outlasts whatever a network does to it.
 
 The one rule: a server can make a request fail, but never hang, flood the memory or raise anything but Lost.
-The only file that imports stellar_sdk and aiohttp; it runs in the listener's process and nowhere else, for
+The only file that connects by stellar_sdk and aiohttp; it runs in the listener's process and nowhere else, for
 the two cost some 55 MB.
 
 Why a client of our own: the SDK's stream waits 300 s on a dead connection, hides Horizon's error events, ends
@@ -15,23 +15,45 @@ import asyncio
 import json
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 from stellar_sdk.client.aiohttp_client import AiohttpClient
 from stellar_sdk.client.response import Response
+from stellar_sdk.exceptions import SdkError, SorobanRpcErrorResponse
 from stellar_sdk.server_async import ServerAsync
+from stellar_sdk.soroban_rpc import (
+    EventFilter,
+    EventFilterType,
+    EventInfo,
+    GetEventsResponse,
+    Transaction,
+)
+from stellar_sdk.soroban_server_async import SorobanServerAsync
 
 from appliance.ledger.backoff import retry_after
 from appliance.ledger.budget import HEADER, Allowance
 from appliance.ledger.sse import Event, EventTooLong, Parser
 from appliance.ledger.visit import Lost, Patience
 
-__all__ = ["Page", "Record", "ServerAsync", "StreamClient", "fetch"]
+__all__ = [
+    "EventFilter",
+    "EventFilterType",
+    "EventInfo",
+    "GetEventsResponse",
+    "Page",
+    "Record",
+    "ServerAsync",
+    "SorobanServerAsync",
+    "StreamClient",
+    "Transaction",
+    "answer",
+    "fetch",
+]
 
 MAX_PAGE = 4 * 2**20  # bytes after unpacking; a page of 200 operations has 226 kB
 
@@ -40,6 +62,7 @@ AGAIN = 0.02  # seconds until a stream that Horizon has ended is taken up again;
 BROKEN = "breaks the connection"
 
 Record = dict[str, Any]
+V = TypeVar("V")
 
 
 class StreamClient(AiohttpClient):
@@ -68,6 +91,12 @@ class StreamClient(AiohttpClient):
     ) -> Response:
         """One page of at most `max_content_size` bytes, or MAX_PAGE, after unpacking."""
         return await self._page(url, max_content_size or MAX_PAGE, params=params)
+
+    async def post(
+        self, url: str, data: dict[str, str] | None = None, json_data: Record | None = None
+    ) -> Response:
+        """The answer to a question in JSON, of at most MAX_PAGE after unpacking; `data` is for what we never send."""
+        return await self._page(url, MAX_PAGE, json=json_data)
 
     async def _page(self, url: str, most: int, **question: Any) -> Response:
         await self._turn()
@@ -208,6 +237,16 @@ async def fetch(page: Page) -> Record:
         return await page.call()
     except (ValueError, AttributeError, RecursionError) as error:  # no JSON; no object; an absurd one
         raise Lost("sends pages that are none of Horizon's") from error
+
+
+async def answer(question: Awaitable[V]) -> V:
+    """What an RPC server answers to a question of the SDK's; raises Lost, with its code where it refuses."""
+    try:
+        return await question
+    except SorobanRpcErrorResponse as error:  # its words are not repeated: they may hold anything
+        raise Lost(f"refuses what it is asked, with code {error.code}", status=error.code) from error
+    except (SdkError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+        raise Lost("sends answers that are no Stellar RPC server's") from error
 
 
 async def _chunk(response: aiohttp.ClientResponse, deadline: float) -> bytes:

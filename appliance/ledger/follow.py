@@ -2,7 +2,7 @@
 """A Stellar network, for as long as somebody listens: visits its servers, one after the other, and tells of it.
 
 The one rule: nothing that a server does is raised or ends this; it becomes a state with its reason, and there is one
-place that waits. Runs in the listener's process and nowhere else, because it imports `horizon`.
+place that waits. Runs in the listener's process and nowhere else, because it imports `horizon` and `rpc`.
 
     CONNECTING ── the server's last ledger, and the first that comes ──▶ LIVE ── ledgers ──▶ ...
         ▲                                                                 │
@@ -25,7 +25,8 @@ from urllib.parse import urlsplit
 from appliance.ledger.backoff import Backoff
 from appliance.ledger.budget import Allowance, own, public
 from appliance.ledger.horizon import Horizon
-from appliance.ledger.networks import Network
+from appliance.ledger.networks import RPC, Network
+from appliance.ledger.rpc import Rpc
 from appliance.ledger.visit import Lost, Tip, Visit, Way, resume
 from appliance.values import Ledger, Link, LinkState
 
@@ -115,7 +116,10 @@ class _Turns:
         endpoint = self._network.endpoints[self._at if at is None else at]
         # Mode `operations` is for a Horizon of one's own.
         allowance = own() if self._way.mode == "operations" else public()
-        return Horizon(endpoint, self._way, self._allowances.setdefault(endpoint, allowance))
+        allowance = self._allowances.setdefault(endpoint, allowance)
+        if endpoint.startswith(RPC):
+            return Rpc(endpoint.removeprefix(RPC), self._way, allowance)
+        return Horizon(endpoint, self._way, allowance)
 
     def passed(self, lost: Lost, *, first: bool, now: float, wait: float) -> float:
         """The seconds to wait, of at least `wait`, after a failure at `now`; `first` says: after a healthy minute."""

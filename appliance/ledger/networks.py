@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+RPC = "rpc+"  # before the address of a Stellar RPC server; any other is a Horizon's
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A Stellar network and the Horizons that tell of it."""
+    """A Stellar network and the servers that tell of it."""
 
     name: str  # as settings, tapes and lamps call it
     passphrase: str  # what tells one network from another; every server states it when it is asked

@@ -45,7 +45,7 @@ class Lost(BoxError, ConnectionError):
         self.limited = limited  # the server asks for fewer requests
         self.retry_after = retry_after  # seconds that it asks for, 0 if it does not say
         self.stale = stale  # the server answers, but its ledgers stand still
-        self.status = status  # of HTTP, where that was what was wrong
+        self.status = status  # of HTTP, or an RPC server's code, where that was what was wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,9 @@ class Patience:
     burst: float = 1.0  # a pause that ends a ledger's operations: Horizon looks for new ones every 5 s
     look: float = 15.0  # without an operation: look whether ledgers close. The box waits 20 s for one
     again: float = 1.0  # until a page that lacks operations is asked for once more
+    poll: float = (
+        2.5  # between two questions for the last ledger, 1,440 an hour; as short as a ledger may get
+    )
     home: float = 900.0  # until the first endpoint of a list is tried again
 
 
@@ -69,7 +72,7 @@ class Way:
     """How a network is listened to."""
 
     mode: Mode = "ledgers"  # of a Horizon: ledgers, with operations in pages, or all operations alone
-    pages: int = 3  # of 200 operations, read of one ledger at most
+    pages: int = 3  # of 200 operations, events or 50 transactions, read of one ledger at most
     patience: Patience = Patience()
 
 

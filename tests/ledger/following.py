@@ -22,7 +22,7 @@ from tests.horizon_records import Chain
 from tests.horizon_server import HorizonServer
 
 QUICK = Patience(
-    connect=0.5, answer=0.5, page=0.5, silence=0.5, ledger=0.5, stream=0.0, burst=0.25, again=0.01
+    connect=0.5, answer=0.5, page=0.5, silence=0.5, ledger=0.5, stream=0.0, burst=0.25, again=0.01, poll=0.01
 )
 MODES: list[Mode] = ["ledgers", "operations"]
 Entry = Ledger | Link
