@@ -32,7 +32,7 @@ def start(verbose: bool = False) -> None:
 
     A crash in a library, and systemd's SIGABRT for a box that hangs, leave every thread's traceback there.
     """
-    faulthandler.enable()
+    faulthandler.enable(2)  # the descriptor: whatever stands in for sys.stderr need not have one
     lines = _StandardError()
     lines.setFormatter(_JournalLine() if _is_journald(2, os.environ) else _TerminalLine())
     logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
