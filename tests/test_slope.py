@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The slope rule on made-up samples, and on a real process that leaks."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.slope import LEAST, STEEP, Sample, complaints, drift, look, trend
+
+
+def samples(memory: Callable[[int], float], count: int = 60, each: int = 1000, **counts: int) -> list[Sample]:
+    return [Sample(at * each, memory(at * each), counts) for at in range(count)]
+
+
+def test_what_stays_as_it_is_is_flat() -> None:
+    assert complaints(samples(lambda _: 60_000.0, files=9, threads=3)) == []
+
+
+def test_the_slope_of_a_line_is_its_slope() -> None:
+    line = trend(samples(lambda done: 60_000 + done * 0.002))
+    assert line.slope == pytest.approx(2000)
+    assert line.straight == pytest.approx(1)
+
+
+@given(st.integers(0, 2**32), st.floats(1, 5000))
+def test_noise_is_flat_however_wild_it_is(seed: int, width: float) -> None:
+    chance = random.Random(seed)
+    assert complaints(samples(lambda _: 60_000 + chance.gauss(0, width))) == []
+
+
+@given(st.integers(0, 59), st.floats(0, 1e6))
+def test_one_step_wherever_it_comes_is_flat(at: int, height: float) -> None:
+    assert complaints(samples(lambda done: 60_000 + height * (done >= at * 1000))) == []
+
+
+def test_growth_that_ends_with_the_warm_up_is_flat() -> None:
+    assert complaints(samples(lambda done: min(30_000, done) * 2.0)) == []
+
+
+@given(st.integers(0, 2**32))
+def test_a_leak_of_twice_the_bound_is_seen_through_noise(seed: int) -> None:
+    chance = random.Random(seed)
+    leak = samples(lambda done: 60_000 + 2 * STEEP * done / 1e6 + chance.gauss(0, 5))
+    (complaint,) = complaints(leak)
+    assert complaint.startswith("memory grows by ")
+
+
+def test_the_bound_can_be_another() -> None:
+    leak = samples(lambda done: done * 0.05)
+    assert complaints(leak, steep=49_000)
+    assert complaints(leak, steep=51_000) == []
+
+
+@pytest.mark.parametrize(("more", "said"), [(2, []), (3, ["files went from 9 to 12"])])
+def test_counts_may_waver_by_two(more: int, said: list[str]) -> None:
+    told = [Sample(at, 1.0, {"files": 9 + (more if at > 40 else 0), "threads": 3}) for at in range(60)]
+    assert complaints(told) == said
+
+
+def test_what_was_opened_in_the_first_third_is_no_drift() -> None:
+    told = [Sample(at, 1.0, {"files": min(at, 15)}) for at in range(60)]
+    assert drift(told, "files") == 0
+    assert complaints(told) == []
+
+
+def test_too_few_samples_are_no_verdict() -> None:
+    with pytest.raises(ValueError, match="too few"):
+        complaints(samples(lambda _: 1.0, count=LEAST - 1))
+
+
+def test_a_real_leak_is_seen_and_so_are_files_left_open() -> None:
+    """A leak as facts know it: one object for each thing done."""
+    kept: list[object] = []
+    told, files = [], []
+    for at in range(40):
+        kept += [object() for _ in range(5000)]
+        if at >= 30:
+            files.append(os.open(os.devnull, os.O_RDONLY))
+        told.append(look(at * 5000, tasks=1))
+    for file in files:
+        os.close(file)
+    found = complaints(told)
+    assert found[0] == f"files went from {told[0].counts['files']} to {told[0].counts['files'] + 10}"
+    assert found[1].startswith("memory grows by ")
+    assert trend(told).slope > 10_000
+
+
+def test_another_process_can_be_looked_at() -> None:
+    ours, theirs = look(7), look(7, os.getpid())
+    assert theirs.counts["threads"] == ours.counts["threads"]
+    assert abs(theirs.counts["files"] - ours.counts["files"]) <= 1
+    assert theirs.memory > 1000
