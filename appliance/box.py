@@ -5,7 +5,7 @@ The one rule: sound first and last. The performer runs before anything else is t
 elsewhere (no network, no card, a dead listener) ends it. Two places only join the threads: the amount queue, which the
 main thread fills, and `Controls`, which the main thread replaces whole. The main thread's loop, but for `_perform`.
 
-    start ─▶ performing ─▶ feeding ─▶ listening ─▶ showing ─▶ (until a signal) ─▶ fade, and back the same way
+    start ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ showing ─▶ (until a signal) ─▶ fade, and back the same way
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from appliance.journal import Notices
 from appliance.ledger.keeper import Keeper
 from appliance.ledger.source import Source
 from appliance.ledger.tape import Player, Tape
@@ -61,6 +63,7 @@ FASTER = 180 ** (1 / 72) / 30 ** (
 )  # tempo of one detent: 72 of them, two and a half per cent each, span the knob
 SLOWEST, FASTEST = 30.0, 180.0  # bpm
 TICK = 0.1  # s between two looks at the recording
+LIFE = 0.5  # s between two words to systemd, which waits for tens of seconds
 BED = (Voice.PAD, Voice.DRONE)  # no lamp, and no note for those who count
 
 
@@ -88,6 +91,7 @@ class Box:
         self._why = ""  # the network may be away
         self._lamps = Lamps()
         self._heard: deque[tuple[float, Sounded]] = deque(maxlen=1024)  # by the ear, in s of the loop's clock
+        self._notices = Notices(os.environ)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._leaving = False
@@ -102,7 +106,10 @@ class Box:
             loop.add_signal_handler(number, self.stop)
         if self._reread and not desk:  # in a terminal a hang-up is a hang-up
             loop.add_signal_handler(signal.SIGHUP, self.reload, self._reread)
-        parts = [self._performing, self._feeding]
+        parts = [self._performing]
+        if self._notices.wanted:
+            parts.append(self._telling)
+        parts.append(self._feeding)
         if self._listener:
             parts.append(self._listening)
         if desk:
@@ -116,6 +123,7 @@ class Box:
 
     def stop(self) -> None:
         """Begin to fade, and end. The main thread."""
+        self._notices.say("STOPPING=1")
         self._leaving = True
         self._stop.set()
 
@@ -219,6 +227,21 @@ class Box:
             self._failure = error
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self.stop)
+
+    # --- telling systemd ------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _telling(self) -> AsyncIterator[None]:
+        async with _running(self._tell()):
+            yield
+
+    async def _tell(self) -> None:
+        block = self._performer.synth.block / SAMPLE_RATE
+        while True:
+            # A block is counted when the output has taken the one before it: what hangs there is no life.
+            words = f"{self.controls.network}: {self._shown().value}"
+            self._notices.life(self._performer.now.seconds, block, words)
+            await asyncio.sleep(LIFE)
 
     # --- feeding and listening ------------------------------------------------------------------------------
 

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The box's life as systemd sees it: a real process, a real notification socket, a thread that really stands still."""
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.ledger.tape import bundled
+
+RUN = [sys.executable, "-m", "appliance", "run", "--tape", str(bundled().path)]
+PATIENCE = 30.0  # s that a loaded machine may need to start Python and pyo
+
+
+class Systemd:
+    """Somebody who listens where systemd would."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self.environ = {"NOTIFY_SOCKET": str(path)}
+
+    def hear(self, seconds: float = PATIENCE) -> list[str]:
+        """The next notices; none when there are none within `seconds`."""
+        ready, _, _ = select.select([self._socket], [], [], seconds)
+        return self._socket.recv(4096).decode().split("\n") if ready else []
+
+    def wait_for(self, wanted: Callable[[list[str]], bool]) -> list[str]:
+        """The first notices that are `wanted`."""
+        ends = time.monotonic() + PATIENCE
+        while time.monotonic() < ends:
+            if wanted(notices := self.hear()):
+                return notices
+        raise AssertionError("systemd was not told")
+
+    def forget(self) -> None:
+        """Drop what has been said already."""
+        while self.hear(0.0):
+            pass
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    it = Systemd(tmp_path / "notify")
+    yield it
+    it.close()
+
+
+@contextmanager
+def running(systemd: Systemd) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(RUN, env=os.environ | systemd.environ, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+# --- one thread that stands still: ptrace(2) -----------------------------------------------------------------
+
+SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
+EVERY_THREAD = 0x40000000  # __WALL
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def trace(request: int, thread: int) -> None:
+    if libc.ptrace(request, thread, None, None):
+        error = ctypes.get_errno()
+        if request == SEIZE:
+            pytest.skip(f"ptrace is not allowed here: {os.strerror(error)}")
+        raise OSError(error, os.strerror(error))
+
+
+@contextmanager
+def standing_still(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """While in the `with`, every thread of the process but its main one stands still."""
+    threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+    threads.remove(process.pid)
+    assert threads
+    for thread in threads:
+        trace(SEIZE, thread)
+        trace(INTERRUPT, thread)
+        os.waitpid(thread, EVERY_THREAD)
+    yield
+    for thread in threads:
+        trace(DETACH, thread)
+
+
+# --- what systemd is told -------------------------------------------------------------------------------------
+
+
+def test_ready_comes_with_sound_and_the_watchdog_is_fed_by_sound_alone(systemd: Systemd) -> None:
+    with running(systemd) as process:
+        assert "STATUS=public: no network, the recording plays" in systemd.hear()
+        systemd.wait_for(lambda notices: "READY=1" in notices)
+        for _ in range(3):
+            assert systemd.hear() == ["WATCHDOG=1"]
+        with standing_still(process):
+            systemd.forget()
+            systemd.hear(1.0)  # what was played between the last notice and the stand-still
+            assert systemd.hear(3.0) == []
+        assert systemd.hear() == ["WATCHDOG=1"]
+        process.terminate()
+        systemd.wait_for(lambda notices: notices == ["STOPPING=1"])
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_box_that_systemd_aborts_leaves_every_threads_traceback(systemd: Systemd) -> None:
+    with running(systemd) as process:
+        systemd.wait_for(lambda notices: "READY=1" in notices)
+        process.send_signal(signal.SIGABRT)
+        said = process.communicate(timeout=PATIENCE)[1].decode()
+    assert process.returncode == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in said
+    assert "_perform" in said  # the performer's thread
+    assert "run_forever" in said  # the main thread
+
+
+def test_wrong_settings_are_said_and_end_it_for_good(systemd: Systemd) -> None:
+    done = subprocess.run(
+        [*RUN, "--tempo", "500"],
+        env=os.environ | systemd.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 78  # EX_CONFIG, which RestartPreventExitStatus names in the unit
+    assert "allowed is a number from 30 to 180" in done.stderr
+    assert systemd.hear(0.0) == []
