@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs: run, listen, record, render, config.
+"""The verbs: run, listen, record, render, doctor, config.
 
 The one rule: a verb reads its words, loads the settings, and calls the part that does the work; each imports only
 what it needs, because a Zero 2 W takes seconds for what a render, a listener or a card drag in. Exit codes: 0 all is
-well, 1 something of the box's own failed, 2 wrong words, 78 wrong settings (EX_CONFIG, which systemd does not retry).
+well, 1 something of the box's own failed or is wrong with it, 2 wrong words, 78 wrong settings (EX_CONFIG, which
+systemd does not retry; the doctor lists them, and that is a 1).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import math
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 EX_CONFIG = 78
 
+# What the doctor can look at by itself (appliance.doctor.PARTS, which is not imported only to parse words).
+PARTS = ("settings", "network", "sound", "panel", "computer")
+
 # Options that are settings under a shorter name.
 SHORT = ("network", "scene", "volume", "tempo", "seed")
 
@@ -38,6 +43,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run a verb, and return the exit code."""
     arguments = _parser().parse_args(words)
     try:
+        if arguments.verb == _doctor:  # settings that are wrong are for it to tell
+            return _doctor(arguments)
         loaded = load(_overrides(arguments), os.environ, arguments.config)
         return int(arguments.verb(arguments, loaded) or 0)
     except SettingsError as error:
@@ -152,6 +159,24 @@ def _picture(path: Path, tape: Tape, settings: Settings) -> Picture:
     return Picture(path, tape, title)
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    import time
+
+    from appliance.doctor import Machine, Verdict, examine
+    from appliance.doctor.machine import ask
+    from appliance.doctor.report import as_json, screen
+
+    refused = None
+    try:
+        loaded = load(_overrides(arguments), os.environ, arguments.config)
+    except SettingsError as error:
+        refused, loaded = error, load({}, {}, Path(os.devnull))
+    findings = examine(Machine(Path("/"), os.environ, time.time(), ask), loaded, refused, arguments.part)
+    width = shutil.get_terminal_size().columns
+    print(as_json(findings) if arguments.json else screen(findings, width))  # noqa: T201 - its answer
+    return int(any(finding.verdict is Verdict.WRONG for finding in findings))
+
+
 def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
     print(as_toml(loaded), end="")  # noqa: T201 - its answer
 
@@ -234,6 +259,13 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--plot", type=Path, metavar="FILE", help="a .png: draw what was played as well")
     render.add_argument("--seconds", type=_seconds, default=60.0, help="how much music, 60 without it")
     render.set_defaults(verb=_render)
+
+    doctor = verbs.add_parser(
+        "doctor", parents=[common], help="say what is wrong with the box and what to do"
+    )
+    doctor.add_argument("part", nargs="?", choices=PARTS, help="look only at this; at everything without it")
+    doctor.add_argument("--json", action="store_true", help="for a program to read")
+    doctor.set_defaults(verb=_doctor)
 
     config = verbs.add_parser("config", parents=[common], help="print the settings in force, as TOML")
     config.set_defaults(verb=_config)

@@ -22,8 +22,16 @@ GROUND = ("appliance.settings", "appliance.state", "appliance.journal", "applian
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "appliance": (),
     "appliance.__main__": ("appliance.cli",),
-    "appliance.cli": ("appliance.box", "appliance.plot", "appliance.render", *ROOMS, *GROUND),
+    "appliance.cli": (
+        "appliance.box",
+        "appliance.doctor",
+        "appliance.plot",
+        "appliance.render",
+        *ROOMS,
+        *GROUND,
+    ),
     "appliance.plot": (*ROOMS, *GROUND),
+    "appliance.doctor": ("appliance.doctor", *ROOMS, *GROUND),
     "appliance.box": ("appliance.render", *ROOMS, *GROUND),
     "appliance.render": (*ROOMS, *GROUND),
     "appliance.settings": (

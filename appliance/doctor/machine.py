@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The computer, as far as the doctor looks at it: files below a root, the environment, the date, and other programs.
+
+The one rule: it only reads. No pin, card or bus is opened, for a box may be playing on them; what the kernel says
+of them in /proc and /sys is all that is asked. Whatever cannot be read is "" or None, never an error.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ANSWER = 3.0  # s that another program may take; timedatectl and systemctl need some 20 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A computer by its files below `root`, its environment, its date and its programs."""
+
+    root: Path
+    environ: Mapping[str, str]
+    now: float  # seconds since 1970, as its clock says
+    ask: Callable[[Sequence[str]], str | None]  # what a program prints; None if it is not there, or fails
+
+    def read(self, path: str) -> str:
+        """The text of a file, without white space at its ends; "" if it cannot be read."""
+        try:
+            return (self.root / path.lstrip("/")).read_text(errors="replace").strip(" \t\n\0")
+        except OSError:
+            return ""
+
+    def number(self, path: str) -> int | None:
+        """The whole number that a file holds, written in decimal or as 0x..; None if it is none."""
+        try:
+            return int(self.read(path), 0)
+        except ValueError:
+            return None
+
+    def find(self, pattern: str) -> list[str]:
+        """The paths that match a pattern, sorted, as `read` wants them."""
+        return [f"/{found.relative_to(self.root)}" for found in sorted(self.root.glob(pattern.lstrip("/")))]
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a path."""
+        return (self.root / path.lstrip("/")).exists()
+
+
+def ask(words: Sequence[str], patience: float = ANSWER) -> str | None:
+    """What a program of this computer prints, within `patience` seconds; None if it is not there, or fails."""
+    if not (program := shutil.which(words[0])):
+        return None
+    try:
+        answer = subprocess.run(  # noqa: S603 - the words are our own
+            [program, *words[1:]],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=patience,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole examination, and the verb as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from appliance import cli
+from appliance.cli import main
+from appliance.doctor import PARTS, Finding, Verdict, examine
+from appliance.doctor.checks import CHECKS
+from appliance.settings import SettingsError, load
+from tests.doctor.patient import patient
+
+MINE = '[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n'
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Settings of a box whose server is not there."""
+    path = tmp_path / "box.toml"
+    path.write_text(f'network = "mine"\n{MINE}')
+    return path
+
+
+def of(check: str, findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.check == check]
+
+
+def test_it_says_where_the_settings_come_from(tmp_path: Path, config: Path) -> None:
+    loaded = load({"tempo": "72"}, {}, config)
+    findings = examine(patient(tmp_path), loaded)
+    (settings,) = of("settings", findings)
+    assert settings.says == f"3 from the file {config}, 1 from the command line; the rest are defaults."
+    (server,) = of("server mine", findings)
+    assert server.says == "127.0.0.1 cannot be reached."
+
+
+def test_wrong_settings_are_findings(tmp_path: Path, config: Path) -> None:
+    refused = SettingsError("One is wrong.\nAnother is.")
+    found = of("settings", examine(patient(tmp_path), load({}, {}, config), refused))
+    assert [(one.verdict, one.says) for one in found] == [
+        (Verdict.WRONG, "One is wrong."),
+        (Verdict.WRONG, "Another is."),
+    ]
+
+
+def test_the_verb_prints_a_screen_and_its_exit_code_says_the_same(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--config", str(config)]) == 1
+    said = capsys.readouterr().out
+    assert "wrong server mine       127.0.0.1 cannot be reached." in said
+    assert said.rstrip().endswith("wrong.")
+
+
+def test_the_verb_as_json_with_wrong_settings_asks_no_server(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(f'network = "mine"\ntempo = 9\n{MINE}')
+    assert main(["doctor", "--config", str(config), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert "sets tempo = 9; allowed is" in found[0]["says"]
+    assert {one["check"] for one in found} >= {"settings", "clock", "versions"}
+    assert not any(one["check"].startswith("server") for one in found)
+
+
+def test_a_part_by_itself(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "settings", "--config", str(config)]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == ["", "Nothing is wrong."]
+
+
+def test_the_parts_that_can_be_typed_are_those_that_there_are() -> None:
+    assert cli.PARTS == PARTS
+    assert set(CHECKS) <= set(PARTS)

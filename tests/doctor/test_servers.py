@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers of a network, well and ill, against real ones on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from appliance.doctor.servers import judged, servers
+from appliance.ledger.look import Sight, look
+from appliance.ledger.networks import RPC, Network
+from appliance.ledger.visit import Patience, Tip
+from tests.doctor.patient import NOW, patient
+from tests.horizon_records import generated
+from tests.horizon_server import HorizonServer
+
+NETWORK = Network("mine", "first", ("https://one.example", f"{RPC}https://two.example"))
+HASTE = Patience(connect=0.5, answer=0.5, page=0.5)
+
+
+def sight(at: int, age: float | None, why: str = "does not answer") -> Sight:
+    tip = None if age is None else Tip(1000 + at, int(NOW - age))
+    return Sight(NETWORK.endpoints[at], tip, "" if tip else why, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdicts", "words"),
+    [
+        (
+            sight(0, 3),
+            sight(1, 4),
+            "ok ok",
+            ["one.example is at ledger 1,000, answered within 0.4 s.", "1,001"],
+        ),
+        (sight(0, 3), sight(1, 400), "ok note", ["1,000", "397 s behind the others"]),
+        (
+            sight(0, 3),
+            sight(1, None),
+            "ok note",
+            ["1,000", "two.example does not answer. Nothing: the box uses"],
+        ),
+        (sight(0, 400), sight(1, 402), "note note", ["400 s ago by this clock", "402 s ago"]),
+        (
+            sight(0, None),
+            sight(1, None, "cannot be found"),
+            "wrong wrong",
+            ["Try again later", "Check the cable"],
+        ),
+        (
+            sight(0, None, "serves another network than mine"),
+            sight(1, None),
+            "wrong wrong",
+            ["passphrase", ""],
+        ),
+    ],
+)
+def test_what_looks_mean(first: Sight, second: Sight, verdicts: str, words: list[str]) -> None:
+    found = list(judged(NETWORK, [first, second], NOW))
+    assert [finding.verdict for finding in found] == verdicts.split()
+    for finding, expected in zip(found, words, strict=True):
+        assert finding.check == "server mine"
+        assert expected in f"{finding.says} {finding.advice}"
+
+
+def test_real_servers_are_asked_at_once_and_none_is_waited_for_long() -> None:
+    async def run() -> None:
+        chain = generated([3] * 4, network="first")
+        async with HorizonServer(chain) as well, HorizonServer(chain, faults={"root": ["mute"]}) as mute:
+            endpoints = (well.url, mute.url, "http://127.0.0.1:9", f"{RPC}{well.url}")
+            seen = await look(Network("mine", "first", endpoints), HASTE)
+            assert [one.endpoint for one in seen] == list(endpoints)
+            assert seen[0].tip
+            assert seen[0].tip.sequence == chain.ledgers[-1]["sequence"]
+            assert [one.why for one in seen[1:]] == ["does not answer", "cannot be reached", seen[3].why]
+            assert seen[3].why  # a Horizon is no RPC server
+            (other,) = await look(Network("mine", "second", (well.url,)), HASTE)
+            assert other.why == "serves another network than mine"
+
+    asyncio.run(run())
+
+
+def test_a_server_that_answers_drop_by_drop_has_its_time() -> None:
+    async def run() -> None:
+        async with HorizonServer(generated([3]), faults={"root": ["slow"]}) as server:
+            (seen,) = await look(Network("mine", "first", (server.url,)), Patience(), longest=0.2)
+            assert seen.why == "does not answer within 0 s"
+
+    asyncio.run(run())
+
+
+def test_findings_come_from_the_servers(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with HorizonServer(generated([3] * 4, network="first")) as server:
+            (found,) = await servers(patient(tmp_path), Network("mine", "first", (server.url,)))
+            assert found.check == "server mine"
+            assert found.says.startswith("127.0.0.1 is at ledger ")
+
+    asyncio.run(run())
