@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -30,7 +31,7 @@ from appliance.ledger.keeper import Keeper
 from appliance.ledger.source import Source
 from appliance.ledger.tape import Player, Tape
 from appliance.panel.desk import Status, keys, show
-from appliance.panel.lamps import Lamps, Shown
+from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, Lamps, Shown
 from appliance.render import composer, synth
 from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
@@ -89,7 +90,7 @@ class Box:
         self._failed = False  # the network is away, and that has been said
         self._was_live = False
         self._why = ""  # the network may be away
-        self._lamps = Lamps()
+        self._lamps = Lamps(LIGHT[settings.panel.lamps], time.monotonic())
         self._heard: deque[tuple[float, Sounded]] = deque(maxlen=1024)  # by the ear, in s of the loop's clock
         self._notices = Notices(os.environ)
         self._stop = asyncio.Event()
@@ -211,7 +212,11 @@ class Box:
                 begun = performer.block(self.controls, leaving=leaving)
                 samples = performer.samples
                 heard = loop.time() + output.latency
-                self._heard.extend((heard, sounded) for sounded in begun)
+                for sounded in begun:
+                    self._heard.append((heard, sounded))
+                    if sounded.note.voice not in BED:
+                        degree = performer.composer.scale.degree(sounded.note.pitch)
+                        self._lamps.hit(degree, sounded.note.velocity, heard)
                 # A time constant of a quarter of a second, near enough, at any block size.
                 self._power += (float(np.vdot(samples, samples)) / samples.size - self._power) * 0.04
                 try:
@@ -299,18 +304,15 @@ class Box:
         now = asyncio.get_running_loop().time()
         scale = self._performer.composer.scale
         notes = [(at, sounded) for at, sounded in list(self._heard) if sounded.note.voice not in BED]
-        for at, sounded in notes:
-            if at <= now < at + 1.0:
-                self._lamps.hit(scale.degree(sounded.note.pitch), sounded.note.velocity, at)
         played = [sounded.note for at, sounded in notes if now - 60 < at <= now]
         waited = [note.waited for note in played[-8:] if note.amount]
-        self._lamps.shown = self._shown()
+        self._lamps.tell(Shown.NO_CARD if self._silent else self._shown(), now)
         self._lamps.muted = self.controls.muted
-        self._lamps.chosen = min(2, self._networks.index(self.controls.network))
-        note_levels, network_levels = self._lamps.levels(now)
+        self._lamps.chosen = min(NETWORK_LAMPS - 1, self._networks.index(self.controls.network))
+        levels = self._lamps.levels(now)
         return Status(
-            notes=tuple(zip(scale.names, note_levels, strict=False)),
-            networks=tuple(zip(self._networks, network_levels, strict=False)),
+            notes=tuple(zip(scale.names, levels[:NOTE_LAMPS], strict=False)),
+            networks=tuple(zip(self._networks, levels[NOTE_LAMPS:], strict=False)),
             words=f"{self.controls.network}: {self._shown().value}",
             notes_a_minute=len(played),
             lag=sum(waited) / len(waited) if waited else None,
