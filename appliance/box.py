@@ -5,7 +5,8 @@ The one rule: sound first and last. The performer runs before anything else is t
 elsewhere (no network, no card, a dead listener) ends it. Two places only join the threads: the amount queue, which the
 main thread fills, and `Controls`, which the main thread replaces whole. The main thread's loop, but for `_perform`.
 
-    start ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ showing ─▶ (until a signal) ─▶ fade, and back the same way
+    start ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ remembering ─▶ showing ─▶ (until a signal)
+    ─▶ fade, and back the same way
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from appliance import state
 from appliance.journal import Notices
 from appliance.ledger.keeper import Keeper
 from appliance.ledger.source import Source
 from appliance.ledger.tape import Player, Tape
+from appliance.music.scenes import SCENES
 from appliance.panel.desk import Status, keys, show
 from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, Lamps, Shown
 from appliance.render import composer, synth
@@ -64,6 +68,8 @@ FASTER = 180 ** (1 / 72) / 30 ** (
 )  # tempo of one detent: 72 of them, two and a half per cent each, span the knob
 SLOWEST, FASTEST = 30.0, 180.0  # bpm
 TICK = 0.1  # s between two looks at the recording
+LOOK = 1.0  # s between two looks at what may be worth remembering
+GOODBYE = 1.0  # s for the last of it to reach the disk
 LIFE = 0.5  # s between two words to systemd, which waits for tens of seconds
 BED = (Voice.PAD, Voice.DRONE)  # no lamp, and no note for those who count
 
@@ -72,7 +78,8 @@ class Box:
     """A box that plays.
 
     `listener` is the command that starts a listener; without one only the recording plays. `reread` gives the settings
-    as they are by now: SIGHUP asks for them. Of those only the scene is changed while the box plays.
+    as they are by now: SIGHUP asks for them. Of those only the scene is changed while the box plays. `folder` is where
+    the little lies that survives a power cut; without one nothing does.
     """
 
     def __init__(
@@ -81,10 +88,16 @@ class Box:
         recording: Tape,
         listener: Sequence[str] | None,
         reread: Callable[[], Settings] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._settings, self._listener, self._reread = settings, listener, reread
         self._networks = list(networks(settings))
-        self.controls = Controls(settings.volume, settings.tempo, settings.network, scene=settings.scene)
+        self.controls = self._said = Controls(
+            settings.volume, settings.tempo, settings.network, scene=settings.scene
+        )
+        self._state_file = folder and folder / "state.json"
+        self._last: tuple[str, int] | None = None  # network and sequence of the last ledger
+        self._restore()
         self._source = Source(Player(recording.__iter__, loop=True))
         self._keeper: Keeper | None = None
         self._failed = False  # the network is away, and that has been said
@@ -100,6 +113,13 @@ class Box:
         self._power = 0.0  # mean square of what sounds now
         self._desk = False
 
+    def _restore(self) -> None:
+        left = state.read(self._state_file) if self._state_file else None
+        self._thrift = state.Thrift(left)
+        if left:
+            self.controls = state.restored(self._said, left, self._networks, SCENES)
+            self._last = left.heard
+
     async def run(self, *, desk: bool) -> None:
         """Play until SIGINT or SIGTERM. `desk` shows the panel in the terminal. Raises what ended the performer."""
         loop, self._desk = asyncio.get_running_loop(), desk
@@ -113,6 +133,8 @@ class Box:
         parts.append(self._feeding)
         if self._listener:
             parts.append(self._listening)
+        if self._state_file:
+            parts.append(self._remembering)
         if desk:
             parts.append(self._showing)
         async with AsyncExitStack() as running:
@@ -131,7 +153,8 @@ class Box:
     def reload(self, reread: Callable[[], Settings]) -> None:
         """Take up the scene that the settings name by now. The main thread."""
         try:
-            self.controls = replace(self.controls, scene=reread().scene)
+            scene = reread().scene
+            self.controls, self._said = (replace(which, scene=scene) for which in (self.controls, self._said))
             log.info("Read the settings again: the scene is %s.", self.controls.scene)
         except BoxError as error:
             log.error("%s The box plays on with the settings that it had.", error)
@@ -280,6 +303,9 @@ class Box:
                 if not self._source.live and not self._failed:
                     self._away()
             return
+        if self._last == (last := (self.controls.network, entry.sequence)):
+            return  # each listener begins with the last closed ledger, which we may have played before a restart
+        self._last = last
         if not self._source.live:
             log.info("Live: playing the %s network.", self.controls.network)
         self._failed, self._why = False, ""
@@ -291,6 +317,35 @@ class Box:
         self._failed = True
         why = self._why or "it has said nothing for a while"
         log.warning("The %s network is away: %s. The recording plays.", self.controls.network, why)
+
+    # --- remembering ----------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _remembering(self) -> AsyncIterator[None]:
+        async with _running(self._remember()):
+            yield
+        with suppress(TimeoutError):
+            if self._thrift.changed(self._state()) or self._last:
+                async with asyncio.timeout(GOODBYE):
+                    await self._save()
+
+    async def _remember(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            if self._thrift.due(self._state(), clock()):
+                await self._save()
+            await asyncio.sleep(LOOK)
+
+    async def _save(self) -> None:
+        assert self._state_file  # noqa: S101 - `run` starts this part only with one
+        now = self._state()
+        error = await state.save(self._state_file, state.encode(now))
+        self._thrift.tried(now, asyncio.get_running_loop().time(), written=error is None)
+        if error:
+            log.warning("Cannot remember where the knobs stand: %s. The box plays on.", error)
+
+    def _state(self) -> state.State:
+        return state.State(state.Stand.of(self._said), state.Stand.of(self.controls), self._last)
 
     # --- showing --------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.box import Box
     from appliance.ledger.tape import bundled, open_tape
+    from appliance.state import folder
 
     settings = loaded.settings
     desk = sys.stdout.isatty()
@@ -77,6 +78,7 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
         open_tape(recording) if recording else bundled(),
         None if arguments.tape else _listener(arguments, settings.network),
         lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
+        folder(settings.state, os.environ),
     )
     asyncio.run(box.run(desk=desk))
 

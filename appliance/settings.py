@@ -241,6 +241,11 @@ class Settings(BaseSettings, _Section):
     volume: Real = _number(0.7, 0, 1, "of full volume", "Loudness at first; 0.7 leaves room to turn it up.")
     tempo: Real = _number(60.0, 30, 180, "beats a minute", "Notes begin on beats; 60 is a calm pulse.")
     seed: Whole = _number(1, 0, 2**31 - 1, "", "Where chance begins: same seed, same tape, same piece.")
+    state: str = _setting(
+        "",
+        "the path of a folder, or nothing for systemd's, or else ~/.local/state/stellar-wind",
+        "Where the box keeps what hands have set, over a power cut.",
+    )
     sound: Sound = Sound()
     music: Music = Music()
     listener: Listener = Listener()

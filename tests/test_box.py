@@ -202,6 +202,11 @@ def test_in_a_terminal_it_shows_the_desk_and_reads_its_keys() -> None:
             os.write(master, b"n")
             await seen("testnet: no network")
             assert await farewell(process, signal.SIGINT) < 3.0
+        screen.clear()
+        async with running(*words, terminal=slave) as process:
+            await seen("testnet: no network")  # what hands have set is still set, and a mute is over
+            await seen("volume 52%")
+            assert await farewell(process, signal.SIGINT) < 3.0
 
     try:
         asyncio.run(run())

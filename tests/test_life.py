@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,13 +34,13 @@ class Systemd:
         ready, _, _ = select.select([self._socket], [], [], seconds)
         return self._socket.recv(4096).decode().split("\n") if ready else []
 
-    def wait_for(self, wanted: Callable[[list[str]], bool]) -> list[str]:
-        """The first notices that are `wanted`."""
-        ends = time.monotonic() + PATIENCE
-        while time.monotonic() < ends:
-            if wanted(notices := self.hear()):
-                return notices
-        raise AssertionError("systemd was not told")
+    def wait_for(self, notice: str) -> list[str]:
+        """Every notice up to this one, and those that came with it."""
+        ends, heard = time.monotonic() + PATIENCE, list[str]()
+        while notice not in heard:
+            assert time.monotonic() < ends, f"systemd was not told {notice!r}, but {heard}"
+            heard += self.hear()
+        return heard
 
     def forget(self) -> None:
         """Drop what has been said already."""
@@ -59,8 +59,9 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 
 
 @contextmanager
-def running(systemd: Systemd) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(RUN, env=os.environ | systemd.environ, stderr=subprocess.PIPE) as process:
+def running(systemd: Systemd, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    environ = os.environ | systemd.environ
+    with subprocess.Popen([*RUN, *words], env=environ, stderr=subprocess.PIPE) as process:
         try:
             yield process
         finally:
@@ -102,8 +103,7 @@ def standing_still(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def test_ready_comes_with_sound_and_the_watchdog_is_fed_by_sound_alone(systemd: Systemd) -> None:
     with running(systemd) as process:
-        assert "STATUS=public: no network, the recording plays" in systemd.hear()
-        systemd.wait_for(lambda notices: "READY=1" in notices)
+        assert "STATUS=public: no network, the recording plays" in systemd.wait_for("READY=1")
         for _ in range(3):
             assert systemd.hear() == ["WATCHDOG=1"]
         with standing_still(process):
@@ -112,13 +112,13 @@ def test_ready_comes_with_sound_and_the_watchdog_is_fed_by_sound_alone(systemd: 
             assert systemd.hear(3.0) == []
         assert systemd.hear() == ["WATCHDOG=1"]
         process.terminate()
-        systemd.wait_for(lambda notices: notices == ["STOPPING=1"])
+        systemd.wait_for("STOPPING=1")
         assert process.wait(PATIENCE) == 0
 
 
 def test_a_box_that_systemd_aborts_leaves_every_threads_traceback(systemd: Systemd) -> None:
     with running(systemd) as process:
-        systemd.wait_for(lambda notices: "READY=1" in notices)
+        systemd.wait_for("READY=1")
         process.send_signal(signal.SIGABRT)
         said = process.communicate(timeout=PATIENCE)[1].decode()
     assert process.returncode == -signal.SIGABRT
@@ -138,3 +138,40 @@ def test_wrong_settings_are_said_and_end_it_for_good(systemd: Systemd) -> None:
     assert done.returncode == 78  # EX_CONFIG, which RestartPreventExitStatus names in the unit
     assert "allowed is a number from 30 to 180" in done.stderr
     assert systemd.hear(0.0) == []
+
+
+# --- what is left behind --------------------------------------------------------------------------------------
+
+
+def said_until(process: subprocess.Popen[bytes], words: str) -> list[str]:
+    """What the box says, up to a line with these words."""
+    assert process.stderr
+    said: list[str] = []
+    while not said or words not in said[-1]:
+        line = process.stderr.readline().decode()
+        assert line, f"never said {words!r}, but {said}"
+        said.append(line)
+    return said
+
+
+def test_a_box_that_may_write_nowhere_plays(systemd: Systemd, tmp_path: Path) -> None:
+    (tmp_path / "folder").touch()
+    with running(systemd, "--set", f"state={tmp_path / 'folder'}") as process:
+        systemd.wait_for("READY=1")
+        said_until(process, "Cannot remember where the knobs stand: [Errno 17] File exists")
+        systemd.forget()
+        assert systemd.hear() == ["WATCHDOG=1"]
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_hostile_state_is_one_line_and_the_settings_count(systemd: Systemd, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    state.write_bytes(b"\xff" * 100_000)
+    with running(systemd, "--set", f"state={tmp_path}") as process:
+        systemd.wait_for("READY=1")
+        said = said_until(process, "Playing the recording")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert sum("set aside" in line for line in said) == 1
+    assert (tmp_path / "state.json.bad").exists()
