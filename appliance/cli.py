@@ -16,7 +16,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,15 +76,17 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     box = Box(
         settings,
         open_tape(recording) if recording else bundled(),
-        None if arguments.tape else _listener(arguments, settings.network),
+        None if arguments.tape else _listener(arguments, settings),
         lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
         folder(settings.state, os.environ),
     )
     asyncio.run(box.run(desk=desk))
 
 
-def _listener(arguments: argparse.Namespace, network: str) -> list[str]:
-    """The command that starts a listener with the same settings; the keeper adds the network."""
+def _listener(arguments: argparse.Namespace, settings: Settings) -> list[str]:
+    """The command that starts a listener with the same settings, or calls one; the keeper adds the network."""
+    if settings.listener.socket:
+        return [sys.executable, "-m", "appliance.ledger.connect", settings.listener.socket]
     command = [sys.executable, "-m", "appliance", "listen"]
     if arguments.config:
         command += ["--config", str(arguments.config)]
@@ -98,7 +100,14 @@ def _listen(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
     settings = loaded.settings
     journal.start(verbose=arguments.verbose)
-    serve(networks(settings), settings.network, _way(settings))
+    serve(networks(settings), settings.network, _way(settings), _alive())
+
+
+def _alive() -> Callable[[], None]:
+    """What tells systemd that this process lives, if systemd wants to know it of this one and not of its parent."""
+    notices = journal.Notices(os.environ)
+    wanted = os.environ.get("WATCHDOG_PID") == str(os.getpid())
+    return lambda: notices.say("WATCHDOG=1") if wanted else None
 
 
 def _way(settings: Settings) -> Way:

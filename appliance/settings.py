@@ -145,6 +145,11 @@ class Listener(_Section):
     idle_timeout: Real = _number(
         70.0, 10, 300, "s", "Silence after which a line is dead; 55 s can be healthy."
     )
+    socket: str = _setting(
+        "",
+        "the path of a Unix socket, or nothing",
+        "Where a listener answers that is a unit of its own; without it the box starts one itself.",
+    )
 
 
 class CustomNetwork(_Section):

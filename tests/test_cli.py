@@ -3,6 +3,8 @@
 
 import hashlib
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -159,3 +161,39 @@ def test_a_silent_network_still_makes_a_tape(tmp_path: Path) -> None:
     words = ["record", "--config", str(config), "-o", str(output), "--seconds", "0.5"]
     subprocess.run([*COMMAND, *words], check=True, capture_output=True)
     assert [type(decode(line)) for line in output.read_text().splitlines()][:2] == [Header, Line]
+
+
+# --- under systemd ------------------------------------------------------------------------------------------
+
+
+def test_a_listener_of_another_unit_is_called_and_not_started(tmp_path: Path) -> None:
+    socket_of_nobody = tmp_path / "listener"
+    words = ["run", "--set", f"listener.socket={socket_of_nobody}", "--set", "sound.device=none"]
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as box:
+        assert box.stderr
+        try:
+            assert any(f"No listener answers at {socket_of_nobody}".encode() in line for line in box.stderr)
+        finally:
+            box.terminate()
+
+
+@pytest.mark.parametrize("its_own", [True, False])
+def test_the_listener_tells_its_own_watchdog_and_no_other(tmp_path: Path, its_own: bool) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        environ = os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_PID": "1"}
+        become = "export WATCHDOG_PID=$$; " if its_own else ""
+        words = ["listen", "--set", "networks.public.endpoints=http://127.0.0.1:9"]
+        command = ["sh", "-c", f'{become}exec "$@"', "sh", *COMMAND, *words]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=environ, stdin=pipe, stdout=pipe, stderr=pipe) as listener:
+            assert listener.stdout
+            assert listener.stdout.readline()  # the header
+            if its_own:
+                systemd.settimeout(20)
+                assert systemd.recv(100) == b"WATCHDOG=1"
+            listener.communicate(timeout=20)
+        systemd.setblocking(False)
+        if not its_own:
+            with pytest.raises(BlockingIOError):
+                systemd.recv(100)

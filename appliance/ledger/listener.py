@@ -120,14 +120,24 @@ def _wanted(command: asyncio.Task[bytes], networks: Mapping[str, Network]) -> st
     return ""
 
 
-def serve(networks: Mapping[str, Network], start: str, way: Way) -> None:
-    """Be the listener's process: `listen` between standard input and standard output, until either ends."""
+def serve(
+    networks: Mapping[str, Network], start: str, way: Way, alive: Callable[[], None] = lambda: None
+) -> None:
+    """Be the listener's process: `listen` between standard input and standard output, until either ends.
+
+    `alive` is called with every line: for whoever wants to know that this process does not hang.
+    """
 
     async def body() -> None:
         # One thread for the names: where these are not answered, only one question hangs.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "names"))
         voice = Voice(sys.stdout.fileno())
-        await listen(networks, start, write=voice.say, commands=_standard_input(), way=way)
+
+        def write(line: Header | Line) -> None:
+            voice.say(line)
+            alive()
+
+        await listen(networks, start, write=write, commands=_standard_input(), way=way)
 
     asyncio.run(body())
 

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The units, as systemd itself reads them, without running any: `make nspawn-test` does that."""
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parent.parent.parent / "deploy" / "systemd"
+UNITS = sorted(file for file in SYSTEMD.iterdir() if file.suffix in (".service", ".socket"))
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+EXPOSURE = 2.0  # of 10; a unit without any sandbox has 9.6
+
+ANALYZE = shutil.which("systemd-analyze") or ""
+analyze = pytest.mark.skipif(not ANALYZE, reason="needs systemd-analyze")
+
+
+@pytest.fixture(scope="module")
+def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The units with programs that this machine has: systemd looks whether they are there."""
+    folder = tmp_path_factory.mktemp("units")
+    for unit in UNITS:
+        text = re.sub(r"^(ExecStart=)\S+", r"\1/usr/bin/env", unit.read_text(), flags=re.MULTILINE)
+        (folder / unit.name.replace("@.", "@1.")).write_text(text)
+        if "@" in unit.name:  # the socket looks for the template
+            (folder / unit.name).write_text(text)
+    return folder
+
+
+@analyze
+def test_systemd_finds_nothing_wrong(units: Path) -> None:
+    names = [f"./{unit.name.replace('@.', '@1.')}" for unit in UNITS]
+    said = subprocess.run([ANALYZE, "verify", *names], cwd=units, capture_output=True, text=True, check=False)
+    # It also looks at what the units stand on; what it says of this machine's own is no business of ours.
+    ours = [line for line in said.stderr.splitlines() if "stellar-wind" in line]
+    assert ours == []
+
+
+@analyze
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
+def test_little_of_the_system_is_exposed(units: Path, unit: Path) -> None:
+    name = unit.name.replace("@.", "@1.")
+    command = [ANALYZE, "security", "--offline=yes", "--json=short", f"./{name}"]
+    said = subprocess.run(command, cwd=units, capture_output=True, text=True, check=True)
+    weaknesses = json.loads(said.stdout)
+    assert weaknesses
+    command = [
+        "systemd-analyze",
+        "security",
+        "--offline=yes",
+        f"--threshold={EXPOSURE * 10:.0f}",
+        f"./{name}",
+    ]
+    scored = subprocess.run(command, cwd=units, capture_output=True, text=True, check=False)
+    assert scored.returncode == 0, scored.stdout
+
+
+def sections(unit: str) -> dict[str, dict[str, list[str]]]:
+    """A unit's settings: every value of every key, in order."""
+    found: dict[str, dict[str, list[str]]] = {}
+    section: dict[str, list[str]] = {}
+    for line in (SYSTEMD / unit).read_text().splitlines():
+        if line.startswith("["):
+            section = found.setdefault(line.strip("[]"), {})
+        elif "=" in line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            section.setdefault(key, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_nothing_waits_for_the_network(unit: Path) -> None:
+    waits = [
+        line for line in unit.read_text().splitlines() if re.match(r"(After|Wants|Requires)=.*net", line)
+    ]
+    assert waits == []
+
+
+def test_the_player_has_no_network_and_the_listener_no_device() -> None:
+    player = sections("stellar-wind.service")["Service"]
+    listener = sections("stellar-wind-listener@.service")["Service"]
+    assert player["PrivateNetwork"] == ["yes"]
+    assert player["RestrictAddressFamilies"] == ["AF_UNIX"]
+    assert listener["PrivateDevices"] == ["yes"]
+    assert not listener.keys() & {"DeviceAllow", "SupplementaryGroups", "StateDirectory", "ReadWritePaths"}
+
+
+def test_the_player_calls_where_the_listener_answers() -> None:
+    (address,) = sections("stellar-wind-listener.socket")["Socket"]["ListenStream"]
+    assert (
+        f"STELLAR_WIND_LISTENER__SOCKET={address}"
+        in sections("stellar-wind.service")["Service"]["Environment"]
+    )
+
+
+def test_every_group_of_the_player_is_made() -> None:
+    made = set(re.findall(r"^[ug] (\S+)", (SYSTEMD / "sysusers.conf").read_text(), flags=re.MULTILINE))
+    (groups,) = sections("stellar-wind.service")["Service"]["SupplementaryGroups"]
+    assert set(groups.split()) - made == {"audio"}  # Debian's own
+    assert sections("stellar-wind.service")["Service"]["User"][0] in made
+
+
+def test_a_wrong_setting_is_not_tried_again_for_ever() -> None:
+    from appliance.cli import EX_CONFIG
+
+    assert sections("stellar-wind.service")["Service"]["RestartPreventExitStatus"] == [str(EX_CONFIG)]
+
+
+def test_the_boards_watchdog_is_one_that_it_has() -> None:
+    """A Pi counts to 15 s; a longer time is ignored, or resets it over and over."""
+    parser = configparser.ConfigParser()
+    parser.read(SYSTEMD / "watchdog.conf")
+    assert 5 <= int(parser["Manager"]["RuntimeWatchdogSec"]) < 15
