@@ -5,7 +5,7 @@ The one rule: sound first and last. The performer runs before anything else is t
 elsewhere (no network, no card, a dead listener) ends it. Two places only join the threads: the amount queue, which the
 main thread fills, and `Controls`, which the main thread replaces whole. The main thread's loop, but for `_perform`.
 
-    start ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ remembering ─▶ showing ─▶ (until a signal)
+    start ─▶ turning down ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ remembering ─▶ showing ─▶ (until a signal)
     ─▶ fade, and back the same way
 """
 
@@ -14,11 +14,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
+from asyncio.subprocess import DEVNULL, PIPE
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -29,6 +32,8 @@ from typing import Any
 import numpy as np
 
 from appliance import state
+from appliance.evening import Evening, Night, minute_of_day
+from appliance.hands import Wish, obey
 from appliance.journal import Notices
 from appliance.ledger.keeper import Keeper
 from appliance.ledger.source import Source
@@ -45,30 +50,20 @@ from appliance.sound.outputs.silent import Silent
 from appliance.sound.performer import FADE_OUT, Performer
 from appliance.values import (
     BoxError,
-    Button,
     Controls,
     Gesture,
-    Held,
-    Knob,
     Ledger,
     Link,
     LinkState,
-    Moved,
-    Pressed,
     Sounded,
-    Turned,
     Voice,
 )
 
 log = logging.getLogger(__name__)
 
-DETENT = 0.02  # of the volume knob's way, 1 dB
-FASTER = 180 ** (1 / 72) / 30 ** (
-    1 / 72
-)  # tempo of one detent: 72 of them, two and a half per cent each, span the knob
-SLOWEST, FASTEST = 30.0, 180.0  # bpm
-TICK = 0.1  # s between two looks at the recording
+TICK = 0.1  # s between two looks at the recording, and at the evening
 LOOK = 1.0  # s between two looks at what may be worth remembering
+PARTING = 1.5  # s: a phrase of six notes
 GOODBYE = 1.0  # s for the last of it to reach the disk
 LIFE = 0.5  # s between two words to systemd, which waits for tens of seconds
 BED = (Voice.PAD, Voice.DRONE)  # no lamp, and no note for those who count
@@ -112,6 +107,8 @@ class Box:
         self._silent = False
         self._power = 0.0  # mean square of what sounds now
         self._desk = False
+        self._evening = evening(settings)
+        self._errand: asyncio.Task[None] | None = None
 
     def _restore(self) -> None:
         left = state.read(self._state_file) if self._state_file else None
@@ -127,7 +124,7 @@ class Box:
             loop.add_signal_handler(number, self.stop)
         if self._reread and not desk:  # in a terminal a hang-up is a hang-up
             loop.add_signal_handler(signal.SIGHUP, self.reload, self._reread)
-        parts = [self._performing]
+        parts = [self._turning_down, self._performing]
         if self._notices.wanted:
             parts.append(self._telling)
         parts.append(self._feeding)
@@ -161,33 +158,45 @@ class Box:
 
     def obey(self, gesture: Gesture) -> None:
         """Do what a hand asks for. The main thread."""
-        now = self.controls
-        match gesture:
-            case Turned(Knob.VOLUME, detents):
-                self.controls = replace(
-                    now, volume=min(1.0, max(0.0, now.volume + detents * DETENT)), muted=False
-                )
-            case Turned(Knob.TEMPO, detents):
-                self.controls = replace(now, tempo=min(FASTEST, max(SLOWEST, now.tempo * FASTER**detents)))
-            case Moved(Knob.VOLUME, position):
-                self.controls = replace(now, volume=position)
-            case Moved(Knob.TEMPO, position):
-                self.controls = replace(now, tempo=SLOWEST * (FASTEST / SLOWEST) ** position)
-            case Pressed(Button.MUTE):
-                self.controls = replace(now, muted=not now.muted)
-            case Pressed(Button.NETWORK):
-                index = self._networks.index(now.network) + 1
-                self._switch(self._networks[index % len(self._networks)])
-            case Held(Button.NETWORK):
-                self._switch(self._networks[0])
+        before, now = self.controls, time.monotonic()
+        self.controls, wish = obey(before, gesture, self._networks)
+        if self.controls.network != before.network:
+            self._switch(self.controls.network)
+        if self.controls.sleep != before.sleep:
+            self._evening.sleep(self.controls.sleep, now)
+            self._lamps.count(self.controls.sleep // 30, now)
+        if wish is Wish.POWER_OFF:
+            self._errand = asyncio.create_task(power_off(self._settings.panel.power_off))
 
     def _switch(self, network: str) -> None:
-        self.controls = replace(self.controls, network=network)
         self._failed = self._was_live = False
         self._why = ""
         self._source.lose()
         if self._keeper:
             self._keeper.switch(network)
+
+    # --- the evening ----------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _turning_down(self) -> AsyncIterator[None]:
+        self._look()  # the first sound is no louder than the hour allows
+        async with _running(self._turn_down()):
+            yield
+
+    async def _turn_down(self) -> None:
+        while True:
+            self._look()
+            await asyncio.sleep(TICK)
+
+    def _look(self) -> None:
+        now = self.controls
+        dim = self._evening.look(time.monotonic(), minute_of_day(time.localtime()), muted=now.muted)
+        if dim.asleep:
+            log.info("The sleep timer has run out: muted.")
+            self.controls = replace(now, dim=dim.volume, muted=True, sleep=0)
+        elif dim.volume != now.dim:
+            self.controls = replace(now, dim=dim.volume)
+        self._lamps.night = dim.light
 
     # --- performing: the performer's thread -----------------------------------------------------------------
 
@@ -267,8 +276,7 @@ class Box:
         block = self._performer.synth.block / SAMPLE_RATE
         while True:
             # A block is counted when the output has taken the one before it: what hangs there is no life.
-            words = f"{self.controls.network}: {self._shown().value}"
-            self._notices.life(self._performer.now.seconds, block, words)
+            self._notices.life(self._performer.now.seconds, block, self._words())
             await asyncio.sleep(LIFE)
 
     # --- feeding and listening ------------------------------------------------------------------------------
@@ -368,7 +376,7 @@ class Box:
         return Status(
             notes=tuple(zip(scale.names, levels[:NOTE_LAMPS], strict=False)),
             networks=tuple(zip(self._networks, levels[NOTE_LAMPS:], strict=False)),
-            words=f"{self.controls.network}: {self._shown().value}",
+            words=self._words(),
             notes_a_minute=len(played),
             lag=sum(waited) / len(waited) if waited else None,
             volume=self.controls.volume,
@@ -378,10 +386,49 @@ class Box:
             silent=self._silent,
         )
 
+    def _words(self) -> str:
+        minutes = math.ceil(self._evening.left(time.monotonic())) if self.controls.sleep else 0
+        return f"{self.controls.network}: {self._shown().value}" + (
+            f", sleeps within {minutes} min" if minutes else ""
+        )
+
     def _shown(self) -> Shown:
         if self._source.live:
             return Shown.LIVE
         return Shown.CONNECTING if self._listener and not self._failed else Shown.OFFLINE
+
+
+def evening(settings: Settings) -> Evening:
+    """The evening that the settings ask for."""
+    night = settings.night
+    begins, ends = (_minute(time or night.ends) for time in (night.begins, night.ends))
+    return Evening(Night(begins, ends, night.volume, night.light), settings.sound.loudest)
+
+
+def _minute(time: str) -> int:
+    hours, _, minutes = time.partition(":")
+    return 60 * int(hours) + int(minutes)
+
+
+async def power_off(command: str, after: float = PARTING) -> None:
+    """Run what switches the power off, `after` s for the answer to the hand; say why where that may not be."""
+    if not command:
+        log.info("MUTE was held, but panel.power_off names no command.")
+        return
+    log.info("MUTE was held: switching the power off.")
+    await asyncio.sleep(after)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *shlex.split(command), stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE
+        )
+        _, said = await process.communicate()
+    except OSError as error:
+        why = str(error)
+    else:
+        if not process.returncode:
+            return
+        why = said.decode(errors="replace").strip().partition("\n")[0] or f"exit code {process.returncode}"
+    log.error("Cannot switch the power off: %s. Allow it, or name another command in panel.power_off.", why)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import tomllib
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -83,6 +84,7 @@ def _as_list(value: object) -> object:
 
 Real = Annotated[float, BeforeValidator(_no_switch)]
 Whole = Annotated[int, BeforeValidator(_no_switch)]
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 Endpoints = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
@@ -112,10 +114,29 @@ class Sound(_Section):
     latency: Real = _number(
         128.0, 40, 500, "ms", "Sound held ready; it bridges pauses, and delays the knobs."
     )
+    loudest: Real = _number(
+        1.0, 0, 1, "of full volume", "What the end of the knob's way means; 0.75 is 12 dB below full."
+    )
     voices: Whole = _number(16, 6, 32, "voices", "Lead notes at once; 16 is what a Zero 2 W can compute.")
     block: Whole = _choice(
         512, (256, 512, 1024), "Computed in one go; more is cheaper, but coarser.", "frames"
     )
+
+
+class Night(_Section):
+    """When it is night, by the clock of the place where the box stands, and what is left then."""
+
+    begins: str = _setting("", "a time such as 22:30, or nothing for no night", "When the box turns down.")
+    ends: str = _setting("07:00", "a time such as 07:00", "When it is itself again.")
+    volume: Real = _number(0.75, 0, 1, "of the knob's way", "0.75 makes it 8 dB quieter, and 12 at the end.")
+    light: Real = _number(0.25, 0, 1, "of the light", "What is left of the lamps; 0 is dark.")
+
+    @field_validator("begins", "ends")
+    @classmethod
+    def _is_a_time(cls, value: str, info: ValidationInfo) -> str:
+        if not _TIME.fullmatch(value) and (value or info.field_name == "ends"):
+            raise ValueError
+        return value
 
 
 class Music(_Section):
@@ -228,7 +249,18 @@ class Panel(_Section):
         "The sound board on the header: its pins are not the panel's. `any` keeps free what most use.",
     )
     lamps: str = _choice("calm", ("calm", "full", "off"), "How bright; calm is half the light.")
+    power_off: str = _setting(
+        "systemctl poweroff",
+        "a command, or nothing",
+        "What switches the power off when MUTE is held; the box must be allowed to.",
+    )
     pins: Pins = Pins()
+
+    @field_validator("power_off")
+    @classmethod
+    def _is_a_command(cls, value: str) -> str:
+        shlex.split(value)  # raises ValueError where a quote does not end
+        return value
 
     @property
     def wiring(self) -> Wiring:
@@ -252,6 +284,7 @@ class Settings(BaseSettings, _Section):
         "Where the box keeps what hands have set, over a power cut.",
     )
     sound: Sound = Sound()
+    night: Night = Night()
     music: Music = Music()
     listener: Listener = Listener()
     recording: Recording = Recording()

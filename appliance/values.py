@@ -130,6 +130,14 @@ class Bed:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """A short phrase that answers a hand."""
+
+    number: int = 0  # a new number is a new answer, even if its phrase is an old one
+    phrase: tuple[int, ...] = ()  # steps of the scale above its root, one after another
+
+
+@dataclass(frozen=True, slots=True)
 class Controls:
     """What hands have set. Replaced whole by the box, read once a block by the performer."""
 
@@ -138,6 +146,9 @@ class Controls:
     network: str
     muted: bool = False
     scene: str = "wind"
+    dim: float = 1.0  # what the evening leaves of the volume, 0 to 1
+    sleep: int = 0  # minutes for which the sleep timer was set; 0 is off
+    answer: Answer = Answer()
 
 
 class Knob(Enum):

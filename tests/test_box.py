@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.box import Box
+from appliance.box import Box, evening, power_off
+from appliance.evening import Dim
 from appliance.ledger.tape import bundled
 from appliance.settings import load
-from appliance.values import Button, Gesture, Held, Knob, Moved, Pressed, Turned
+from appliance.values import Button, Doubled, Held, Pressed
 from tests.horizon_records import generated
 from tests.horizon_server import HorizonServer
 
@@ -29,38 +30,6 @@ def box(**settings: object) -> Box:
     return Box(load(settings, {}).settings, bundled(), None)
 
 
-@pytest.mark.parametrize(
-    ("gesture", "volume", "tempo", "muted"),
-    [
-        (Turned(Knob.VOLUME, 5), 0.6, 60.0, False),
-        (Turned(Knob.VOLUME, 500), 1.0, 60.0, False),
-        (Turned(Knob.VOLUME, -500), 0.0, 60.0, False),
-        (Turned(Knob.TEMPO, 1), 0.5, 61.51, False),
-        (Turned(Knob.TEMPO, 500), 0.5, 180.0, False),
-        (Turned(Knob.TEMPO, -500), 0.5, 30.0, False),
-        (Moved(Knob.VOLUME, 0.25), 0.25, 60.0, False),
-        (Moved(Knob.TEMPO, 0.0), 0.5, 30.0, False),
-        (Moved(Knob.TEMPO, 1.0), 0.5, 180.0, False),
-        (Pressed(Button.MUTE), 0.5, 60.0, True),
-        (Held(Button.MUTE), 0.5, 60.0, False),
-    ],
-)
-def test_it_does_what_hands_ask_for(gesture: Gesture, volume: float, tempo: float, muted: bool) -> None:
-    it = box(volume=0.5)
-    it.obey(gesture)
-    assert it.controls.volume == pytest.approx(volume)
-    assert it.controls.tempo == pytest.approx(tempo, abs=0.01)
-    assert it.controls.muted is muted
-    assert it.controls.network == "public"
-
-
-def test_a_turn_of_the_volume_ends_the_mute() -> None:
-    it = box()
-    it.obey(Pressed(Button.MUTE))
-    it.obey(Turned(Knob.VOLUME, 1))
-    assert not it.controls.muted
-
-
 def test_the_network_button_goes_round_and_home() -> None:
     it = box()
     seen = []
@@ -68,6 +37,55 @@ def test_the_network_button_goes_round_and_home() -> None:
         it.obey(gesture)
         seen.append(it.controls.network)
     assert seen == ["testnet", "futurenet", "public", "testnet", "public"]
+
+
+def test_a_night_of_the_settings_dims_from_the_start_and_a_timer_is_counted_down() -> None:
+    it = box(**{"night.begins": "0:00", "night.ends": "23:59", "sound.loudest": 0.8})
+    it._evening = evening(it._settings)
+    assert it._evening.look(0.0, 720, muted=False) == Dim(0.8 * 0.75, 0.25, asleep=False)
+    assert evening(box()._settings).look(0.0, 720, muted=False) == Dim(1.0, 1.0, asleep=False)
+    assert "sleeps" not in it._words()
+    it.obey(Doubled(Button.MUTE))
+    assert it._words().endswith(", sleeps within 30 min")
+    it._evening.sleep(0.0001, time.monotonic() - 1.0)
+    it._look()
+    assert it.controls.muted
+    assert it.controls.sleep == 0
+    assert it.controls.dim == 0.0
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("sh -c 'echo Access denied >&2; exit 1'", "Access denied"),
+        ("false", "exit code 1"),
+        ("no-such-command", "[Errno 2] No such file or directory: 'no-such-command'"),
+    ],
+)
+def test_a_box_that_may_not_switch_off_says_why(
+    command: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(power_off(command, 0.0))
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage() == (
+        f"Cannot switch the power off: {why}. Allow it, or name another command in panel.power_off."
+    )
+
+
+def test_the_power_goes_by_the_owners_command_or_not_at_all(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    it = box(**{"panel.power_off": f"touch '{tmp_path}/off'"})
+
+    async def run() -> None:
+        it.obey(Held(Button.MUTE))
+        assert it._errand
+        await it._errand
+
+    asyncio.run(run())
+    assert (tmp_path / "off").exists()
+    asyncio.run(power_off("", 0.0))
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 @asynccontextmanager

@@ -8,7 +8,8 @@ performer's thread.
     every block   hear(now)    ledgers put since then ─▶ ranking, activity, pace ─▶ the scene's melody
     every beat    beat(now)    a new chord? + the notes of the melody + the murmur of an idle network ─▶ notes
                   bed(now)     brightness, wind and space of the bed
-    at will       enter(scene) another melody and bed go on from where these stand
+    at will       answer(phrase) a few chimes for a hand that has pressed something
+                  enter(scene) another melody and bed go on from where these stand
 """
 
 from __future__ import annotations
@@ -113,6 +114,17 @@ class Composer:
             wind=scene.wind * _clip(0.15 + 0.8 * activity + 0.2 * tide("wind", now.seconds) + 0.25 * breath),
             space=_clip(scene.space + 0.2 * tide("space", now.seconds)),
         )
+
+    def answer(self, phrase: Iterable[int], now: Moment) -> Iterator[Note]:
+        """The notes of a phrase, in steps above the root in the middle; each is the nearest that does not clash."""
+        degrees = self.scale.degrees(self._scene.low, self._scene.octaves)
+        root = len(self.scale.steps) * (self._scene.octaves // 2)
+        sounding = self._harmony.sounding(now.seconds, now.seconds)
+        allowed = [pitch for pitch in degrees if not clash(self.scale.tone(pitch), sounding)]
+        for step in phrase:
+            wish = degrees[min(root + step, len(degrees) - 1)]
+            pitch = min(allowed, key=lambda pitch: abs(pitch - wish))
+            yield Note(pitch, 0.5, 0.6 / now.beat_seconds, Voice.CHIME)
 
     def forget(self) -> None:
         """Another network is coming: what was heard of the last one says nothing about it."""

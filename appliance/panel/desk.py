@@ -20,7 +20,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from appliance.values import Button, Gesture, Knob, Pressed, Turned
+from appliance.values import Button, Doubled, Gesture, Knob, Pressed, Turned
 
 FRAMES = 15  # a second: a terminal's glow needs no more, and a laptop's fan must not hear of it
 
@@ -31,8 +31,9 @@ KEYS: dict[bytes, Gesture] = {
     b"\x1b[D": Turned(Knob.TEMPO, -1),
     b"n": Pressed(Button.NETWORK),
     b"m": Pressed(Button.MUTE),
+    b"s": Doubled(Button.MUTE),
 }
-LEGEND = "↑ ↓ volume   ← → tempo   n network   m mute   Ctrl-C ends"
+LEGEND = "↑ ↓ volume   ← → tempo   n network   m mute   s sleep   Ctrl-C ends"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ from appliance.music.composer import Composer
 from appliance.music.scenes import SCENES
 from appliance.music.transport import Moment, Transport
 from appliance.sound import CHANNELS, SAMPLE_RATE
-from appliance.values import Bed, Controls, Note, Sounded
+from appliance.values import Answer, Bed, Controls, Note, Sounded
 
 FADE_IN = 2.0  # s from silence to the knob's volume, so that no start is ever loud
 FADE_OUT = 0.7  # s
 MUTE = 0.3  # s
+STRIDE = 0.18  # s between two notes of a phrase that answers a hand
 
 
 class Instrument(Protocol):
@@ -92,6 +93,7 @@ class Performer:
         self._faded: tuple[float, float] | None = None
         self._network: str | None = None
         self._scene: str | None = None
+        self._answered = 0  # number of the last answer
         self.samples: NDArray[np.float32] = np.zeros((synth.block, CHANNELS), dtype=np.float32)
 
     @property
@@ -108,6 +110,7 @@ class Performer:
         begins = self._transport.now
         beats = self._transport.advance(self.synth.block, controls.tempo)
         self.composer.hear(begins)
+        self._answer(controls.answer, begins)
         for beat in beats:
             for note in self.composer.beat(beat):
                 heapq.heappush(self._pending, (beat.beat + note.delay, next(self._order), note))
@@ -124,8 +127,17 @@ class Performer:
         self.samples = self.synth.compute(begins.seconds)
         return begun
 
+    def _answer(self, answer: Answer, now: Moment) -> None:
+        """Begin a phrase at once: who presses does not wait for a beat."""
+        if answer.number == self._answered:
+            return
+        self._answered = answer.number
+        for index, note in enumerate(self.composer.answer(answer.phrase, now)):
+            beat = now.beat + index * STRIDE / now.beat_seconds
+            heapq.heappush(self._pending, (beat, next(self._order), note))
+
     def _obey(self, controls: Controls, leaving: bool) -> None:
-        self.synth.volume(controls.volume)
+        self.synth.volume(controls.volume * controls.dim)
         if controls.network != self._network:
             if self._network is not None:
                 self.composer.forget()

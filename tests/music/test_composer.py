@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from appliance.music.composer import Composer
 from appliance.music.harmony import RELEASE
 from appliance.music.queue import PATIENCE
-from appliance.music.scales import STEPS, Scale
+from appliance.music.scales import STEPS, Scale, clash
 from appliance.music.scenes import SCENES, Scene
 from appliance.music.transport import Moment
 from appliance.values import Amount, Kind, Ledger, Note, Voice
@@ -242,3 +242,34 @@ def test_whatever_arrives_a_note_stays_within_its_ranges(
         assert 0.0 <= note.delay <= 1.0
         assert 0.0 <= note.bright <= 1.0
         assert note.waited <= (90.0 if scene == "original" else PATIENCE)
+
+
+@pytest.mark.parametrize("scene", SCENES.values(), ids=lambda scene: scene.name)
+@pytest.mark.parametrize("scale", STEPS)
+def test_a_hand_is_answered_in_key_at_every_moment_of_the_walk(scene: Scene, scale: str) -> None:
+    composer = Composer(scene, Scale(scene.scale or scale, 2), Random(1))
+    for second in range(0, 900, 3):
+        now = Moment(float(second), float(second), 90.0)
+        composer.beat(now)
+        answer = list(composer.answer((0, 1, 2, 3, 4, 6), now))
+        assert len(answer) == 6
+        assert [note.pitch for note in answer] == sorted(note.pitch for note in answer)
+        for note in answer:
+            tone = composer.scale.tone(note.pitch)
+            assert tone in composer.scale.steps
+            assert not clash(tone, composer._harmony.sounding(now.seconds, now.seconds))
+            assert note.velocity <= 0.5
+
+
+def test_an_answer_takes_nothing_from_the_music() -> None:
+    def played(phrase: tuple[int, ...]) -> list[Note]:
+        composer, notes = Composer(WIND, Scale("wind", 0), Random(1)), list[Note]()
+        for second, ledger in enumerate(busy(50).values()):
+            now = Moment(float(second), float(second), 60.0)
+            composer.queue.put(ledger)
+            composer.hear(now)
+            list(composer.answer(phrase, now))
+            notes += composer.beat(now)
+        return notes
+
+    assert played((0, 1, 2)) == played(())

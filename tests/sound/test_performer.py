@@ -11,8 +11,8 @@ from appliance.music.composer import Composer
 from appliance.music.scales import Scale
 from appliance.music.scenes import SCENES
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, Paper, Performer
-from appliance.values import Amount, Bed, Controls, Kind, Ledger, Sounded, Voice
+from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, STRIDE, Paper, Performer
+from appliance.values import Amount, Answer, Bed, Controls, Kind, Ledger, Sounded, Voice
 
 BLOCK = 512
 CONTROLS = Controls(0.7, 60.0, "public")
@@ -147,3 +147,29 @@ def test_a_note_lasts_as_long_as_its_beats_do() -> None:
     ]
     assert pads
     assert all(sounded.length == pytest.approx(sounded.note.duration / 2) for sounded in pads)
+
+
+@pytest.mark.parametrize("tempo", [30.0, 180.0])
+def test_a_hand_is_answered_at_once_once_and_at_its_own_pace(tempo: float) -> None:
+    player, _ = performer()
+    controls = replace(CONTROLS, tempo=tempo)
+    for _ in seconds(8.3):
+        player.block(controls)
+    asked = player.now.seconds
+    controls = replace(controls, answer=Answer(1, (0, 2, 4)))
+    begun = [s for _ in seconds(3) for s in player.block(controls) if s.note.voice is Voice.CHIME]
+    assert [s.seconds - asked for s in begun] == pytest.approx([0.0, STRIDE, 2 * STRIDE], abs=0.011)
+    assert all(s.length == pytest.approx(0.6) for s in begun)
+    again = [
+        s
+        for _ in seconds(1)
+        for s in player.block(replace(controls, answer=Answer(2, (0, 2, 4))))
+        if s.note.voice is Voice.CHIME
+    ]
+    assert len(again) == 3
+
+
+def test_the_evening_turns_the_knob_down() -> None:
+    player, instrument = performer()
+    player.block(replace(CONTROLS, dim=0.5))
+    assert instrument.all("volume") == [0.35]
