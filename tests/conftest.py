@@ -4,6 +4,11 @@
 from itertools import count
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's matter; speed is measured in benchmarks.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 _tests = count()
 
