@@ -6,10 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := PYTHON="$(PYTHON)" deploy/setup.sh $(VENV)
+TOOLS := build/tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint types render-check check bench bench-sound picture bench-music clean
+.PHONY: help install run test lint types render-check check bench bench-sound picture bench-music locks sbom audit clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
@@ -50,6 +51,31 @@ picture: $(VENV)/.installed-dev ## draw the README's picture: four minutes of th
 bench-music: $(VENV)/.installed-dev ## measure the music, tape by tape and scene by scene; an hour with all the sound
 	$(BIN)/python -m benchmarks.music $(ARGS)
 
+# One lock serves Python 3.11 to 3.13: it is made for the oldest. Only wheels' platforms differ between the two.
+LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-config --upgrade --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --python-version 3.11 pyproject.toml
+
+locks: $(TOOLS)/.installed ## take up the newest of everything that the box is made of: deploy/locks/
+	$(LOCK) --python-platform aarch64-manylinux_2_28 --output-file deploy/locks/arm64.txt
+	$(LOCK) --python-platform x86_64-manylinux_2_28 --output-file deploy/locks/amd64.txt
+
+build/locked/.installed: deploy/locks/amd64.txt
+	$(PYTHON) -m venv --clear build/locked
+	build/locked/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+sbom: build/locked/.installed $(TOOLS)/.installed ## list what the box is made of: build/sbom/, and the licences
+	mkdir -p build/sbom
+	$(TOOLS)/bin/cyclonedx-py environment build/locked/bin/python --pyproject pyproject.toml \
+		--output-reproducible --output-file build/sbom/amd64.cdx.json
+	$(TOOLS)/bin/cyclonedx-py requirements deploy/locks/arm64.txt --pyproject pyproject.toml \
+		--output-reproducible --output-file build/sbom/arm64.cdx.json
+	$(BIN)/python deploy/licences.py build/sbom/amd64.cdx.json > deploy/locks/licences.md
+
+audit: $(TOOLS)/.installed ## ask PyPI for known weaknesses of what the locks name
+	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r deploy/locks/arm64.txt
+	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r deploy/locks/amd64.txt
+
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -62,3 +88,8 @@ $(VENV)/.installed: pyproject.toml deploy/setup.sh
 $(VENV)/.installed-dev: pyproject.toml deploy/setup.sh
 	@$(SETUP) '[dev]'
 	@touch $(VENV)/.installed $@
+
+$(TOOLS)/.installed: deploy/tools.txt
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
