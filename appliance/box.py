@@ -44,9 +44,7 @@ from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, Lamps, Shown
 from appliance.render import composer, synth
 from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.outputs import NoSoundCard, Output
-from appliance.sound.outputs.alsa import Alsa
-from appliance.sound.outputs.silent import Silent
+from appliance.sound.outputs.speaker import Speaker
 from appliance.sound.performer import FADE_OUT, Performer
 from appliance.values import (
     BoxError,
@@ -104,7 +102,6 @@ class Box:
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._leaving = False
-        self._silent = False
         self._power = 0.0  # mean square of what sounds now
         self._desk = False
         self._evening = evening(settings)
@@ -205,14 +202,17 @@ class Box:
         loop = asyncio.get_running_loop()
         performer = Performer(composer(self._settings), synth(self._settings))
         self._performer = performer
-        output = self._open()
+        sound = self._settings.sound
+        self._output = Speaker(sound.device, latency=sound.latency / 1000, block=sound.block)
         # What was made so far stays for good: nothing of it need ever be looked at again by the collector.
         gc.collect()
         gc.freeze()
         sys.setswitchinterval(
             0.0005
         )  # s; the performer waits this long at most for another thread's bytecode
-        thread = threading.Thread(target=self._perform, args=(performer, output, loop), name="performer")
+        thread = threading.Thread(
+            target=self._perform, args=(performer, self._output, loop), name="performer"
+        )
         thread.start()
         try:
             yield
@@ -220,21 +220,7 @@ class Box:
             self._leaving = True
             await asyncio.to_thread(thread.join)
 
-    def _open(self) -> Output:
-        sound = self._settings.sound
-        try:
-            output = Alsa(sound.device, latency=sound.latency / 1000, block=sound.block)
-        except NoSoundCard as error:
-            return self._without_card(error)
-        log.info("Playing on %s with %.0f ms of latency.", sound.device, output.latency * 1000)
-        return output
-
-    def _without_card(self, error: NoSoundCard) -> Output:
-        self._silent = True
-        log.warning("%s The box plays on in silence; `stellar-wind render -o music.wav` makes a file.", error)
-        return Silent()
-
-    def _perform(self, performer: Performer, output: Output, loop: asyncio.AbstractEventLoop) -> None:
+    def _perform(self, performer: Performer, output: Speaker, loop: asyncio.AbstractEventLoop) -> None:
         try:
             sounded_yet = False
             farewell = round((FADE_OUT + 0.2) * SAMPLE_RATE / performer.synth.block)  # blocks
@@ -251,14 +237,10 @@ class Box:
                         self._lamps.hit(degree, sounded.note.velocity, heard)
                 # A time constant of a quarter of a second, near enough, at any block size.
                 self._power += (float(np.vdot(samples, samples)) / samples.size - self._power) * 0.04
-                try:
-                    output.write(samples, begun)
-                    if not sounded_yet:
-                        log.debug("The first block is out.")
-                        sounded_yet = True
-                except NoSoundCard as error:
-                    output.close()
-                    output = self._without_card(error)
+                output.write(samples, begun)
+                if not sounded_yet:
+                    log.debug("The first block is out.")
+                    sounded_yet = True
             output.close()
         except BaseException as error:
             self._failure = error
@@ -369,7 +351,7 @@ class Box:
         notes = [(at, sounded) for at, sounded in list(self._heard) if sounded.note.voice not in BED]
         played = [sounded.note for at, sounded in notes if now - 60 < at <= now]
         waited = [note.waited for note in played[-8:] if note.amount]
-        self._lamps.tell(Shown.NO_CARD if self._silent else self._shown(), now)
+        self._lamps.tell(self._shown() if self._output.standing.card else Shown.NO_CARD, now)
         self._lamps.muted = self.controls.muted
         self._lamps.chosen = min(NETWORK_LAMPS - 1, self._networks.index(self.controls.network))
         levels = self._lamps.levels(now)
@@ -383,7 +365,7 @@ class Box:
             tempo=self.controls.tempo,
             muted=self.controls.muted,
             level=10 * float(np.log10(self._power + 1e-12)),
-            silent=self._silent,
+            silent=not self._output.standing.card,
         )
 
     def _words(self) -> str:

@@ -109,7 +109,9 @@ class Sound(_Section):
     """How it is heard."""
 
     device: str = _setting(
-        "default", "the name of an ALSA device, as `aplay -L` lists them", "The sound card."
+        "auto",
+        "auto, or the name of an ALSA device, as `aplay -L` lists them",
+        "What it plays on; `auto` is the best card there is: sound board, USB, headphones, HDMI with a listener.",
     )
     latency: Real = _number(
         128.0, 40, 500, "ms", "Sound held ready; it bridges pauses, and delays the knobs."

@@ -60,7 +60,6 @@ HOMES: dict[str, tuple[str, ...]] = {
     # What connects, and what only decodes: the second runs without a network, and its tests too.
     "stellar_sdk": ("appliance.ledger.client", "appliance.ledger.xdr"),
     "pyo": ("appliance.sound.synth", "appliance.sound.voices", "appliance.sound.mixer"),
-    "alsaaudio": ("appliance.sound.outputs.alsa",),
     "mido": ("appliance.sound.outputs.midi",),
     "soundfile": ("appliance.sound.outputs.file",),
     "numpy": ("appliance.sound", "appliance.box", "appliance.render", "appliance.plot"),

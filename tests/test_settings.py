@@ -95,7 +95,7 @@ def test_the_environment_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPa
         ("sound.voices", "5", "a whole number from 6 to 32 voices"),
         ("sound.latency", "501", "a number from 40 to 500 ms"),
         ("sound.block", "300", "one of 256, 512, 1024 frames"),
-        ("sound.device", 5, "the name of an ALSA device, as `aplay -L` lists them"),
+        ("sound.device", 5, "auto, or the name of an ALSA device, as `aplay -L` lists them"),
         ("sound.loudest", "1.5", "a number from 0 to 1 of full volume"),
         ("night.begins", "24:00", "a time such as 22:30, or nothing for no night"),
         ("night.begins", "noon", "a time such as 22:30, or nothing for no night"),

@@ -105,7 +105,7 @@ def memory(machine: Machine, _: Settings) -> Iterator[Finding]:
 
 def versions(machine: Machine, _: Settings) -> Iterator[Finding]:
     """What runs here, for whoever is asked for help."""
-    names = ("stellar-wind-box", "pyo", "stellar-sdk", "aiohttp", "gpiozero", "pyalsaaudio")
+    names = ("stellar-wind-box", "pyo", "stellar-sdk", "aiohttp", "gpiozero")
     packages = ", ".join(f"{name} {installed(name)}" for name in names)
     yield ok("versions", f"{packages}, Python {platform.python_version()}.")
     board = machine.read("/proc/device-tree/model") or platform.machine()

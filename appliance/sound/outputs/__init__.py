@@ -18,7 +18,9 @@ from appliance.values import BoxError, Sounded
 class Output(Protocol):
     """Takes each block and the notes that begin in it."""
 
-    latency: float  # s from `write` to the ear
+    @property
+    def latency(self) -> float:
+        """Seconds from `write` to the ear, by now."""
 
     def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
         """Take a block: float32, shape (frames, 2), -1 to 1. The array is overwritten afterwards."""
@@ -29,6 +31,10 @@ class Output(Protocol):
 
 class NoSoundCard(BoxError, OSError):
     """There is no card to play on, or it has gone."""
+
+
+class CardHangs(NoSoundCard, TimeoutError):
+    """A card takes no sound any more, or does not even answer."""
 
 
 class UnknownFormat(BoxError, ValueError):

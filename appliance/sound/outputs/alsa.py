@@ -1,73 +1,140 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sound card, through ALSA.
+"""An open sound card, through ALSA's own library.
 
-The one rule: the blocking write paces the performer; the interpreter lock is free while it waits. A card that is
-missing, busy or gone is a NoSoundCard, in one sentence. The performer's thread.
+The one rule: every call is made without the interpreter lock, and none that waits for the card waits longer than
+HANGS. So the library is called by ctypes: pyalsaaudio holds the lock while it opens and closes, and the whole box
+stood still when a sound server did. A card that is missing, busy or gone is a NoSoundCard, in one sentence. The
+thread that `Speaker` gives it.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import ctypes
+import errno
+import time
+from ctypes import POINTER, c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
+from functools import cache
 
-import alsaaudio
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.sound import CHANNELS, SAMPLE_RATE
-from appliance.sound.outputs import NoSoundCard
-from appliance.values import Sounded
+from appliance.sound.outputs import CardHangs, NoSoundCard
+
+# From alsa/pcm.h, whose numbers are part of its promise to programs that exist.
+PLAYBACK, NONBLOCK, RW_INTERLEAVED, FLOAT_LE = 0, 1, 3, 14
+FRAME = 4 * CHANNELS  # bytes
+
+HANGS = 3.0  # s without room for a single frame: a card's whole buffer is a fraction of that
+DRY = 20  # underruns in a row, without a frame between them
+NAP = 0.002, 0.05  # s, the shortest and the longest wait for room
+
+_SIGNATURES = {
+    "snd_pcm_open": (c_int, POINTER(c_void_p), c_char_p, c_int, c_int),
+    "snd_pcm_set_params": (c_int, c_void_p, c_int, c_int, c_uint, c_uint, c_int, c_uint),
+    "snd_pcm_get_params": (c_int, c_void_p, POINTER(c_ulong), POINTER(c_ulong)),
+    "snd_pcm_writei": (c_long, c_void_p, c_void_p, c_ulong),
+    "snd_pcm_avail": (c_long, c_void_p),
+    "snd_pcm_delay": (c_int, c_void_p, POINTER(c_long)),
+    "snd_pcm_recover": (c_int, c_void_p, c_int, c_int),
+    "snd_pcm_nonblock": (c_int, c_void_p, c_int),
+    "snd_pcm_drain": (c_int, c_void_p),
+    "snd_pcm_drop": (c_int, c_void_p),
+    "snd_pcm_close": (c_int, c_void_p),
+    "snd_strerror": (c_char_p, c_int),
+    "snd_lib_error_set_handler": (c_int, c_void_p),
+}
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL("libasound.so.2")
+    except OSError as error:
+        raise NoSoundCard("ALSA is not installed here: install libasound2 to hear the box.") from error
+    for name, (result, *arguments) in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    # It prints eight lines where one NoSoundCard says it all, unless it has somebody else to tell: any function of C
+    # that does nothing will do, and one of Python's would need the interpreter.
+    library.snd_lib_error_set_handler(ctypes.cast(ctypes.CDLL(None).getpid, c_void_p))
+    return library
 
 
 class Alsa:
-    """An ALSA device by its name, with a buffer of about `latency` seconds in periods of `block` frames."""
+    """An ALSA device by its name, with a buffer of about `latency` seconds.
 
-    def __init__(self, device: str, *, latency: float, block: int) -> None:
+    One that refuses the box's rate, format or channels is opened once more through ALSA's converter. Raises
+    NoSoundCard.
+    """
+
+    def __init__(self, device: str, *, latency: float) -> None:
         self._device = device
-        try:
-            with _hushed():
-                self._pcm = alsaaudio.PCM(
-                    type=alsaaudio.PCM_PLAYBACK,
-                    mode=alsaaudio.PCM_NORMAL,
-                    device=device,
-                    rate=SAMPLE_RATE,
-                    channels=CHANNELS,
-                    format=alsaaudio.PCM_FORMAT_FLOAT_LE,
-                    periodsize=block,
-                    periods=max(2, round(latency * SAMPLE_RATE / block)),
-                )
-        except alsaaudio.ALSAAudioError as error:
-            raise NoSoundCard(f"The sound card {device!r} cannot be opened: {error}.") from error
-        granted = self._pcm.info()
-        self.latency = (
-            granted["period_size"] * granted["periods"] / SAMPLE_RATE
-        )  # what ALSA gave, not what we asked
-        self.underruns = 0
+        self._alsa = _library()
+        if not self._open(device, latency):
+            self._open(f"plug:'{device}'", latency)
+        frames, period = c_ulong(), c_ulong()
+        self._alsa.snd_pcm_get_params(self._pcm, frames, period)
+        self.latency = frames.value / SAMPLE_RATE  # what ALSA gave, not what we asked
 
-    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
-        """Hand over a block and wait until it fits into the card's buffer; an underrun is counted, and played over."""
-        try:
-            written = self._pcm.write(samples.data.cast("B"))
-        except alsaaudio.ALSAAudioError as error:
-            raise NoSoundCard(f"The sound card {self._device!r} has gone: {error}.") from error
-        if written < 0:  # -EPIPE; the stream is prepared again, so the block goes into an empty buffer
-            self.underruns += 1
+    def _open(self, name: str, latency: float) -> bool:
+        """Open the device by a name of it. False if that name refuses our sound and another may not."""
+        pcm = c_void_p()
+        self._must(self._alsa.snd_pcm_open(pcm, name.encode(), PLAYBACK, NONBLOCK), "cannot be opened")
+        result = self._alsa.snd_pcm_set_params(
+            pcm, FLOAT_LE, RW_INTERLEAVED, CHANNELS, SAMPLE_RATE, 1, round(latency * 1e6)
+        )
+        if result < 0:
+            self._alsa.snd_pcm_close(pcm)
+            if result == -errno.EINVAL and not name.startswith("plug"):
+                return False
+            self._must(result, "does not take the box's sound")
+        self._pcm = pcm
+        return True
+
+    def _must(self, result: int, what: str) -> None:
+        if result < 0:
+            why = self._alsa.snd_strerror(result).decode(errors="replace")
+            raise NoSoundCard(f"The sound card {self._device!r} {what}: {why}.")
+
+    def write(self, samples: NDArray[np.float32]) -> int:
+        """Wait until all of a block fits into the card's buffer, and return how often the card had run dry.
+
+        Raises NoSoundCard when the card is gone, and CardHangs when it takes nothing for HANGS seconds.
+        """
+        start, left, dry = samples.ctypes.data, len(samples), 0
+        since = time.monotonic()
+        while left:
+            taken = self._alsa.snd_pcm_writei(self._pcm, start, left)
+            if taken > 0:
+                start, left = start + taken * FRAME, left - taken
+                since = time.monotonic()
+            elif taken in (0, -errno.EAGAIN):
+                if time.monotonic() - since > HANGS:
+                    raise CardHangs(f"The sound card {self._device!r} takes no sound any more.")
+                self._wait(left)
+            else:
+                self._must(self._alsa.snd_pcm_recover(self._pcm, taken, 1), "has gone")
+                dry += 1
+                if dry > DRY:
+                    raise NoSoundCard(f"The sound card {self._device!r} runs dry whatever it is given.")
+                time.sleep(NAP[0])
+        delay = c_long()
+        if self._alsa.snd_pcm_delay(self._pcm, delay) == 0:
+            self.latency = max(0, delay.value) / SAMPLE_RATE
+        return dry
+
+    def _wait(self, frames: int) -> None:
+        """Sleep for as long as the card needs to make room, as far as it can tell."""
+        lacking = frames - max(0, self._alsa.snd_pcm_avail(self._pcm))
+        time.sleep(min(NAP[1], max(NAP[0], lacking / SAMPLE_RATE)))
+
+    def finish(self) -> None:
+        """Wait until everything is heard."""
+        self._alsa.snd_pcm_nonblock(self._pcm, 0)
+        self._alsa.snd_pcm_drain(self._pcm)
 
     def close(self) -> None:
-        """Let go of the card when what it holds has been played."""
-        self._pcm.close()
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep ALSA's own lines off standard error: it prints eight of them where one NoSoundCard says it all."""
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
+        """Let go of the card, whatever it still holds."""
+        self._alsa.snd_pcm_drop(self._pcm)
+        self._alsa.snd_pcm_close(self._pcm)

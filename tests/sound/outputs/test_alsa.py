@@ -1,45 +1,102 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real ALSA library, with devices that need no card: `file` keeps what was played, `null` forgets it."""
-
-from pathlib import Path
+"""The real ALSA library, with cards that do what a file tells them."""
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from appliance.sound.outputs import NoSoundCard
+from appliance.sound.outputs import CardHangs, NoSoundCard
 from appliance.sound.outputs.alsa import Alsa
+from tests.fault_cards import Cards
+
+SOUND: NDArray[np.float32] = np.random.default_rng(1).uniform(-0.9, 0.9, (20, 512, 2)).astype(np.float32)
 
 
-def device(path: Path) -> str:
-    """A device by its definition, as ALSA's configuration would name it."""
-    return f"file:'{path}',raw"
-
-
-def test_every_sample_reaches_the_device(tmp_path: Path) -> None:
-    kept = tmp_path / "played.raw"
-    sound = np.random.default_rng(1).uniform(-1, 1, (10, 512, 2)).astype(np.float32)
-    card = Alsa(device(kept), latency=0.128, block=512)
-    for block in sound:
-        card.write(block, ())
+def played_on(device: str) -> int:
+    """Play SOUND, and return how often the card ran dry."""
+    card = Alsa(device, latency=0.1)
+    dry = written(card)
+    card.finish()
     card.close()
-    assert np.array_equal(np.fromfile(kept, dtype=np.float32).reshape(sound.shape), sound)
-    assert card.underruns == 0
+    return dry
 
 
-def test_the_latency_is_the_one_that_was_granted() -> None:
-    card = Alsa("null", latency=0.128, block=512)
-    assert card.latency == pytest.approx(0.128, abs=0.01)
+def written(card: Alsa) -> int:
+    return sum(card.write(block) for block in SOUND)
+
+
+def test_every_sample_is_heard(cards: Cards) -> None:
+    card = cards["whole"]
+    played_on(card.device)
+    assert np.array_equal(card.played()[: SOUND.shape[0] * 512].reshape(SOUND.shape), SOUND)
+
+
+def test_the_latency_is_the_one_that_was_granted_and_then_the_one_that_is(cards: Cards) -> None:
+    card = Alsa(cards["latency"].device, latency=0.1)
+    assert card.latency == pytest.approx(0.1, abs=0.01)
+    card.write(SOUND[0])
+    assert card.latency == pytest.approx(512 / 48_000)  # all that it holds
     card.close()
 
 
-def test_a_missing_card_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("refused", ["s16", "44100", "mono", "s16 44100 mono"])
+def test_what_a_card_refuses_is_converted_by_alsa(cards: Cards, refused: str) -> None:
+    card = cards[refused.replace(" ", "-")]
+    card.be(refused)
+    played_on(card.device)
+    width = 2 if "s16" in refused else 4
+    channels = 1 if "mono" in refused else 2
+    rate = 44_100 if "44100" in refused else 48_000
+    seconds = SOUND.shape[0] * 512 / 48_000
+    assert card.heard / (width * channels * rate) == pytest.approx(seconds, rel=0.01)
+
+
+def test_both_sides_are_heard_where_there_is_only_one(cards: Cards) -> None:
+    card = cards["one"]
+    card.be("mono")
+    pcm = Alsa(card.device, latency=0.1)
+    for _ in range(20):
+        pcm.write(np.tile(np.array([[0.2, 0.6]], dtype=np.float32), (512, 1)))
+    pcm.finish()
+    pcm.close()
+    assert card.played(1)[100:5000] == pytest.approx(0.4, abs=0.001)
+
+
+def test_a_missing_card_is_one_sentence(cards: Cards, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NoSoundCard, match=r"^The sound card 'nobody' cannot be opened: .*\.$"):
-        Alsa("nobody", latency=0.128, block=512)
+        Alsa("nobody", latency=0.1)
     assert capfd.readouterr().err == ""  # ALSA's own eight lines are kept away
 
 
-def test_a_card_that_has_gone_says_so() -> None:
-    card = Alsa("null", latency=0.128, block=512)
+def test_a_busy_card_is_one_sentence(cards: Cards) -> None:
+    cards["busy"].be("busy")
+    with pytest.raises(NoSoundCard, match=r"cannot be opened: Device or resource busy\.$"):
+        Alsa(cards["busy"].device, latency=0.1)
+
+
+def test_what_alsa_cannot_convert_either_is_one_sentence(cards: Cards) -> None:
+    cards["digital"].be("mpeg")
+    with pytest.raises(NoSoundCard, match=r"does not take the box's sound: Invalid argument\.$"):
+        Alsa(cards["digital"].device, latency=0.1)
+
+
+def test_a_card_that_has_gone_says_so(cards: Cards) -> None:
+    card = Alsa(cards["gone"].device, latency=0.1)
+    card.write(SOUND[0])
+    cards["gone"].be("gone")
+    with pytest.raises(NoSoundCard, match=r"has gone: No such device\.$"):
+        written(card)
     card.close()
-    with pytest.raises(NoSoundCard, match=r"has gone"):
-        card.write(np.zeros((512, 2), dtype=np.float32), ())
+
+
+def test_a_card_that_runs_dry_is_counted_and_played_on(cards: Cards) -> None:
+    cards["dry"].be("xrun")
+    assert played_on(cards["dry"].device) > 0
+
+
+def test_a_card_that_stands_still_is_not_waited_for(cards: Cards) -> None:
+    card = Alsa(cards["stall"].device, latency=0.1)
+    cards["stall"].be("stall")
+    with pytest.raises(CardHangs, match=r"takes no sound any more"):
+        written(card)
+    card.close()

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which card to play on, by what the system says of each.
+
+The one rule: a card is named by its id, never by its place in the list, which changes from boot to boot; and sound
+goes to an HDMI socket only where a monitor that plays sound is known to listen. Pure, but for `look`, which reads.
+
+    a sound server's default ─▶ DAC on the header ─▶ USB ─▶ headphones, or whatever is built in ─▶ HDMI that is heard
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+PROC, DRM = Path("/proc/asound"), Path("/sys/class/drm")
+AUTO = "auto"  # the setting that leaves the choice to us
+
+
+class Kind(IntEnum):
+    """What a card is; the lower, the sooner it is chosen."""
+
+    HAT = 0
+    USB = 1
+    BUILT_IN = 2
+    HDMI = 3
+
+
+WORDS = {
+    Kind.HAT: "the sound board",
+    Kind.USB: "the USB card",
+    Kind.BUILT_IN: "the built-in card",
+    Kind.HDMI: "HDMI",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card, as the system describes it."""
+
+    id: str  # such as "sndrpihifiberry"
+    driver: str  # such as "USB-Audio"; the kernel cuts it after 15 characters
+    devices: tuple[tuple[int, str], ...] = ()  # that play: number and name
+    elds: tuple[str, ...] = ()  # what the monitors of its HDMI sockets said of their ears, a text each
+    edid: bytes = b""  # likewise, from the graphics driver, where the card itself does not know
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something to play on."""
+
+    device: str  # ALSA's name for it
+    words: str  # a person's
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is at a moment."""
+
+    cards: tuple[Card, ...] = ()
+    server: bool = False  # a sound server runs for whoever started the box
+
+
+def choices(seen: Seen) -> list[Choice]:
+    """What to play on, best first; nothing that nobody would hear.
+
+    Where the system knows no card at all, ALSA's default may still be something else, such as a line to another
+    machine.
+    """
+    ranked: list[tuple[Kind, str, int]] = []
+    for card in seen.cards:
+        heard = iter(listeners(card))
+        for number, name in card.devices:
+            kind = kind_of(card, name)
+            if kind is not None and (kind is not Kind.HDMI or next(heard, False)):
+                ranked.append((kind, card.id, number))
+    found = [
+        Choice(_device(kind, name, number), f"{WORDS[kind]} {name}") for kind, name, number in sorted(ranked)
+    ]
+    found = list(dict.fromkeys(found))
+    if seen.server or not seen.cards:
+        found.insert(0, Choice("default", "the system's default"))
+    return found
+
+
+def _device(kind: Kind, name: str, number: int) -> str:
+    if kind is Kind.HDMI and name.startswith("vc4hdmi"):
+        # A Pi's HDMI takes frames of its own kind only; ALSA's description of the card knows how to make them.
+        return f"sysdefault:CARD={name}"
+    return f"plughw:CARD={name},DEV={number}"  # "plug": whatever rate, format and channels it lacks are converted
+
+
+def kind_of(card: Card, name: str) -> Kind | None:
+    """What a device of a card is; None is nothing to play music on."""
+    if card.driver in ("Loopback", "Dummy"):
+        return None
+    if card.driver == "USB-Audio":
+        return Kind.USB
+    if "hdmi" in card.driver.lower() or re.search("HDMI|DisplayPort", name):
+        return Kind.HDMI
+    if card.driver.startswith(("bcm2835", "HDA", "sof", "ICH", "Virt")):
+        return Kind.BUILT_IN
+    return Kind.HAT
+
+
+def listeners(card: Card) -> list[bool]:
+    """For each HDMI socket of a card, in order: whether somebody hears it."""
+    return [_eld_hears(eld) for eld in card.elds] or [edid_hears(card.edid)]
+
+
+def _eld_hears(eld: str) -> bool:
+    """Whether the text of an ELD ("EDID-like data") is of a monitor that is there and takes sound."""
+    facts = dict(re.findall(r"^(\w+)\s+(\d+)\s*$", eld, re.MULTILINE))
+    return facts.get("monitor_present", "1") != "0" and int(facts.get("sad_count", "0")) > 0
+
+
+def edid_hears(edid: bytes) -> bool:
+    """Whether a monitor's description of itself (CTA-861: blocks of 128 bytes) says that it plays sound."""
+    blocks = [edid[at : at + 128] for at in range(128, len(edid) - 127, 128)]
+    return any(block[0] == 2 and block[3] & 0x40 for block in blocks)
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def look(environ: Mapping[str, str] = os.environ, proc: Path = PROC, drm: Path = DRM) -> Seen:
+    """What there is now. What cannot be read is not there."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    sockets = [Path(runtime, name) for name in ("pulse/native", "pipewire-0")] if runtime else []
+    server = "PULSE_SERVER" in environ or any(socket.exists() for socket in sockets)
+    return Seen(tuple(_cards(proc, drm)), server)
+
+
+def _cards(proc: Path, drm: Path) -> Iterator[Card]:
+    for number, name, driver in listed(_text(proc / "cards")):
+        place = proc / f"card{number}"
+        devices = tuple(sorted(_devices(place.glob("pcm*p/info"))))
+        elds = tuple(_text(file) for file in sorted(place.glob("eld#*"))) if devices else ()
+        yield Card(name, driver, devices, elds, _edid(drm, name) if devices and not elds else b"")
+
+
+def listed(text: str) -> list[tuple[int, str, str]]:
+    """Number, id and driver of each card in the system's list (/proc/asound/cards)."""
+    found = re.findall(r"^\s*(\d+) \[(\S+)\s*\]: (.+?) - ", text, re.MULTILINE)
+    return [(int(number), name, driver) for number, name, driver in found]
+
+
+def _devices(files: Iterable[Path]) -> Iterator[tuple[int, str]]:
+    for file in files:
+        facts = dict(re.findall(r"^(device|id): (.*)$", _text(file), re.MULTILINE))
+        if facts.get("device", "").isdecimal():
+            yield int(facts["device"]), facts.get("id", "")
+
+
+def _edid(drm: Path, name: str) -> bytes:
+    """A Pi's vc4hdmi0 is the socket HDMI-A-1; a Pi with one socket leaves the number out."""
+    if not (match := re.fullmatch(r"vc4hdmi(\d?)", name)):
+        return b""
+    for file in drm.glob(f"card*-HDMI-A-{int(match[1] or 0) + 1}/edid"):
+        try:
+            return file.read_bytes()
+        except OSError:
+            continue
+    return b""
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

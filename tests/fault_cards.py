@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sound cards without a sound card: the plug-in of tests/alsa_fault, built here, and each card's folder beside it.
+
+A card's mode is what its file says now; what it has played, and nothing else, is in another file.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+HERE = Path(__file__).parent / "alsa_fault"
+COMPILER = os.environ.get("CC", "cc")
+
+
+def lacking() -> str:
+    """What this machine lacks to build the plug-in, or nothing."""
+    if not shutil.which(COMPILER):
+        return f"there is no C compiler ({COMPILER}) to build the ALSA fault device with"
+    if not Path("/usr/include/alsa/pcm_external.h").exists():
+        return "the headers of ALSA (libasound2-dev) are not installed to build its fault device with"
+    return ""
+
+
+class Cards:
+    """A folder of cards. `environ` makes ALSA use them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ: Mapping[str, str] = {
+            "ALSA_CONFIG_PATH": str(HERE / "asound.conf"),
+            "STELLAR_WIND_FAULTS": str(folder),
+        }
+        plugin = folder / "libasound_module_pcm_fault.so"
+        flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-DPIC"]
+        subprocess.run([COMPILER, *flags, "-o", plugin, HERE / "fault.c", "-lasound"], check=True)
+
+    def __getitem__(self, name: str) -> "Card":
+        return Card(self.folder / name)
+
+
+class Card:
+    """One of them; without a mode all is well."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.device = f"fault:CARD={folder.name}"
+        self._mode, self._new, self._played = folder / "mode", folder / "new", folder / "played"
+
+    def be(self, mode: str) -> None:
+        """Change its mode, from one moment to the next."""
+        self._new.write_text(mode)
+        self._new.replace(self._mode)
+
+    @property
+    def heard(self) -> int:
+        """How many bytes it has played."""
+        return self._played.stat().st_size if self._played.exists() else 0
+
+    def played(self, channels: int = 2) -> NDArray[np.float32]:
+        """What it has played, of a card that takes the box's own format."""
+        return np.fromfile(self._played, dtype=np.float32).reshape(-1, channels)

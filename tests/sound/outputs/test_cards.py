@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which card is chosen: by what a Pi, a laptop and a liar say of theirs."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.sound.outputs.cards import (
+    Card,
+    Choice,
+    Kind,
+    Seen,
+    choices,
+    edid_hears,
+    kind_of,
+    listed,
+    listeners,
+    look,
+)
+
+HAT = Card("sndrpihifiberry", "RPi-simple", ((0, "HifiBerry DAC HiFi pcm5102a-hifi-0"),))
+USB = Card("Device", "USB-Audio", ((0, "USB Audio"),))
+JACK = Card("Headphones", "bcm2835_headpho", ((0, "bcm2835 Headphones"),))
+LISTENS = (
+    "monitor_present\t\t1\neld_valid\t\t1\nmonitor_name\t\tDELL U2720Q\nsad_count\t\t1\nsad0_channels\t\t2\n"
+)
+DEAF = "monitor_present\t\t1\neld_valid\t\t1\nmonitor_name\t\tA projector\nsad_count\t\t0\n"
+NOBODY = "monitor_present\t\t0\neld_valid\t\t0\n"
+HEARS = bytes([0x00, *[0xFF] * 6, 0x00, *[0] * 118, 1, 0]) + bytes([2, 3, 4, 0x40, *[0] * 124])
+MUTE = HEARS[:131] + bytes([0x30]) + HEARS[132:]
+
+
+def hdmi(*elds: str, edid: bytes = b"") -> Card:
+    return Card("vc4hdmi0", "vc4-hdmi", ((0, "MAI PCM i2s-hifi-0"),), elds, edid)
+
+
+PLUGHW = [
+    "plughw:CARD=sndrpihifiberry,DEV=0",
+    "plughw:CARD=Device,DEV=0",
+    "plughw:CARD=Headphones,DEV=0",
+    "sysdefault:CARD=vc4hdmi0",
+]
+
+
+def devices(*cards: Card, server: bool = False) -> list[str]:
+    return [choice.device for choice in choices(Seen(cards, server))]
+
+
+@given(st.permutations([HAT, USB, JACK, hdmi(LISTENS)]))
+def test_the_preference_is_the_same_in_whatever_order_they_are_found(cards: list[Card]) -> None:
+    assert devices(*cards) == PLUGHW
+
+
+CARDS = st.builds(
+    Card,
+    st.sampled_from(["A", "B", "vc4hdmi0", "vc4hdmi1", "PCH"])
+    | st.from_regex(r"[A-Za-z0-9_]{1,15}", fullmatch=True),
+    st.sampled_from(["USB-Audio", "vc4-hdmi", "HDA-Intel", "RPi-simple", "Loopback", "bcm2835_headpho"]),
+    st.lists(
+        st.tuples(st.integers(0, 9), st.sampled_from(["ALC257 Analog", "HDMI 0", ""])),
+        max_size=3,
+        unique_by=lambda device: device[0],
+    ).map(tuple),
+    st.lists(st.sampled_from([LISTENS, DEAF, NOBODY]) | st.text(), max_size=3).map(tuple),
+    st.sampled_from([b"", HEARS, MUTE]),
+)
+
+
+@given(st.lists(CARDS, max_size=5, unique_by=lambda card: card.id), st.booleans())
+def test_whatever_there_is_the_choice_holds_what_it_promises(cards: list[Card], server: bool) -> None:
+    found = choices(Seen(tuple(cards), server))
+    assert len(set(found)) == len(found)
+    names = {card.id: card for card in cards}
+    for choice in found:
+        assert ("CARD=" in choice.device) or choice.device == "default"
+        if choice.device != "default":
+            card = names[choice.device.partition("CARD=")[2].partition(",")[0]]
+            assert card.driver != "Loopback"
+            assert card.driver != "vc4-hdmi" or any(listeners(card))
+    assert (found[:1] == [Choice("default", "the system's default")]) is (server or not cards)
+    assert found == choices(Seen(tuple(reversed(cards)), server))
+
+
+@pytest.mark.parametrize(
+    ("card", "chosen"),
+    [
+        (hdmi(LISTENS), ["sysdefault:CARD=vc4hdmi0"]),
+        (hdmi(LISTENS.replace("monitor_present\t\t1\n", "")), ["sysdefault:CARD=vc4hdmi0"]),
+        (hdmi(DEAF), []),
+        (hdmi(NOBODY), []),
+        (hdmi("sad_count\t\tmany\n"), []),
+        (hdmi(edid=HEARS), ["sysdefault:CARD=vc4hdmi0"]),
+        (hdmi(edid=MUTE), []),
+        (hdmi(edid=HEARS[:200]), []),
+        (hdmi(), []),
+        (hdmi(NOBODY, edid=HEARS), []),  # the card knows best
+    ],
+)
+def test_hdmi_needs_a_listener(card: Card, chosen: list[str]) -> None:
+    assert devices(card) == chosen
+
+
+def test_a_laptop_has_sound_built_in_and_many_sockets() -> None:
+    sockets = ((3, "HDMI 0"), (7, "HDMI 1"), (0, "ALC257 Analog"), (8, "HDMI 2"))
+    laptop = Card("PCH", "HDA-Intel", tuple(sorted(sockets)), (NOBODY, LISTENS, NOBODY))
+    assert devices(laptop) == ["plughw:CARD=PCH,DEV=0", "plughw:CARD=PCH,DEV=7"]
+    assert devices(laptop, server=True)[0] == "default"
+
+
+def test_what_plays_to_nobody_is_no_card() -> None:
+    assert devices(Card("Loopback", "Loopback", ((0, "Loopback PCM"),)), Card("C920", "USB-Audio")) == []
+
+
+def test_where_there_is_no_card_the_default_may_be_something_else() -> None:
+    assert devices() == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "name", "kind"),
+    [
+        ("bcm2835_hdmi", "bcm2835 HDMI 1", Kind.HDMI),
+        ("HDA-NVidia", "DisplayPort 2", Kind.HDMI),
+        ("sof-hda-dsp", "HDA Analog (*)", Kind.BUILT_IN),
+        ("simple-card", "fe203000.i2s-pcm5102a", Kind.HAT),
+        ("Dummy", "Dummy PCM", None),
+    ],
+)
+def test_what_a_card_is(driver: str, name: str, kind: Kind | None) -> None:
+    assert kind_of(Card("x", driver), name) is kind
+
+
+@given(st.binary(max_size=600))
+def test_no_monitor_can_confuse_us(edid: bytes) -> None:
+    assert edid_hears(edid) in (True, False)
+
+
+@given(st.text())
+def test_no_list_can_confuse_us(text: str) -> None:
+    for number, name, driver in listed(text):
+        assert number >= 0
+        assert name
+        assert driver
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+PI = """\
+ 0 [vc4hdmi0       ]: vc4-hdmi - vc4-hdmi-0
+                      vc4-hdmi-0
+ 1 [vc4hdmi        ]: vc4-hdmi - vc4-hdmi
+                      vc4-hdmi
+ 2 [Headphones     ]: bcm2835_headpho - bcm2835 Headphones
+                      bcm2835 Headphones
+ 3 [sndrpihifiberry]: RPi-simple - snd_rpi_hifiberry_dac
+                      snd_rpi_hifiberry_dac
+ 4 [C920           ]: USB-Audio - HD Pro Webcam C920
+                      HD Pro Webcam C920 at usb-0000:01:00.0-1.1, high speed
+"""
+
+
+def tree(folder: Path, files: dict[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def info(device: int, name: str) -> str:
+    return f"card: 0\ndevice: {device}\nsubdevice: 0\nstream: PLAYBACK\nid: {name}\nname: \nsubname: subdevice #0\n"
+
+
+def test_a_pi_is_read(tmp_path: Path) -> None:
+    proc = tree(
+        tmp_path / "asound",
+        {
+            "cards": PI,
+            "card0/pcm0p/info": info(0, "MAI PCM i2s-hifi-0"),
+            "card0/eld#0": LISTENS,
+            "card1/pcm0p/info": info(0, "MAI PCM i2s-hifi-0"),
+            "card2/pcm0p/info": info(0, "bcm2835 Headphones"),
+            "card2/pcm1p/info": "torn",
+            "card3/pcm0p/info": info(0, "HifiBerry DAC HiFi pcm5102a-hifi-0"),
+            "card4/pcm0c/info": info(0, "USB Audio"),
+        },
+    )
+    drm = tree(tmp_path / "drm", {"card1-HDMI-A-1/edid": HEARS, "card1-HDMI-A-2/edid": b""})
+    seen = look({}, proc, drm)
+    assert seen.cards == (
+        hdmi(LISTENS),
+        Card("vc4hdmi", "vc4-hdmi", ((0, "MAI PCM i2s-hifi-0"),), edid=HEARS),
+        JACK,
+        HAT,
+        Card("C920", "USB-Audio"),
+    )
+    assert not seen.server
+    assert [choice.words for choice in choices(seen)] == [
+        "the sound board sndrpihifiberry",
+        "the built-in card Headphones",
+        "HDMI vc4hdmi",
+        "HDMI vc4hdmi0",
+    ]
+
+
+def test_a_machine_without_sound_is_read(tmp_path: Path) -> None:
+    assert look({}, tmp_path / "none", tmp_path / "none") == Seen()
+
+
+def test_a_monitor_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    proc = tree(tmp_path / "asound", {"cards": PI, "card0/pcm0p/info": info(0, "MAI PCM i2s-hifi-0")})
+    (tmp_path / "drm" / "card0-HDMI-A-1" / "edid").mkdir(parents=True)
+    assert look({}, proc, tmp_path / "drm").cards[0] == hdmi()
+
+
+def test_a_sound_server_is_seen(tmp_path: Path) -> None:
+    runtime = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    assert not look(runtime, tmp_path, tmp_path).server
+    tree(tmp_path, {"pulse/native": ""})
+    assert look(runtime, tmp_path, tmp_path).server
+    assert look({"PULSE_SERVER": "tcp:music"}, tmp_path, tmp_path).server

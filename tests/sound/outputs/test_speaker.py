@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live output on real ALSA, with cards that fail as real ones do. Nothing here plays faster than a card."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from appliance.sound.outputs import CardHangs
+from appliance.sound.outputs.alsa import HANGS
+from appliance.sound.outputs.cards import AUTO, Choice
+from appliance.sound.outputs.speaker import FADE, GIVE_UP, RETRY, STORM, Fade, Speaker, Underruns
+from tests.fault_cards import Card, Cards
+
+BLOCK = 512
+LEVEL = 0.5
+PATIENCE = 30.0  # s that a loaded machine may need for what takes a few
+
+
+class Music:
+    """A performer with a level tone, on a thread of its own."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.speaker = speaker
+        self.blocks = 0
+        self.failure: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._play)
+        self._thread.start()
+
+    def _play(self) -> None:
+        block = np.full((BLOCK, 2), LEVEL, dtype=np.float32)
+        try:
+            while not self._stop.is_set():
+                self.speaker.write(block, ())
+                self.blocks += 1
+        except CardHangs as error:
+            self.failure = error
+
+    def until(self, seen: Callable[[], object]) -> float:
+        """Wait for something, and return how many seconds of music went by."""
+        begun, deadline = self.blocks, time.monotonic() + PATIENCE
+        while not seen():
+            assert time.monotonic() < deadline, f"never came true; {self.speaker.standing}"
+            time.sleep(0.01)
+        return (self.blocks - begun) * BLOCK / 48_000
+
+    def go_on(self, seconds: float) -> float:
+        """Let some seconds of music go by."""
+        end = self.blocks + seconds * 48_000 / BLOCK
+        return self.until(lambda: self.blocks >= end)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.speaker.close()
+
+
+@contextmanager
+def music(speaker: Speaker) -> Iterator[Music]:
+    it = Music(speaker)
+    try:
+        yield it
+    finally:
+        it.stop()
+
+
+@pytest.fixture
+def card(cards: Cards, request: pytest.FixtureRequest) -> Card:
+    return cards[request.node.name.replace("[", "-").replace("]", "")]
+
+
+def on(card: Card) -> Speaker:
+    return Speaker(card.device, latency=0.128, block=BLOCK)
+
+
+def test_a_tone_is_heard_whole_from_its_fade_to_its_end(card: Card) -> None:
+    speaker = on(card)
+    sound = np.random.default_rng(1).uniform(-0.5, 0.5, (100, BLOCK, 2)).astype(np.float32)
+    for block in sound:
+        speaker.write(block, ())
+    assert 2 * BLOCK / 48_000 < speaker.latency < 0.14
+    speaker.close()
+    played = card.played()[: 100 * BLOCK].reshape(sound.shape)
+    faded = int(FADE * 48_000 / BLOCK) + 1
+    assert np.array_equal(played[faded:], sound[faded:])
+    assert np.all(np.abs(played[:faded]) <= np.abs(sound[:faded]))
+
+
+def test_no_card_at_first(card: Card, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    card.be("gone")
+    with music(on(card)) as it:
+        assert "No such device" in it.speaker.standing.why
+        assert it.speaker.standing.card == ""
+        it.go_on(1.5)
+        card.be("ok")
+        assert it.until(lambda: card.heard) < 2.0
+        assert it.speaker.standing.why == ""
+    assert len(caplog.messages) <= 2
+
+
+@pytest.mark.parametrize("mode", ["gone", "busy gone", "xrun"])
+def test_a_card_that_goes_and_comes_back(card: Card, mode: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with music(on(card)) as it:
+        it.until(lambda: card.heard > 50_000)
+        card.be(mode)
+        it.until(lambda: it.speaker.standing.why)
+        it.go_on(2.0)
+        before = card.heard
+        card.be("ok")
+        it.until(lambda: card.heard > before)
+        assert it.speaker.standing.card == repr(card.device)
+    assert 1 <= len(caplog.messages) <= 5
+    assert caplog.messages[0].startswith(f"Playing on {card.device!r} with ")
+
+
+def test_it_comes_back_within_two_seconds(card: Card) -> None:
+    with music(on(card)) as it:
+        it.until(lambda: card.heard)
+        card.be("gone")
+        it.until(lambda: it.speaker.standing.why)
+        before = card.heard
+        card.be("ok")
+        assert it.until(lambda: card.heard > before) < 2.0
+
+
+def test_a_flapping_card_does_not_fill_the_log(card: Card, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with music(on(card)) as it:
+        for _ in range(4):
+            it.until(lambda: it.speaker.standing.card)
+            card.be("gone")
+            it.until(lambda: it.speaker.standing.why)
+            card.be("ok")
+    assert len(caplog.messages) <= 3
+
+
+def test_a_storm_of_underruns_doubles_the_buffer_once(card: Card, caplog: pytest.LogCaptureFixture) -> None:
+    with music(on(card)) as it:
+        it.until(lambda: card.heard)
+        card.be("xrun")
+        it.until(lambda: it.speaker.standing.underruns >= 3 * STORM)
+        card.be("ok")
+        it.until(lambda: it.speaker.standing.card and it.speaker.latency > 0.2)
+        assert it.speaker.latency < 0.3
+    assert sum("are held from now on" in line for line in caplog.messages) == 1
+
+
+def test_a_card_that_stands_still_for_a_while_is_opened_again(card: Card) -> None:
+    with music(on(card)) as it:
+        it.until(lambda: card.heard)
+        card.be("stall")
+        assert HANGS - 1.0 < it.until(lambda: it.speaker.standing.why) < HANGS + 2.0
+        before = card.heard
+        card.be("ok")
+        it.until(lambda: card.heard > before)
+        assert it.failure is None
+
+
+def test_a_card_that_hangs_for_good_is_given_up_but_never_waited_for(cards: Cards) -> None:
+    stall, hang = cards["stall-for-good"], cards["hang"]
+    with music(on(stall)) as one, music(on(hang)) as other:
+        one.until(lambda: stall.heard)
+        other.until(lambda: hang.heard)
+        stall.be("stall")
+        hang.be("hang")
+        begun = other.blocks
+        played = one.until(lambda: one.failure and other.failure), (other.blocks - begun) * BLOCK / 48_000
+        hang.be("gone")  # lets its thread go
+        for failure, seconds in zip((one.failure, other.failure), played, strict=True):
+            assert isinstance(failure, CardHangs)
+            assert GIVE_UP - 2.0 < seconds < GIVE_UP + 2.0  # music went on all the while
+
+
+def test_a_better_card_is_taken_with_a_fade(cards: Cards, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    usb, hat = cards["usb"], cards["hat"]
+    there = [Choice(usb.device, "the USB card")]
+    hat.be("busy")
+    with music(Speaker(AUTO, latency=0.128, block=BLOCK, find=lambda: list(there))) as it:
+        it.until(lambda: usb.heard > 200_000)
+        assert it.speaker.standing.card == "the USB card"
+        there.insert(0, Choice(hat.device, "the sound board"))
+        it.go_on(1.5)
+        assert hat.heard == 0  # busy, and not tried again so soon
+        hat.be("ok")
+        there[0] = Choice(f"plug:'{hat.device}'", "the sound board")
+        it.until(lambda: hat.heard > 200_000)
+        assert it.speaker.standing.card == "the sound board"
+    assert smooth(usb.played()[:, 0])
+    assert usb.played()[-1, 0] < 0.1
+    assert smooth(hat.played()[:, 0])
+    assert [line.partition(" with")[0] for line in caplog.messages] == [
+        "Playing on the USB card",
+        "Playing on the sound board",
+    ]
+
+
+def smooth(played: NDArray[np.float32]) -> bool:
+    """Whether a level tone never jumps on a card; what the card still held at the end is not of interest."""
+    return bool(np.abs(np.diff(played, prepend=0.0)).max() < 0.001)
+
+
+def test_a_card_that_nobody_hears_any_more_is_left(cards: Cards) -> None:
+    hdmi = cards["hdmi"]
+    there = [Choice(hdmi.device, "HDMI")]
+    with music(Speaker(AUTO, latency=0.128, block=BLOCK, find=lambda: list(there))) as it:
+        it.until(lambda: hdmi.heard)
+        there.clear()
+        it.until(lambda: it.speaker.standing.why == "Nobody hears HDMI any more.")
+        it.until(lambda: "no sound card" in it.speaker.standing.why)
+
+
+def test_an_error_of_our_own_is_not_hidden_in_a_thread() -> None:
+    def broken() -> list[Choice]:
+        raise ZeroDivisionError
+
+    speaker = Speaker(AUTO, latency=0.128, block=BLOCK, find=broken)
+    with pytest.raises(ZeroDivisionError):
+        speaker.write(np.zeros((BLOCK, 2), dtype=np.float32), ())
+    speaker.close()
+
+
+# --- the pure parts -----------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0]), max_size=200))
+def test_a_fade_never_jumps_and_arrives(targets: list[float]) -> None:
+    fade = Fade()
+    ones = np.ones((BLOCK, 2), dtype=np.float32)
+    heard = np.concatenate([np.zeros((1, 2)), *(fade.apply(ones, target) for target in targets)])
+    assert np.abs(np.diff(heard[:, 0])).max(initial=0.0) < 1.5 / (FADE * 48_000)
+    for _ in range(round(FADE * 48_000 / BLOCK) + 2):
+        last = fade.apply(ones, 1.0)
+    assert last is ones
+    assert fade.level == 1.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 20)), max_size=40))
+def test_underruns_are_a_storm_when_the_last_of_them_are_close(dry: list[tuple[float, int]]) -> None:
+    underruns = Underruns()
+    now, moments = 0.0, []
+    for pause, times in dry:
+        now += pause
+        underruns.add(now, times)
+        moments += [now] * times
+        last = moments[-STORM:]
+        assert underruns.storm(10.0) is (len(last) == STORM and last[-1] - last[0] < 10.0)
+    assert underruns.count == len(moments)
+    underruns.calm()
+    assert not underruns.storm(10.0)
+    assert RETRY < 2.0
