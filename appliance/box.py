@@ -5,8 +5,8 @@ The one rule: sound first and last. The performer runs before anything else is t
 elsewhere (no network, no card, a dead listener) ends it. Two places only join the threads: the amount queue, which the
 main thread fills, and `Controls`, which the main thread replaces whole. The main thread's loop, but for `_perform`.
 
-    start ─▶ turning down ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ remembering ─▶ showing ─▶ (until a signal)
-    ─▶ fade, and back the same way
+    start ─▶ turning down ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ surviving ─▶ remembering ─▶ showing
+                                                                      (until a signal) ─▶ fade, and back the same way
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from appliance import state
+from appliance.crashes import Crashes
 from appliance.evening import Evening, Night, minute_of_day
 from appliance.hands import Wish, obey
 from appliance.journal import Notices
@@ -72,7 +73,7 @@ class Box:
 
     `listener` is the command that starts a listener; without one only the recording plays. `reread` gives the settings
     as they are by now: SIGHUP asks for them. Of those only the scene is changed while the box plays. `folder` is where
-    the little lies that survives a power cut; without one nothing does.
+    the little lies that survives a power cut; without one nothing does. `crashes` says what the last run left behind.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Box:
         listener: Sequence[str] | None,
         reread: Callable[[], Settings] | None = None,
         folder: Path | None = None,
+        crashes: Crashes | None = None,
     ) -> None:
         self._settings, self._listener, self._reread = settings, listener, reread
         self._networks = list(networks(settings))
@@ -90,6 +92,8 @@ class Box:
         )
         self._state_file = folder and folder / "state.json"
         self._last: tuple[str, int] | None = None  # network and sequence of the last ledger
+        self._crashes = crashes or Crashes(None)
+        self._evening = evening(settings)
         self._restore()
         self._source = Source(Player(recording.__iter__, loop=True))
         self._keeper: Keeper | None = None
@@ -104,15 +108,18 @@ class Box:
         self._leaving = False
         self._power = 0.0  # mean square of what sounds now
         self._desk = False
-        self._evening = evening(settings)
         self._errand: asyncio.Task[None] | None = None
 
     def _restore(self) -> None:
-        left = state.read(self._state_file) if self._state_file else None
+        left = state.read(self._state_file, state.decode) if self._state_file else None
         self._thrift = state.Thrift(left)
         if left:
             self.controls = state.restored(self._said, left, self._networks, SCENES)
             self._last = left.heard
+        run, now = self._crashes.run, time.monotonic()
+        if run.sleep:
+            self._evening.sleep(max(0.0, run.sleeps_at - now) / 60, now)
+        self.controls = replace(self.controls, muted=run.muted, sleep=run.sleep)
 
     async def run(self, *, desk: bool) -> None:
         """Play until SIGINT or SIGTERM. `desk` shows the panel in the terminal. Raises what ended the performer."""
@@ -127,6 +134,7 @@ class Box:
         parts.append(self._feeding)
         if self._listener:
             parts.append(self._listening)
+        parts.append(self._surviving)
         if self._state_file:
             parts.append(self._remembering)
         if desk:
@@ -308,7 +316,22 @@ class Box:
         why = self._why or "it has said nothing for a while"
         log.warning("The %s network is away: %s. The recording plays.", self.controls.network, why)
 
-    # --- remembering ----------------------------------------------------------------------------------------
+    # --- surviving a crash, and a power cut ------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _surviving(self) -> AsyncIterator[None]:
+        async with _running(self._survive()):
+            yield
+
+    async def _survive(self) -> None:
+        while True:
+            await self._crashes.keep(
+                muted=self.controls.muted,
+                sleep=self.controls.sleep,
+                sleeps_at=self._evening.ends if self.controls.sleep else 0.0,
+                sounded=self._performer.now.seconds,
+            )
+            await asyncio.sleep(LOOK)
 
     @asynccontextmanager
     async def _remembering(self) -> AsyncIterator[None]:
@@ -375,6 +398,8 @@ class Box:
         )
 
     def _shown(self) -> Shown:
+        if self._crashes.run.safe:
+            return Shown.TROUBLE
         if self._source.live:
             return Shown.LIVE
         return Shown.CONNECTING if self._listener and not self._failed else Shown.OFFLINE

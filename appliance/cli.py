@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance import journal
 from appliance.ledger.visit import Mode, Patience, Way
-from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks
+from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks, plain
 from appliance.values import BoxError
 
 if TYPE_CHECKING:
@@ -65,22 +65,30 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
-    from appliance.box import Box
-    from appliance.ledger.tape import bundled, open_tape
+    from appliance.crashes import Crashes
     from appliance.state import folder
 
-    settings = loaded.settings
     desk = sys.stdout.isatty()
     journal.start(verbose=arguments.verbose)
+    place = folder(loaded.settings.state, os.environ)
+    crashes = Crashes(place)  # before anything is imported that may crash
+
+    from appliance.box import Box
+    from appliance.ledger.tape import bundled, open_tape
+
+    safe = crashes.run.safe
+    settings = plain(loaded.settings) if safe else loaded.settings
     recording = arguments.tape or (Path(settings.recording.path) if settings.recording.path else None)
     box = Box(
         settings,
         open_tape(recording) if recording else bundled(),
         None if arguments.tape else _listener(arguments, settings),
-        lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
-        folder(settings.state, os.environ),
+        None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
+        None if safe else place,
+        crashes,
     )
     asyncio.run(box.run(desk=desk))
+    crashes.end()
 
 
 def _listener(arguments: argparse.Namespace, settings: Settings) -> list[str]:

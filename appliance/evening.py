@@ -52,28 +52,28 @@ class Evening:
 
     def __init__(self, night: Night, loudest: float = 1.0) -> None:
         self._night, self._loudest = night, loudest
-        self._ends = math.inf  # when sleep has come
+        self.ends = math.inf  # when sleep has come
         self._awake = 1.0
         self._dark: float | None = None  # 0 by day, 1 by night
         self._looked = 0.0
 
     def sleep(self, minutes: float, seconds: float) -> None:
         """Set the sleep timer at a moment; 0 is off."""
-        self._ends = seconds + 60 * minutes if minutes else math.inf
+        self.ends = seconds + 60 * minutes if minutes else math.inf
 
     def left(self, seconds: float) -> float:
         """Minutes until sleep; infinite without a timer."""
-        return max(0.0, self._ends - seconds) / 60
+        return max(0.0, self.ends - seconds) / 60
 
     def look(self, seconds: float, minute: int | None, *, muted: bool) -> Dim:
         """What holds at this moment; `minute` is of the day, by the clock on the wall."""
         passed, self._looked = seconds - self._looked, seconds
-        asleep = seconds >= self._ends
+        asleep = seconds >= self.ends
         if asleep:
-            self._ends = math.inf
+            self.ends = math.inf
             self._awake = 0.0
         elif not (muted and self._awake == 0.0):  # who fell asleep is woken by the hand that ends the mute
-            drowsy = min(1.0, (self._ends - seconds) / DROWSY)
+            drowsy = min(1.0, (self.ends - seconds) / DROWSY)
             self._awake = min(drowsy, self._awake + passed / WAKING)
         dark = float(self._night.at(minute))
         if self._dark is None:

@@ -298,6 +298,11 @@ class Settings(BaseSettings, _Section):
         super().__init__(_build_sources=(layers, {}))
 
 
+def plain(settings: Settings) -> Settings:
+    """The defaults, but for the panel: how a case is wired is a fact, and no matter of taste."""
+    return Settings().model_copy(update={"panel": settings.panel})
+
+
 def networks(settings: Settings) -> dict[str, Network]:
     """Every network that can be played, by name: the known ones first, then the owner's."""
     every = dict(KNOWN)

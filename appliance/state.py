@@ -20,15 +20,17 @@ import math
 import os
 import stat
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from appliance.values import Controls
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 VERSION = 1
 LARGEST = 4096  # bytes; what we write takes some 300
@@ -149,15 +151,15 @@ def _name(value: object) -> str:
 # --- reading and writing --------------------------------------------------------------------------------------
 
 
-def read(path: Path) -> State | None:
-    """The state at `path`, or None. What is no state of ours is set aside, so that it is never met again."""
+def read(path: Path, decode: Callable[[bytes], T]) -> T | None:
+    """What `decode` makes of the file at `path`, or None. What is none of ours is set aside, and never met again."""
     try:
         content = _content(path)
         return decode(content) if content is not None else None
     except ValueError as error:
         with suppress(OSError):  # a disk that cannot be written: then it stays, and is no better next time
             path.replace(path.with_name(f"{path.name}.bad"))
-        log.warning("%s is no state of the box (%s): set aside, and the settings count.", path, error)
+        log.warning("%s is no file of the box's (%s): set aside, and the settings count.", path, error)
     except OSError as error:
         log.warning("Cannot read %s: %s. The settings count.", path, error.strerror)
     return None

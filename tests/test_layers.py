@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 
 ROOMS = ("appliance.ledger", "appliance.music", "appliance.sound", "appliance.panel")
 GROUND = (
-    *("appliance.settings", "appliance.state", "appliance.hands", "appliance.evening", "appliance.journal"),
-    "appliance.values",
+    *("appliance.settings", "appliance.state", "appliance.crashes", "appliance.hands", "appliance.evening"),
+    *("appliance.journal", "appliance.values"),
 )
 # What each part of the house may import of the house. The longest name that fits a module is its part.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "appliance.values",
     ),
     "appliance.state": ("appliance.values",),
+    "appliance.crashes": ("appliance.state",),
     "appliance.hands": ("appliance.values",),
     "appliance.evening": (),
     "appliance.journal": (),

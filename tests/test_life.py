@@ -2,6 +2,7 @@
 """The box's life as systemd sees it: a real process, a real notification socket, a thread that really stands still."""
 
 import ctypes
+import json
 import os
 import select
 import signal
@@ -11,11 +12,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from appliance import crashes
+from appliance.box import Box
+from appliance.crashes import Crashes
 from appliance.ledger.tape import bundled
+from appliance.settings import load
+from appliance.state import Stand, State, encode, write
 
 RUN = [sys.executable, "-m", "appliance", "run", "--tape", str(bundled().path)]
 PATIENCE = 30.0  # s that a loaded machine may need to start Python and pyo
@@ -175,3 +182,44 @@ def test_a_hostile_state_is_one_line_and_the_settings_count(systemd: Systemd, tm
         assert process.wait(PATIENCE) == 0
     assert sum("set aside" in line for line in said) == 1
     assert (tmp_path / "state.json.bad").exists()
+
+
+# --- crashes --------------------------------------------------------------------------------------------------
+
+
+def test_five_crashes_lead_to_safe_mode_and_a_clean_end_out_of_it(systemd: Systemd, tmp_path: Path) -> None:
+    state, run = tmp_path / "state.json", tmp_path / "running.json"
+    said = Stand(0.7, 60.0, "public", "wind")
+    write(state, encode(State(said, replace(said, network="testnet"))))
+    words = ("--set", f"state={tmp_path}", "--scene", "night")
+    before = state.read_bytes()
+    for count in range(1, 6):
+        with running(systemd, *words) as process:
+            while not run.exists() or len(json.loads(run.read_bytes())["starts"]) < count:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGSEGV)  # what a library would do
+    systemd.forget()
+    with running(systemd, *words) as process:
+        assert "STATUS=public: trouble" in systemd.wait_for("READY=1")  # not testnet: nothing is remembered
+        lines = said_until(process, "Playing the recording")
+        assert sum("Safe mode: the plain scene" in line for line in lines) == 1
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert not run.exists()
+    assert state.read_bytes() == before
+    systemd.forget()
+    with running(systemd, *words) as process:
+        assert "STATUS=testnet: no network, the recording plays" in systemd.wait_for("READY=1")
+
+
+def test_a_crash_ends_no_mute(systemd: Systemd, tmp_path: Path) -> None:
+    run = Crashes(tmp_path).run
+    write(tmp_path / "running.json", crashes.encode(replace(run, muted=True, sleep=0)))
+    it = Box(load({}, {}).settings, bundled(), None, crashes=Crashes(tmp_path))
+    assert it.controls.muted
+    ends = time.monotonic() + 100.0
+    write(tmp_path / "running.json", crashes.encode(replace(run, sleep=30, sleeps_at=ends)))
+    it = Box(load({}, {}).settings, bundled(), None, crashes=Crashes(tmp_path))
+    assert it.controls.sleep == 30
+    assert it._evening.ends == pytest.approx(ends, abs=0.001)

@@ -147,14 +147,14 @@ def test_what_is_no_state_is_set_aside_with_one_line(
 ) -> None:
     path = tmp_path / "state.json"
     path.write_bytes(content)
-    assert read(path) is None
+    assert read(path, decode) is None
     (record,) = caplog.records
-    assert "is no state of the box" in record.message
+    assert "is no file of the box's" in record.message
     assert "\n" not in record.message
     assert (tmp_path / "state.json.bad").read_bytes() == content
-    assert read(path) is None
+    assert read(path, decode) is None
     write(path, encode(STATE))
-    assert read(path) == STATE
+    assert read(path, decode) == STATE
 
 
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.floats() | st.text(), st.lists).map(repr))
@@ -191,7 +191,7 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(
     path, other = tmp_path / "state.json", tmp_path / "secret"
     other.write_bytes(encode(STATE))
     make(path)
-    assert read(path) is None
+    assert read(path, decode) is None
     assert what in caplog.text
     write(path, b"x")
     assert path.read_bytes() == b"x"
@@ -200,11 +200,11 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(
 
 def test_a_folder_that_is_a_file_is_no_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / "folder").touch()
-    assert read(tmp_path / "folder" / "state.json") is None
+    assert read(tmp_path / "folder" / "state.json", decode) is None
 
 
 def test_a_disk_that_cannot_be_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert read(tmp_path / ("x" * 300)) is None
+    assert read(tmp_path / ("x" * 300), decode) is None
     assert "File name too long. The settings count." in caplog.text
 
 
@@ -281,7 +281,7 @@ def after_power_cuts(tmp_path: Path, cuts: int, *words: str) -> list[str]:
                     copied(device_of(live), copy)
                     writer.send_signal(signal.SIGCONT)
                     with mounted(tmp_path / "after", "-o", "loop", str(copy)) as after:
-                        state = read(after / "state.json")
+                        state = read(after / "state.json", decode)
                     if state is None or state.heard is None:
                         wrong.append(f"state {safe} was safe, but none is there")
                     elif state.heard[1] < safe:
@@ -309,11 +309,11 @@ def test_a_full_disk_keeps_the_old_state_and_takes_the_next_when_there_is_room(t
             (disk / "filler").write_bytes(b"x" * (1 << 20))
         with pytest.raises(OSError, match="No space left"):
             write(disk / "state.json", encode(replace(STATE, heard=None)))
-        assert read(disk / "state.json") == STATE
+        assert read(disk / "state.json", decode) == STATE
         assert {path.name for path in disk.iterdir()} == {"state.json", "filler"}
         (disk / "filler").unlink()
         write(disk / "state.json", encode(replace(STATE, heard=None)))
-        assert read(disk / "state.json") == replace(STATE, heard=None)
+        assert read(disk / "state.json", decode) == replace(STATE, heard=None)
 
 
 def test_a_disk_that_is_read_only_is_read_and_left_alone(
@@ -323,8 +323,8 @@ def test_a_disk_that_is_read_only_is_read_and_left_alone(
         write(disk / "state.json", encode(STATE))
         (disk / "other.json").write_bytes(b"nonsense")
         mount("-o", "remount,ro", str(disk))
-        assert read(disk / "state.json") == STATE
-        assert read(disk / "other.json") is None
+        assert read(disk / "state.json", decode) == STATE
+        assert read(disk / "other.json", decode) is None
         assert "set aside" in caplog.text
         with pytest.raises(OSError, match="Read-only"):
             write(disk / "state.json", encode(STATE))
@@ -354,7 +354,7 @@ def test_a_disk_that_hangs_keeps_nobody(tmp_path: Path) -> None:
 def test_what_is_saved_is_there(tmp_path: Path) -> None:
     path = tmp_path / "new" / "state.json"
     assert asyncio.run(save(path, encode(STATE))) is None
-    assert read(path) == STATE
+    assert read(path, decode) == STATE
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
 

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a crash must not take, and what many of them mean.
+
+The one rule: a box that is told to end leaves nothing here, so whatever is found is from one that crashed. It comes
+back muted if it was, and with its sleep timer; after CRASHES of them within WITHIN seconds it comes back in safe mode.
+Only crashes since this computer was switched on count: who pulls the plug five times has not crashed. The main
+thread; the file is written as state.py does, at the start, when a mute or a timer changes, and never else.
+
+    start ──▶ stamped ──(ten minutes of sound)──▶ no stamps ──▶ told to end: no file
+       ▲         │                                    │
+       └─ crash ─┴──── the fifth within two minutes: safe mode
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from appliance import state
+
+log = logging.getLogger(__name__)
+
+CRASHES = 5
+WITHIN = 120.0  # s
+SOUND = 600.0  # s, after which the next crash is a new misfortune, not the old one again
+PATIENCE = 1.0  # s that a disk has before the box starts without it
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of the box. Moments are seconds of the computer's clock that never jumps, since it was switched on."""
+
+    boot: str  # which time the computer was switched on
+    starts: tuple[float, ...]  # of this run and of those before that crashed
+    safe: bool = False
+    muted: bool = False
+    sleep: int = 0  # minutes for which the sleep timer was set
+    sleeps_at: float = 0.0  # when it runs out
+
+
+def begun(before: Run | None, boot: str, seconds: float) -> Run:
+    """The run that begins now, if `before` was left behind."""
+    if before is None or not boot or before.boot != boot:
+        return Run(boot, (seconds,))
+    recent = tuple(start for start in before.starts if seconds - WITHIN <= start <= seconds)
+    safe = before.safe or len(recent) >= CRASHES
+    return replace(before, starts=(*recent, seconds)[-CRASHES:], safe=safe)
+
+
+def encode(run: Run) -> bytes:
+    """A run as the bytes of its file."""
+    return json.dumps(asdict(run), indent=1).encode() + b"\n"
+
+
+def decode(content: bytes) -> Run:
+    """The run in a file's bytes; raises ValueError for anything that `encode` would not write."""
+    try:
+        fields = json.loads(content)
+        run = Run(**(fields | {"starts": tuple(fields["starts"])}))
+    except (TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise ValueError(f"it lacks something ({type(error).__name__})") from error
+    numbers = (*run.starts, run.sleeps_at, run.sleep)
+    if not (
+        isinstance(run.boot, str)
+        and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+        and all(isinstance(flag, bool) for flag in (run.safe, run.muted))
+        and run.sleep in (0, 30, 60, 90)
+    ):
+        raise ValueError("something in it is of another kind")
+    return run
+
+
+def boot(file: Path = BOOT) -> str:
+    """Which time the computer was switched on; nothing where the system does not say."""
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
+class Crashes:
+    """Stamps the start of this run, and knows whether it had better be a careful one."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._file = folder and folder / "running.json"
+        left = state.read(self._file, decode) if self._file else None
+        self.run = self._written = begun(left, boot(), time.monotonic())
+        if self.run.safe:
+            log.error(
+                "The box has crashed %d times within two minutes. Safe mode: the plain scene, no settings but the "
+                "panel's, and nothing remembered. Mend the settings, and start it again.",
+                CRASHES,
+            )
+        if self._file:
+            # Before anything that may crash, but not for ever: a disk that hangs has PATIENCE.
+            stamp = threading.Thread(target=_stamp, args=(self._file, self.run), name="stamp", daemon=True)
+            stamp.start()
+            stamp.join(PATIENCE)
+
+    async def keep(self, *, muted: bool, sleep: int, sleeps_at: float, sounded: float) -> None:
+        """Take down what the next run must know, should this one crash now, after `sounded` seconds of sound."""
+        starts, safe = ((), False) if sounded >= SOUND else (self.run.starts, self.run.safe)
+        run = replace(self._written, muted=muted, sleep=sleep, sleeps_at=sleeps_at, starts=starts, safe=safe)
+        if self._file and run != self._written:
+            self._written = run
+            await state.save(
+                self._file, encode(run)
+            )  # what cannot be written now is no loss but after a crash
+
+    def end(self) -> None:
+        """Leave nothing: the box was told to end."""
+        if self._file:
+            with suppress(OSError):
+                self._file.unlink()
+
+
+def _stamp(file: Path, run: Run) -> None:
+    with suppress(OSError):  # the state's own first write says what is wrong with the disk
+        state.write(file, encode(run))

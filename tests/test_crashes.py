@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+import json
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.crashes import CRASHES, SOUND, WITHIN, Crashes, Run, begun, boot, decode, encode
+from appliance.state import read
+
+BOOT = "7c3f"
+LEFT = Run(BOOT, (10.0,), muted=True, sleep=30, sleeps_at=1900.0)
+
+runs = st.builds(
+    Run,
+    st.text(max_size=40),
+    st.lists(st.floats(0, 1e9), max_size=CRASHES).map(tuple),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([0, 30, 60, 90]),
+    st.floats(0, 1e9),
+)
+
+
+def crashing(moments: list[float]) -> list[bool]:
+    """Whether each of some starts, none of which ends well, is a careful one."""
+    run, safe = None, []
+    for moment in moments:
+        run = begun(run, BOOT, moment)
+        safe.append(run.safe)
+    return safe
+
+
+def test_the_fifth_crash_within_two_minutes_is_one_too_many() -> None:
+    assert crashing([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0]) == [False] * 5 + [True] * 2
+
+
+def test_what_crashes_more_seldom_may_go_on() -> None:
+    assert not any(crashing([25.0 * index for index in range(100)]))
+
+
+@given(st.lists(st.floats(0, 1000), max_size=30).map(sorted))
+def test_it_is_careful_from_the_first_moment_that_has_five_crashes_before_it(moments: list[float]) -> None:
+    expected, safe = [], False
+    for index, moment in enumerate(moments):
+        safe = safe or sum(moment - WITHIN <= start for start in moments[:index]) >= CRASHES
+        expected.append(safe)
+    assert crashing(moments) == expected
+
+
+@pytest.mark.parametrize("left", [None, Run("other", (10.0,) * 5, safe=True, muted=True)])
+def test_nothing_is_left_of_a_clean_end_nor_of_another_day(left: Run | None) -> None:
+    assert begun(left, BOOT, 20.0) == Run(BOOT, (20.0,))
+
+
+def test_where_nobody_knows_the_day_no_crash_is_counted() -> None:
+    assert begun(Run("", (10.0,) * 5), "", 20.0) == Run("", (20.0,))
+    assert boot(Path("/nowhere/boot_id")) == ""
+
+
+def test_a_crash_takes_neither_mute_nor_timer() -> None:
+    assert begun(LEFT, BOOT, 20.0) == replace(LEFT, starts=(10.0, 20.0))
+
+
+@given(runs)
+def test_what_is_written_is_read(run: Run) -> None:
+    assert decode(encode(run)) == run
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"boot": 1},
+        {"starts": 5},
+        {"starts": ["now"]},
+        {"starts": [math.nan]},
+        {"safe": "yes"},
+        {"muted": None},
+        {"sleep": 31},
+        {"sleep": []},
+        {"sleeps_at": math.inf},
+        {"more": 1},
+    ],
+)
+def test_what_is_of_another_kind_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(json.dumps(asdict(LEFT) | wrong).encode())
+
+
+@given(st.binary(max_size=200))
+def test_nothing_that_lies_there_raises(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(content)
+
+
+def test_a_run_is_stamped_before_all_else_and_leaves_nothing_when_it_ends(tmp_path: Path) -> None:
+    if not boot():
+        pytest.skip("this system does not say which time it was switched on")
+    for count in range(1, CRASHES + 1):
+        crashes = Crashes(tmp_path)
+        assert not crashes.run.safe
+        assert read(tmp_path / "running.json", decode) == crashes.run
+        assert len(crashes.run.starts) == count
+    assert Crashes(tmp_path).run.safe
+    Crashes(tmp_path).end()
+    assert list(tmp_path.iterdir()) == []
+    Crashes(tmp_path).end()
+    assert not Crashes(tmp_path).run.safe
+
+
+def test_ten_minutes_of_sound_forgive_and_only_changes_are_written(tmp_path: Path) -> None:
+    crashes, file = Crashes(tmp_path), tmp_path / "running.json"
+
+    def keep(sounded: float, *, muted: bool = False) -> None:
+        asyncio.run(crashes.keep(muted=muted, sleep=0, sleeps_at=0.0, sounded=sounded))
+
+    file.unlink()
+    keep(1.0)
+    assert not file.exists()
+    keep(2.0, muted=True)
+    assert read(file, decode) == replace(crashes.run, muted=True)
+    keep(SOUND, muted=True)
+    assert read(file, decode) == replace(crashes.run, muted=True, starts=())
+
+
+def test_a_box_that_can_keep_nothing_counts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder").touch()
+    for place in (None, tmp_path / "folder"):
+        for _ in range(CRASHES + 1):
+            assert not Crashes(place).run.safe
+        Crashes(place).end()
