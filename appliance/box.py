@@ -47,6 +47,7 @@ from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.speaker import Speaker
 from appliance.sound.performer import FADE_OUT, Performer
+from appliance.sound.relief import Relief
 from appliance.values import (
     BoxError,
     Controls,
@@ -208,9 +209,9 @@ class Box:
     @asynccontextmanager
     async def _performing(self) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        performer = Performer(composer(self._settings), synth(self._settings))
-        self._performer = performer
         sound = self._settings.sound
+        performer = Performer(composer(self._settings), synth(self._settings), Relief(sound.voices))
+        self._performer = performer
         self._output = Speaker(sound.device, latency=sound.latency / 1000, block=sound.block)
         # What was made so far stays for good: nothing of it need ever be looked at again by the collector.
         gc.collect()

@@ -11,6 +11,9 @@ clock, a file not at all. Notes are given at their intended moment, not at the b
 from __future__ import annotations
 
 import heapq
+import logging
+import time
+from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
@@ -21,7 +24,10 @@ from appliance.music.composer import Composer
 from appliance.music.scenes import SCENES
 from appliance.music.transport import Moment, Transport
 from appliance.sound import CHANNELS, SAMPLE_RATE
+from appliance.sound.relief import Relief
 from appliance.values import Answer, Bed, Controls, Note, Sounded
+
+log = logging.getLogger(__name__)
 
 FADE_IN = 2.0  # s from silence to the knob's volume, so that no start is ever loud
 FADE_OUT = 0.7  # s
@@ -49,6 +55,9 @@ class Instrument(Protocol):
     def fade(self, level: float, seconds: float) -> None:
         """Fade everything to `level`, 0 to 1, within `seconds`."""
 
+    def limit(self, leads: int) -> None:
+        """Let no more than so many leads sound at once."""
+
     def compute(self, seconds: float) -> NDArray[np.float32]:
         """The next block, beginning at `seconds`."""
 
@@ -75,16 +84,29 @@ class Paper:
     def fade(self, level: float, seconds: float) -> None:
         """Nothing fades."""
 
+    def limit(self, leads: int) -> None:
+        """Nothing is too much."""
+
     def compute(self, seconds: float) -> NDArray[np.float32]:
         """A block of silence."""
         return self._silence
 
 
 class Performer:
-    """Plays a composer on an instrument, a block at a time."""
+    """Plays a composer on an instrument, a block at a time.
 
-    def __init__(self, composer: Composer, synth: Instrument) -> None:
+    `relief` spares a machine that is too slow to play live; a file has time. `clock` gives seconds that never jump.
+    """
+
+    def __init__(
+        self,
+        composer: Composer,
+        synth: Instrument,
+        relief: Relief | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.composer, self.synth = composer, synth
+        self._relief, self._clock = relief, clock
         self._transport = Transport(SAMPLE_RATE)
         self._pending: list[
             tuple[float, int, Note]
@@ -106,6 +128,7 @@ class Performer:
 
         `leaving` fades everything out within FADE_OUT seconds.
         """
+        started = self._clock()
         self._obey(controls, leaving)
         begins = self._transport.now
         beats = self._transport.advance(self.synth.block, controls.tempo)
@@ -125,7 +148,24 @@ class Performer:
             self.synth.play(sounded)
             begun.append(sounded)
         self.samples = self.synth.compute(begins.seconds)
+        if self._relief:
+            self._relieve(self._relief, self._clock() - started)
         return begun
+
+    def _relieve(self, relief: Relief, spent: float) -> None:
+        before = relief.leads
+        after = relief.after(spent, self.synth.block / SAMPLE_RATE)
+        if after == before:
+            return
+        self.synth.limit(after)
+        if after < before:
+            log.warning(
+                "This machine computes too slowly for %d notes at once: from now on there are %d.",
+                before,
+                after,
+            )
+        else:
+            log.info("This machine has time again: there are up to %d notes at once.", after)
 
     def _answer(self, answer: Answer, now: Moment) -> None:
         """Begin a phrase at once: who presses does not wait for a beat."""

@@ -42,6 +42,7 @@ class Synth:
         self.block = block
         self._block_seconds = block / SAMPLE_RATE
         self._lead_count, self._seed = voices, seed
+        self._most = voices  # leads that may sound at once
         self._server = Server(sr=SAMPLE_RATE, nchnls=CHANNELS, buffersize=block, duplex=0, audio="manual")
         self._server.deactivateMidi()
         self._server.setVerbosity(1)
@@ -60,6 +61,7 @@ class Synth:
 
     def _make(self) -> None:
         self._voices = Voices(self._lead_count)
+        self._voices.leads.limit(self._most, 0.0)
         self._mixer = Mixer(self._voices, self._seed)
 
     def play(self, sounded: Sounded) -> None:
@@ -73,6 +75,11 @@ class Synth:
     def follow(self, bed: Bed) -> None:
         """Steer the bed."""
         self._mixer.follow(bed)
+
+    def limit(self, leads: int) -> None:
+        """Let no more than so many leads sound at once."""
+        self._most = leads
+        self._voices.leads.limit(leads, self._seconds)
 
     def volume(self, position: float) -> None:
         """Set the volume to a knob's position, 0 to 1; it glides there without a step."""
@@ -115,6 +122,11 @@ class Synth:
     def sounding(self) -> int:
         """How many voices are not at rest."""
         return len(self._voices.playing)
+
+    @property
+    def leads(self) -> int:
+        """How many leads are not at rest."""
+        return sum(voice.note is not None for voice in self._voices.leads.voices)
 
     @property
     def stolen(self) -> int:

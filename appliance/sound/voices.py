@@ -27,6 +27,7 @@ from pyo import HarmTable, Mix, Osc, PyoObject, SigTo, SPan
 from appliance.values import Note, Sounded, Voice
 
 HUSH = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
+SHED = 0.1  # s to silence voices that are too many; a machine that is late cannot give them longer
 TABLE_SIZE = 8192  # samples
 NEVER = float("inf")
 PIERCING = 261.6  # Hz; above, a note of equal amplitude is felt louder and louder
@@ -190,20 +191,34 @@ class Pool(Generic[V]):
 
     def __init__(self, voices: Iterable[V]) -> None:
         self.voices = tuple(voices)
+        self._most = len(self.voices)  # that may sound at once
+        self._shed: set[V] = set()  # fall silent because they were too many
         self.stolen = 0
         self._coming: dict[V, Sounded] = {}  # what a stolen voice will play as soon as it is silent
 
     def play(self, sounded: Sounded, seconds: float) -> None:
         """Begin a note, or, where a voice must be stolen, begin it HUSH later."""
+        staying = [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
+        room = len(staying) < self._most
         free = next((voice for voice in self.voices if voice.note is None), None)
-        if free is not None:
+        if room and free is not None:
             free.begin(sounded, seconds)
             return
-        victim = min(self.voices, key=lambda voice: (voice in self._coming, voice.ends))
+        victim = min(self._shed if room else staying, key=lambda voice: (voice in self._coming, voice.ends))
+        self._shed.discard(victim)
         self.stolen += 1
         if victim not in self._coming:
             victim.let_go(seconds, HUSH)
         self._coming[victim] = sounded
+
+    def limit(self, most: int, seconds: float) -> None:
+        """Let no more than `most` voices sound at once; of those that do, the ones that would end first fall silent."""
+        self._most = most
+        staying = [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
+        for voice in sorted(staying, key=lambda voice: voice.ends)[: max(0, len(staying) - most)]:
+            self._coming.pop(voice, None)
+            self._shed.add(voice)
+            voice.let_go(seconds, SHED)
 
     def settle(self, seconds: float, block: float) -> None:
         """Once a block, before it is computed: release what is due, rest what has ended, begin what waited."""
@@ -216,6 +231,7 @@ class Pool(Generic[V]):
                 voice.decay()
             elif voice.ends + block <= seconds:  # a block more: a line ends somewhere inside of one
                 voice.rest()
+                self._shed.discard(voice)
                 if voice in self._coming:
                     voice.begin(self._coming.pop(voice), seconds)
 

@@ -12,6 +12,7 @@ from appliance.music.scales import Scale
 from appliance.music.scenes import SCENES
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, STRIDE, Paper, Performer
+from appliance.sound.relief import PATIENCE, Relief
 from appliance.values import Amount, Answer, Bed, Controls, Kind, Ledger, Sounded, Voice
 
 BLOCK = 512
@@ -39,6 +40,9 @@ class Recorder(Paper):
 
     def fade(self, level: float, seconds: float) -> None:
         self.told.append(("fade", (level, seconds)))
+
+    def limit(self, leads: int) -> None:
+        self.told.append(("limit", leads))
 
     def compute(self, seconds: float) -> NDArray[np.float32]:
         self.told.append(("compute", seconds))
@@ -173,3 +177,33 @@ def test_the_evening_turns_the_knob_down() -> None:
     player, instrument = performer()
     player.block(replace(CONTROLS, dim=0.5))
     assert instrument.all("volume") == [0.35]
+
+
+def test_a_slow_machine_plays_fewer_notes_and_all_of_them_when_it_has_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+
+    class Slow(Recorder):
+        load = 0.9
+
+        def compute(self, seconds: float) -> NDArray[np.float32]:
+            now[0] += self.load * BLOCK / SAMPLE_RATE
+            return super().compute(seconds)
+
+    instrument = Slow()
+    composer = Composer(SCENES["wind"], Scale("wind", 0), Random(1))
+    player = Performer(composer, instrument, Relief(16), lambda: now[0])
+    for _ in seconds(0.6):
+        player.block(CONTROLS)
+    instrument.load = 0.3
+    for _ in seconds(PATIENCE + 3.0):
+        player.block(CONTROLS)
+    assert instrument.all("limit") == [8, 16]
+    assert "too slowly for 16 notes at once: from now on there are 8" in caplog.text
+
+
+def test_a_file_has_time() -> None:
+    player, instrument = performer()
+    player.block(CONTROLS)
+    assert instrument.all("limit") == []

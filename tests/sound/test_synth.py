@@ -181,3 +181,34 @@ def test_what_stays_broken_is_not_made_anew_all_the_time() -> None:
         streams = synth.streams
         render(synth, 0.4, 2.7, plant)
         assert synth.streams == streams
+
+
+def test_a_limit_on_leads_holds_without_a_click_and_makes_nothing() -> None:
+    with awake(voices=16) as synth:
+        streams, at, most = synth.streams, 0.2, 16
+
+        def crowd(index: int) -> None:
+            if index % 4 == 0:
+                synth.play(note(Voice.FLOW, 48 + index % 24, length=4.0, at=at + index * BLOCK / SAMPLE_RATE))
+            if index > 14:  # those that were too many have had time to fall silent
+                assert synth.leads <= most
+
+        for most in (16, 8, 4, 16):
+            synth.limit(most)
+            sound = render(synth, 2.0, at, crowd)
+            at += 2.0
+            assert synth.leads == most
+            assert clicking(sound) < INAUDIBLE
+        assert synth.streams == streams
+
+
+def test_a_limit_on_leads_outlives_a_synth_that_is_made_anew() -> None:
+    with awake(voices=16) as synth:
+        synth.limit(4)
+        synth._mixer._room.value = float("nan")
+        render(synth, 0.1, 0.2)
+        for index in range(16):
+            synth.play(note(pitch=48 + index, length=8.0, at=0.3))
+        render(synth, 1.0, 0.3)
+        assert synth.silenced > 0
+        assert synth.leads == 4
