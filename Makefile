@@ -10,7 +10,7 @@ TOOLS := build/tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint types render-check check bench bench-sound picture bench-music locks sbom audit clean
+.PHONY: help install run test lint types render-check soak-check check bench bench-sound picture bench-music locks sbom audit soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
@@ -36,7 +36,10 @@ types: $(VENV)/.installed-dev ## check the types, strictly
 render-check: $(VENV)/.installed-dev ## render once, and check the score and the sound
 	$(BIN)/python -m benchmarks.render_check
 
-check: lint types test render-check ## all that must hold before a change goes in
+soak-check: $(VENV)/.installed-dev ## play an hour of the soak, about two minutes
+	$(BIN)/python -m benchmarks.soak --hours 1 --seed 1
+
+check: lint types test render-check soak-check ## all that must hold before a change goes in
 
 bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -75,6 +78,9 @@ sbom: build/locked/.installed $(TOOLS)/.installed ## list what the box is made o
 audit: $(TOOLS)/.installed ## ask PyPI for known weaknesses of what the locks name
 	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r deploy/locks/arm64.txt
 	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r deploy/locks/amd64.txt
+
+soak: $(VENV)/.installed-dev ## play a day of bad weather in virtual time, about 40 min; ARGS="--hours 1 --seed 7"
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

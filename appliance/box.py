@@ -75,6 +75,7 @@ class Box:
     `listener` is the command that starts a listener; without one only the recording plays. `reread` gives the settings
     as they are by now: SIGHUP asks for them. Of those only the scene is changed while the box plays. `folder` is where
     the little lies that survives a power cut; without one nothing does. `crashes` says what the last run left behind.
+    `clock` is that of the loop.
     """
 
     def __init__(
@@ -85,8 +86,9 @@ class Box:
         reread: Callable[[], Settings] | None = None,
         folder: Path | None = None,
         crashes: Crashes | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings, self._listener, self._reread = settings, listener, reread
+        self._settings, self._listener, self._reread, self._clock = settings, listener, reread, clock
         self._networks = list(networks(settings))
         self.controls = self._said = Controls(
             settings.volume, settings.tempo, settings.network, scene=settings.scene
@@ -101,7 +103,7 @@ class Box:
         self._failed = False  # the network is away, and that has been said
         self._was_live = False
         self._why = ""  # the network may be away
-        self._lamps = Lamps(LIGHT[settings.panel.lamps], time.monotonic())
+        self._lamps = Lamps(LIGHT[settings.panel.lamps], clock())
         self._heard: deque[tuple[float, Sounded]] = deque(maxlen=1024)  # by the ear, in s of the loop's clock
         self._notices = Notices(os.environ)
         self._stop = asyncio.Event()
@@ -117,7 +119,7 @@ class Box:
         if left:
             self.controls = state.restored(self._said, left, self._networks, SCENES)
             self._last = left.heard
-        run, now = self._crashes.run, time.monotonic()
+        run, now = self._crashes.run, self._clock()
         if run.sleep:
             self._evening.sleep(max(0.0, run.sleeps_at - now) / 60, now)
         self.controls = replace(self.controls, muted=run.muted, sleep=run.sleep)
@@ -164,7 +166,7 @@ class Box:
 
     def obey(self, gesture: Gesture) -> None:
         """Do what a hand asks for. The main thread."""
-        before, now = self.controls, time.monotonic()
+        before, now = self.controls, self._clock()
         self.controls, wish = obey(before, gesture, self._networks)
         if self.controls.network != before.network:
             self._switch(self.controls.network)
@@ -196,7 +198,7 @@ class Box:
 
     def _look(self) -> None:
         now = self.controls
-        dim = self._evening.look(time.monotonic(), minute_of_day(time.localtime()), muted=now.muted)
+        dim = self._evening.look(self._clock(), minute_of_day(time.localtime()), muted=now.muted)
         if dim.asleep:
             log.info("The sleep timer has run out: muted.")
             self.controls = replace(now, dim=dim.volume, muted=True, sleep=0)
@@ -209,10 +211,11 @@ class Box:
     @asynccontextmanager
     async def _performing(self) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        sound = self._settings.sound
-        performer = Performer(composer(self._settings), synth(self._settings), Relief(sound.voices))
+        performer = Performer(
+            composer(self._settings), synth(self._settings), Relief(self._settings.sound.voices)
+        )
         self._performer = performer
-        self._output = Speaker(sound.device, latency=sound.latency / 1000, block=sound.block)
+        self._output = self._open()
         # What was made so far stays for good: nothing of it need ever be looked at again by the collector.
         gc.collect()
         gc.freeze()
@@ -228,6 +231,10 @@ class Box:
         finally:
             self._leaving = True
             await asyncio.to_thread(thread.join)
+
+    def _open(self) -> Speaker:
+        sound = self._settings.sound
+        return Speaker(sound.device, latency=sound.latency / 1000, block=sound.block)
 
     def _perform(self, performer: Performer, output: Speaker, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -393,7 +400,7 @@ class Box:
         )
 
     def _words(self) -> str:
-        minutes = math.ceil(self._evening.left(time.monotonic())) if self.controls.sleep else 0
+        minutes = math.ceil(self._evening.left(self._clock())) if self.controls.sleep else 0
         return f"{self.controls.network}: {self._shown().value}" + (
             f", sleeps within {minutes} min" if minutes else ""
         )
