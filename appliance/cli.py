@@ -182,6 +182,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     import time
 
     from appliance.doctor import Machine, Verdict, examine
+    from appliance.doctor.bundle import bundle
     from appliance.doctor.machine import ask
     from appliance.doctor.report import as_json, screen
 
@@ -190,9 +191,14 @@ def _doctor(arguments: argparse.Namespace) -> int:
         loaded = load(_overrides(arguments), os.environ, arguments.config)
     except SettingsError as error:
         refused, loaded = error, load({}, {}, Path(os.devnull))
-    findings = examine(Machine(Path("/"), os.environ, time.time(), ask), loaded, refused, arguments.part)
+    machine = Machine(Path("/"), os.environ, time.time(), ask)
+    findings = examine(machine, loaded, refused, arguments.part)
+    if arguments.bundle:
+        bundle(arguments.bundle, machine, loaded, findings)
     width = shutil.get_terminal_size().columns
     print(as_json(findings) if arguments.json else screen(findings, width))  # noqa: T201 - its answer
+    if arguments.bundle and not arguments.json:
+        print(f"{arguments.bundle} is for whoever helps; look it through before you send it.")  # noqa: T201 - its answer
     return int(any(finding.verdict is Verdict.WRONG for finding in findings))
 
 
@@ -284,6 +290,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("part", nargs="?", choices=PARTS, help="look only at this; at everything without it")
     doctor.add_argument("--json", action="store_true", help="for a program to read")
+    doctor.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="also write a .zip for whoever helps, without personal data",
+    )
     doctor.set_defaults(verb=_doctor)
 
     config = verbs.add_parser("config", parents=[common], help="print the settings in force, as TOML")

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import Machine
 from appliance.settings import Settings
+from appliance.sound.outputs.cards import AUTO, DRM, PROC, choices, look
+from appliance.state import folder
 
 Check = Callable[[Machine, Settings], Iterator[Finding]]
 
@@ -28,6 +31,17 @@ TIGHT = 100 << 20  # bytes on the disk; an update of the packages needs about as
 ASK_CLOCK = ("timedatectl", "show", "--property=NTPSynchronized", "--value")
 ASK_POWER = ("vcgencmd", "get_throttled")
 UNIT = "stellar-wind.service"
+SERVICE_STATE = "/var/lib/stellar-wind"  # deploy/systemd/stellar-wind.service
+MODEL = "/proc/device-tree/model"
+STATUS = "/proc/asound/card*/pcm*p/sub*/status"
+LOUDNESS = (
+    "Master",
+    "PCM",
+    "Digital",
+    "Headphone",
+    "Speaker",
+    "HDMI",
+)  # the mixer's controls for all that is heard
 
 
 def clock(machine: Machine, _: Settings) -> Iterator[Finding]:
@@ -108,7 +122,7 @@ def versions(machine: Machine, _: Settings) -> Iterator[Finding]:
     names = ("stellar-wind-box", "pyo", "stellar-sdk", "aiohttp", "gpiozero")
     packages = ", ".join(f"{name} {installed(name)}" for name in names)
     yield ok("versions", f"{packages}, Python {platform.python_version()}.")
-    board = machine.read("/proc/device-tree/model") or platform.machine()
+    board = machine.read(MODEL) or platform.machine()
     kernel = machine.read("/proc/sys/kernel/osrelease") or platform.release()
     release = dict(line.split("=", 1) for line in machine.read("/etc/os-release").splitlines() if "=" in line)
     system = release.get("PRETTY_NAME", "").strip('"') or platform.system()
@@ -153,8 +167,95 @@ def service(machine: Machine, _: Settings) -> Iterator[Finding]:
         yield ok("service", f"It runs{f': {words}' if words else ''}.")
 
 
+def disk(machine: Machine, settings: Settings) -> Iterator[Finding]:
+    """Can the box remember what hands set?"""
+    place = folder(settings.state, machine.environ)
+    if machine.has(SERVICE_STATE) and not settings.state:
+        place = Path(SERVICE_STATE)  # where the service keeps it, whoever asks
+    if place is None or (left := machine.space(machine.root / place.relative_to("/"))) is None:
+        yield note("disk", "There is no folder for what hands have set.", "Name one in the setting `state`.")
+        return
+    says = f"{left.free >> 20:,} MB are free where {place} is"
+    if not left.writable and place != Path(SERVICE_STATE):
+        advice = "Make it writable, or name another folder in the setting `state`."
+        yield note(
+            "disk", f"Nothing can be written to {place}: after a power cut the box begins anew.", advice
+        )
+    elif left.free < TIGHT:
+        yield note("disk", f"Only {says}.", "Make room: updates and the log need some.")
+    else:
+        yield ok("disk", f"{says}.")
+
+
+def sound(machine: Machine, settings: Settings) -> Iterator[Finding]:
+    """Is there a card that somebody hears, and is it turned up?"""
+    seen = look(machine.environ, machine.root / PROC.relative_to("/"), machine.root / DRM.relative_to("/"))
+    found, wanted = choices(seen), settings.sound.device
+    if wanted != AUTO:
+        yield ok(
+            "sound card",
+            f"The settings name {wanted!r}; there are: {_listed(card.id for card in seen.cards)}.",
+        )
+    elif not seen.cards and not seen.server:
+        advice = (
+            "Plug in a USB card or a sound board, or switch the built-in one on; it is taken within seconds."
+        )
+        yield wrong("sound card", "There is none: the box plays, and nobody hears it.", advice)
+    elif not found:
+        advice = "Switch the monitor on before the box, or plug in another card."
+        yield wrong("sound card", "There is only HDMI, and no monitor that plays sound.", advice)
+    else:
+        others = f" Then come: {_listed(choice.words for choice in found[1:])}." if found[1:] else ""
+        yield ok("sound card", f"The best is {found[0].words}.{others}")
+    running = [path.split("/")[3] for path in machine.find(STATUS) if "RUNNING" in machine.read(path)]
+    if running:
+        yield ok("sound", f"Something plays on {_listed(running)} now.")
+    for card in seen.cards:
+        yield from _mixer(card.id, machine.ask(("amixer", "-c", card.id, "scontents")) or "")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _mixer(card: str, contents: str) -> Iterator[Finding]:
+    """The controls of a card that keep it silent, from what `amixer scontents` prints."""
+    for control in contents.split("Simple mixer control ")[1:]:
+        name = control.partition("'")[2].partition("'")[0]
+        levels = re.findall(r"Playback.*?\[(\d+)%\](?:.*?\[(on|off)\])?", control)
+        if name in LOUDNESS and levels and all(level == "0" or switch == "off" for level, switch in levels):
+            yield note(
+                "mixer",
+                f"The card {card} has its own {name!r} at nothing.",
+                f"Turn it up with `amixer -c {card} sset '{name}' 80% unmute`.",
+            )
+
+
+def panel(machine: Machine, settings: Settings) -> Iterator[Finding]:
+    """Can the knobs, buttons and lamps be reached? Nothing is opened: a box may be using them."""
+    if settings.panel.factory == "none":
+        yield ok("panel", "None is wanted (panel.factory).")
+        return
+    if "Raspberry Pi" not in machine.read(MODEL):
+        yield ok("panel", "This computer has no pins; in a terminal, keys stand in for it.")
+        return
+    if not machine.find("/dev/gpiochip*"):
+        yield wrong("panel", "The kernel shows no pins.", "Update the system: `sudo apt full-upgrade`.")
+    elif settings.panel.knobs == "potentiometers" and not machine.find("/dev/spidev0.*"):
+        advice = "Run `sudo raspi-config nonint do_spi 0`, and start the computer again."
+        yield wrong("panel", "SPI is off, so nobody reads the knobs.", advice)
+    else:
+        yield ok("panel", f"The kernel shows the pins{_spi(settings)}.")
+
+
+def _spi(settings: Settings) -> str:
+    return " and SPI" if settings.panel.knobs == "potentiometers" else ""
+
+
 # By the part of the box that they look at; `stellar-wind doctor PART` runs only those.
 CHECKS: dict[str, tuple[Check, ...]] = {
     "network": (clock,),
-    "computer": (power, temperature, memory, service, versions),
+    "sound": (sound,),
+    "panel": (panel,),
+    "computer": (power, temperature, memory, disk, service, versions),
 }

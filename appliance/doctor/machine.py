@@ -7,6 +7,7 @@ of them in /proc and /sys is all that is asked. Whatever cannot be read is "" or
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +18,34 @@ ANSWER = 3.0  # s that another program may take; timedatectl and systemctl need 
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """What a disk has left."""
+
+    free: int  # bytes, for whoever asks
+    writable: bool  # the disk is, and the folder for whoever asks
+
+
+def space(folder: Path) -> Space | None:
+    """The space of the disk that `folder` lies on, or would; None if not even that can be told."""
+    try:
+        while not folder.exists():
+            folder = folder.parent
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    writable = os.access(folder, os.W_OK) and not disk.f_flag & os.ST_RDONLY
+    return Space(disk.f_bavail * disk.f_frsize, writable)
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
-    """A computer by its files below `root`, its environment, its date and its programs."""
+    """A computer by its files below `root`, its environment, its date, its programs and its disks."""
 
     root: Path
     environ: Mapping[str, str]
     now: float  # seconds since 1970, as its clock says
     ask: Callable[[Sequence[str]], str | None]  # what a program prints; None if it is not there, or fails
+    space: Callable[[Path], Space | None] = space
 
     def read(self, path: str) -> str:
         """The text of a file, without white space at its ends; "" if it cannot be read."""

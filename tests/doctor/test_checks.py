@@ -3,15 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from appliance.doctor import checks
-from appliance.doctor.checks import CHECKS, Check, clock, memory, power, service, temperature, versions
+from appliance.doctor.checks import (
+    CHECKS,
+    Check,
+    clock,
+    disk,
+    memory,
+    panel,
+    power,
+    service,
+    sound,
+    temperature,
+    versions,
+)
 from appliance.doctor.finding import Finding, Verdict
+from appliance.doctor.machine import Space
 from appliance.settings import load
 from tests.doctor.patient import NOW, patient
 
@@ -115,8 +129,140 @@ def test_a_package_that_is_not_there_is_said() -> None:
     assert checks.installed("stellar-wind-no-such-package") == "(none)"
 
 
-def test_on_a_computer_of_which_nothing_is_known_nothing_is_wrong(tmp_path: Path) -> None:
+def test_on_a_computer_of_which_nothing_is_known_only_what_everybody_needs_is_missing(tmp_path: Path) -> None:
     found: list[Finding] = []
     for check in chain.from_iterable(CHECKS.values()):
         found += check(patient(tmp_path), SETTINGS)
-    assert {finding.verdict for finding in found} == {Verdict.OK}
+    # Without cards nobody hears anything, and there is nowhere to remember.
+    assert {finding.check: finding.verdict for finding in found if finding.verdict is not Verdict.OK} == {
+        "sound card": Verdict.WRONG,
+        "disk": Verdict.NOTE,
+    }
+
+
+# --- sound --------------------------------------------------------------------------------------------------
+
+CARDS = " 0 [vc4hdmi        ]: vc4-hdmi - vc4-hdmi\n 1 [Device         ]: USB-Audio - USB\n"
+HDMI = {
+    "/proc/asound/cards": CARDS.partition(" 1 ")[0],
+    "/proc/asound/card0/pcm0p/info": "device: 0\nname: MAI\n",
+}
+USB = {**HDMI, "/proc/asound/cards": CARDS, "/proc/asound/card1/pcm0p/info": "device: 0\nname: USB Audio\n"}
+PLAYS = {**USB, "/proc/asound/card1/pcm0p/sub0/status": "state: RUNNING\nowner_pid   : 7\n"}
+MIXER = """Simple mixer control 'PCM',0
+  Capabilities: pvolume pswitch
+  Playback channels: Front Left - Front Right
+  Limits: Playback 0 - 151
+  Front Left: Playback {0}
+  Front Right: Playback {0}
+Simple mixer control 'Mic',0
+  Capabilities: cvolume
+  Mono: Capture 0 [0%] [off]
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "mixer", "device", "found"),
+    [
+        ({}, "", "auto", [("wrong", "There is none")]),
+        (HDMI, "", "auto", [("wrong", "no monitor that plays sound")]),
+        (USB, "", "auto", [("ok", "The best is the USB card Device.")]),
+        (PLAYS, "", "auto", [("ok", "The best is"), ("ok", "Something plays on card1 now.")]),
+        (USB, "", "hw:1", [("ok", "The settings name 'hw:1'; there are: vc4hdmi, Device.")]),
+        (USB, MIXER.format("120 [79%] [-11.25dB] [on]"), "auto", [("ok", "The best is")]),
+        (HDMI | USB, MIXER.format("0 [0%] [-64.00dB] [on]"), "auto", [("ok", "The best"), ("note", "'PCM'")]),
+        (USB, MIXER.format("120 [79%] [-11.25dB] [off]"), "auto", [("ok", "The best"), ("note", "'PCM'")]),
+        (USB, MIXER.format("0 [0%]"), "auto", [("ok", "The best"), ("note", "'PCM'")]),
+    ],
+)
+def test_the_sound(
+    tmp_path: Path, files: Mapping[str, str], mixer: str, device: str, found: list[tuple[str, str]]
+) -> None:
+    settings = load({"sound.device": device}, {}).settings
+    machine = patient(tmp_path, files)
+    asked: list[str] = []
+
+    def ask(words: Sequence[str]) -> str | None:
+        asked.append(words[2])
+        return mixer if words[2] == "Device" else None
+
+    findings = list(sound(replace(machine, ask=ask), settings))
+    assert [finding.verdict for finding in findings] == [verdict for verdict, _ in found]
+    for finding, (_, words) in zip(findings, found, strict=True):
+        assert words in finding.says
+    assert asked == [card for card in ("vc4hdmi", "Device") if card in files.get("/proc/asound/cards", "")]
+
+
+def test_several_cards_are_told_in_their_order(tmp_path: Path) -> None:
+    files = {
+        "/proc/asound/cards": CARDS + " 2 [sndrpihifiberry]: RPi-simple - snd_rpi_hifiberry_dac\n",
+        "/proc/asound/card1/pcm0p/info": "device: 0\nname: USB Audio\n",
+        "/proc/asound/card2/pcm0p/info": "device: 0\nname: HifiBerry\n",
+    }
+    (found,) = sound(patient(tmp_path, files), SETTINGS)
+    assert found.says == "The best is the sound board sndrpihifiberry. Then come: the USB card Device."
+
+
+# --- panel --------------------------------------------------------------------------------------------------
+
+PI = {"/proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0"}
+PINS = {**PI, "/dev/gpiochip0": ""}
+
+
+@pytest.mark.parametrize(
+    ("files", "overrides", "verdict", "words"),
+    [
+        (PI, {"panel.factory": "none"}, "ok", "None is wanted"),
+        ({}, {}, "ok", "This computer has no pins"),
+        (PI, {}, "wrong", "The kernel shows no pins"),
+        (PINS, {}, "wrong", "SPI is off"),
+        (PINS, {"panel.knobs": "encoders"}, "ok", "The kernel shows the pins."),
+        ({**PINS, "/dev/spidev0.0": ""}, {}, "ok", "The kernel shows the pins and SPI."),
+    ],
+)
+def test_the_panel(
+    tmp_path: Path, files: Mapping[str, str], overrides: Mapping[str, str], verdict: str, words: str
+) -> None:
+    (found,) = panel(patient(tmp_path, files), load(overrides, {}).settings)
+    assert found.verdict == verdict
+    assert words in found.says
+
+
+# --- disk ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("left", "environ", "overrides", "verdict", "words"),
+    [
+        (Space(5 << 30, True), {"HOME": "/home/x"}, {}, "ok", "5,120 MB are free where /home/x/.local/state"),
+        (Space(5 << 20, True), {}, {"state": "/data"}, "note", "Only 5 MB are free where /data is."),
+        (Space(5 << 30, False), {}, {"state": "/data"}, "note", "Nothing can be written to /data"),
+        (None, {}, {"state": "/data"}, "note", "There is no folder"),
+        (Space(5 << 30, True), {}, {}, "note", "There is no folder"),
+    ],
+)
+def test_the_disk(
+    tmp_path: Path,
+    left: Space | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str],
+    verdict: str,
+    words: str,
+) -> None:
+    machine = replace(patient(tmp_path, environ=environ), space=lambda _: left)
+    (found,) = disk(machine, load(overrides, {}).settings)
+    assert found.verdict == verdict
+    assert words in found.says
+
+
+def test_the_disk_of_the_service_is_meant_where_there_is_one(tmp_path: Path) -> None:
+    machine = patient(tmp_path, {"/var/lib/stellar-wind/state.json": "{}"}, environ={"HOME": "/home/x"})
+    asked: list[Path] = []
+
+    def space(folder: Path) -> Space:
+        asked.append(folder)
+        return Space(5 << 30, False)  # only the service may write there
+
+    (found,) = disk(replace(machine, space=space), SETTINGS)
+    assert found.verdict is Verdict.OK
+    assert asked == [tmp_path / "var/lib/stellar-wind"]

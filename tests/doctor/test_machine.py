@@ -34,3 +34,11 @@ def test_programs_answer_or_are_nothing(words: tuple[str, ...], answer: str | No
 
 def test_a_program_that_hangs_is_nothing() -> None:
     assert machine.ask((sys.executable, "-c", "import time; time.sleep(60)"), patience=0.05) is None
+
+
+def test_the_space_of_a_disk_is_told_for_folders_that_do_not_exist_yet(tmp_path: Path) -> None:
+    left = machine.space(tmp_path / "a/b/c")
+    assert left
+    assert left.writable
+    assert left.free > 0
+    assert machine.space(tmp_path / ("x" * 300)) is None  # longer than a name may be

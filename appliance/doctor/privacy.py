@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must not leave the box with a support file: who its owner is, where it stands, and whom it heard of.
+
+The one rule: what is known to be private is replaced by what it was, in angle brackets, wherever it stands; and what
+only looks like it (an account, a hash, an address) is replaced as well. Pure, but for `private`, which reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from appliance.doctor.machine import Machine
+from appliance.ledger.networks import KNOWN, RPC
+from appliance.settings import Settings
+
+# Strkey (SEP-23): accounts G, muxed accounts M, contracts C, and others; a secret seed S is nobody's business at all.
+_STRKEY = re.compile(r"\b[BCGLMPSTX][A-Z2-7]{55,}\b")
+_HASH = re.compile(r"\b[0-9A-Fa-f]{64}\b")
+_MAC = re.compile(r"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b")
+_IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)")
+_IPV6 = re.compile(r"(?<![\w.:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
+_SERIAL = re.compile(r"^(Serial\s*:).*$", re.MULTILINE)
+_SSID = re.compile(r"^\s*ssid\s*=\s*\"?(.+?)\"?\s*$", re.MULTILINE)
+
+
+def redacted(text: str, private: Mapping[str, str]) -> str:
+    """The text without what is private: `private` says what each such word is, as in {"ada": "user"}."""
+    for word in sorted(private, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", f"<{private[word]}>", text)
+    text = _STRKEY.sub("<account>", text)
+    text = _HASH.sub("<hash>", text)
+    text = _SERIAL.sub(r"\1 <serial>", text)
+    text = _MAC.sub("<address>", text)
+    return _IPV6.sub(_address, _IPV4.sub(_address, text))
+
+
+def _address(found: re.Match[str]) -> str:
+    try:
+        ip_address(found[0])
+    except ValueError:  # a time, a version
+        return found[0]
+    return "<address>"
+
+
+def private(machine: Machine, settings: Settings) -> dict[str, str]:
+    """What is private here, as far as it can be known: names of users, of the host, of Wi-Fis and of own servers."""
+    words = {machine.read("/proc/sys/kernel/hostname"): "host", machine.read("/etc/hostname"): "host"}
+    words |= dict.fromkeys(_users(machine), "user")
+    words |= dict.fromkeys(_wifis(machine), "wi-fi")
+    known = {urlsplit(endpoint).hostname for network in KNOWN.values() for endpoint in network.endpoints}
+    for name, network in settings.networks.items():
+        for number, endpoint in enumerate(network.endpoints, 1):
+            address = urlsplit(endpoint.removeprefix(RPC))
+            if address.hostname not in known:
+                words[address.netloc] = words[address.hostname or ""] = f"server {number} of {name}"
+        if network.passphrase:
+            words[network.passphrase] = "passphrase"
+    # What says nothing of anybody, and would tear the rest to pieces.
+    return {word: what for word, what in words.items() if word not in ("", "root", "localhost")}
+
+
+def _users(machine: Machine) -> Iterator[str]:
+    for line in machine.read("/etc/passwd").splitlines():
+        fields = line.split(":")
+        if len(fields) > 4 and fields[2].isdigit() and 1000 <= int(fields[2]) < 65534:
+            yield fields[0]
+            yield fields[4].partition(",")[0]  # the name in full
+    for variable in ("USER", "LOGNAME", "SUDO_USER"):
+        yield machine.environ.get(variable, "")
+
+
+def _wifis(machine: Machine) -> Iterator[str]:
+    for path in (
+        *machine.find("/etc/NetworkManager/system-connections/*"),
+        *machine.find("/run/NetworkManager/system-connections/*"),
+        "/etc/wpa_supplicant/wpa_supplicant.conf",
+    ):
+        yield from (found[1] for found in _SSID.finditer(machine.read(path)))
