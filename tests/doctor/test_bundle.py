@@ -28,7 +28,7 @@ SECRETS = (
     "192.168.1.17",
 )
 FINDINGS = [
-    ok("settings", "3 from the file /home/ada/box.toml; the rest are defaults."),
+    ok("settings", "3 from the file /srv/ada/box.toml; the rest are defaults."),
     wrong("server mine", "horizon.lovelace.example cannot be reached.", "Check the cable."),
 ]
 

@@ -234,7 +234,7 @@ def test_the_panel(
 @pytest.mark.parametrize(
     ("left", "environ", "overrides", "verdict", "words"),
     [
-        (Space(5 << 30, True), {"HOME": "/home/x"}, {}, "ok", "5,120 MB are free where /home/x/.local/state"),
+        (Space(5 << 30, True), {"HOME": "/srv/x"}, {}, "ok", "5,120 MB are free where /srv/x/.local/state"),
         (Space(5 << 20, True), {}, {"state": "/data"}, "note", "Only 5 MB are free where /data is."),
         (Space(5 << 30, False), {}, {"state": "/data"}, "note", "Nothing can be written to /data"),
         (None, {}, {"state": "/data"}, "note", "There is no folder"),
@@ -256,7 +256,7 @@ def test_the_disk(
 
 
 def test_the_disk_of_the_service_is_meant_where_there_is_one(tmp_path: Path) -> None:
-    machine = patient(tmp_path, {"/var/lib/stellar-wind/state.json": "{}"}, environ={"HOME": "/home/x"})
+    machine = patient(tmp_path, {"/var/lib/stellar-wind/state.json": "{}"}, environ={"HOME": "/srv/x"})
     asked: list[Path] = []
 
     def space(folder: Path) -> Space:

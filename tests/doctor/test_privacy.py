@@ -49,7 +49,9 @@ def test_wherever_it_stands_by_itself(before: str, after: str, secret: str) -> N
     assert not re.search(rf"(?<!\w){secret}(?!\w)", left)
 
 
-PEOPLE = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000:Ada Lovelace,,,:/home/ada:/bin/bash\nnobody:x:65534::x\n"
+PEOPLE = (
+    "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000:Ada Lovelace,,,:/srv/ada:/bin/bash\nnobody:x:65534::x\n"
+)
 MINE = """
 network = "mine"
 [networks.mine]
@@ -83,9 +85,11 @@ def test_what_is_private_here_is_found(tmp_path: Path) -> None:
         "rpc.lovelace.example": "server 2 of mine",
         "The engine of my own": "passphrase",
     }
-    text = "ada@engine in /home/ada, by Our Home to https://horizon.lovelace.example:8443/a: The engine of my own"
+    text = (
+        "ada@engine in /srv/ada, by Our Home to https://horizon.lovelace.example:8443/a: The engine of my own"
+    )
     assert redacted(text, words) == (
-        "<user>@<host> in /home/<user>, by <wi-fi> to https://<server 1 of mine>/a: <passphrase>"
+        "<user>@<host> in /srv/<user>, by <wi-fi> to https://<server 1 of mine>/a: <passphrase>"
     )
 
 
