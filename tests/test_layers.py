@@ -65,7 +65,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "soundfile": ("appliance.sound.outputs.file",),
     "numpy": ("appliance.sound", "appliance.box", "appliance.render", "appliance.plot"),
     "matplotlib": ("appliance.plot",),
-    "gpiozero": ("appliance.panel.gpio",),
+    "gpiozero": ("appliance.panel.gpio", "appliance.panel.mock"),
     "rich": ("appliance.panel.desk", "appliance.cli"),
     "pydantic": ("appliance.settings",),
     "pydantic_core": ("appliance.settings",),

@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The panel on gpiozero's mock pins, with an MCP3008 that speaks bit by bit; time is handed in, look by look."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from appliance.panel.buttons import STUCK_AFTER
+from appliance.panel.gpio import Board, Buttons, Converter, Encoders, Leds, NoPanel
+from appliance.panel.knobs import SAMPLES, TOP
+from appliance.panel.lamps import ATTACK, DIMMEST, FADE, LAMPS, Lamps, Shown
+from appliance.panel.mock import Mock
+from appliance.panel.panel import AGAIN, Panel
+from appliance.panel.pins import NOWHERE, PINS, Knobs, Wiring, wiring
+from appliance.values import Button, Doubled, Gesture, Held, Knob, Moved, Pressed, Turned
+
+LOOK = 1 / SAMPLES  # s
+STANDS = {Knob.VOLUME: 0.7, Knob.TEMPO: 0.25}
+
+
+class Rig:
+    """A panel on mock pins, driven by hand."""
+
+    def __init__(self, where: Wiring, board: Callable[[Mock], Board] = Mock.board) -> None:
+        self.mock = Mock(where, STANDS)
+        self.lamps = Lamps(seconds=0.0)
+        self.lamps.tell(Shown.LIVE, 0.0)
+        self.posted: list[Gesture] = []
+        self.panel = Panel(lambda: board(self.mock), where, self.lamps, self.posted.append)
+        self.looks = 0
+
+    @property
+    def now(self) -> float:
+        return self.looks * LOOK
+
+    def wait(self, seconds: float) -> list[Gesture]:
+        """Let the panel look for so long; the gestures that it posted meanwhile."""
+        self.posted.clear()
+        for _ in range(max(1, round(seconds / LOOK))):
+            self.panel.turn(self.now)
+            self.looks += 1
+        return list(self.posted)
+
+    def press(self, button: Button, seconds: float) -> list[Gesture]:
+        self.mock.press(button, down=True)
+        gestures = self.wait(seconds)
+        self.mock.press(button, down=False)
+        return gestures
+
+
+def moved_to(gesture: Gesture, knob: Knob, position: float) -> bool:
+    return (
+        isinstance(gesture, Moved) and gesture.knob is knob and abs(gesture.position - position) < 0.004
+    )  # the hysteresis
+
+
+Rigged = Callable[..., Rig]
+
+
+@pytest.fixture
+def rigged() -> Iterator[Rigged]:
+    rigs: list[Rig] = []
+
+    def make(
+        knobs: Knobs = "potentiometers", board: Callable[[Mock], Board] = Mock.board, **pins: int
+    ) -> Rig:
+        rigs.append(Rig(wiring(knobs, {**PINS, **pins}), board))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.panel.release()
+
+
+# --- hands --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_look_says_where_the_potentiometers_stand(rigged: Rigged) -> None:
+    volume, tempo = rigged().wait(LOOK)
+    assert moved_to(volume, Knob.VOLUME, 0.7)
+    assert moved_to(tempo, Knob.TEMPO, 0.25)
+
+
+@pytest.mark.parametrize("position", [0.0, 0.3, 1.0])
+def test_a_knob_is_read_through_the_converter_s_bits(rigged: Rigged, position: float) -> None:
+    rig = rigged()
+    rig.wait(0.5)
+    rig.mock.put(Knob.TEMPO, position)
+    moves = rig.wait(0.5)
+    assert {type(move) for move in moves} == {Moved}
+    assert moved_to(moves[-1], Knob.TEMPO, position)
+    assert rig.wait(1.0) == []
+
+
+def test_an_end_is_exact(rigged: Rigged) -> None:
+    rig = rigged()
+    rig.mock.put(Knob.VOLUME, 0.0)
+    assert rig.wait(LOOK)[0] == Moved(Knob.VOLUME, 0.0)
+    rig.mock.turn(Knob.VOLUME, 100)
+    assert rig.wait(1.0)[-1] == Moved(Knob.VOLUME, 1.0)
+
+
+def test_a_noisy_converter_moves_nothing(rigged: Rigged) -> None:
+    rig, rng = rigged(), Random(1)
+    rig.wait(0.5)
+    moves = 0
+    for _ in range(20 * SAMPLES):
+        rig.mock.chip.readings[0] = round(500 + rng.gauss(0, 1.2))
+        moves += len(rig.wait(LOOK))
+    assert moves <= 8  # the way to 500, and nothing after it
+
+
+@pytest.mark.parametrize("detents", [3, -2])
+def test_encoders_count_detents(rigged: Rigged, detents: int) -> None:
+    rig = rigged("encoders")
+    assert rig.wait(0.1) == []
+    rig.mock.turn(Knob.VOLUME, detents)
+    (turned,) = rig.wait(0.1)
+    assert isinstance(turned, Turned)
+    assert turned.knob is Knob.VOLUME
+    assert (turned.detents > 0) == (detents > 0)
+    assert abs(turned.detents) >= abs(detents)  # more in a hurry
+    rig.mock.turn(Knob.TEMPO, 1)
+    assert rig.wait(0.1) == [Turned(Knob.TEMPO, 1)]
+
+
+def test_presses_mean_what_they_mean(rigged: Rigged) -> None:
+    rig = rigged("none")
+    assert rig.wait(0.1) == []
+    rig.press(Button.NETWORK, 0.1)
+    assert rig.wait(0.2) == [Pressed(Button.NETWORK)]
+    rig.press(Button.MUTE, 0.1)
+    assert rig.wait(0.5) == [Pressed(Button.MUTE)]
+    rig.press(Button.MUTE, 0.1)
+    rig.wait(0.1)
+    rig.press(Button.MUTE, 0.1)
+    assert rig.wait(0.5) == [Doubled(Button.MUTE)]
+    assert rig.press(Button.NETWORK, 2.5) == [Held(Button.NETWORK)]
+    assert rig.press(Button.MUTE, 5.5) == [Held(Button.MUTE)]
+    assert rig.wait(1.0) == []
+
+
+def test_two_hundred_bounces_are_one_press(rigged: Rigged) -> None:
+    rig, rng = rigged("none"), Random(2)
+    rig.wait(0.1)
+    for _ in range(6):  # looks: 50 ms
+        for _ in range(33):
+            rig.mock.press(Button.NETWORK, down=rng.random() < 0.5)
+        rig.wait(LOOK)
+    rig.press(Button.NETWORK, 0.1)
+    assert rig.wait(0.3) == [Pressed(Button.NETWORK)]
+
+
+def test_a_shorted_button_acts_once_and_is_then_left_alone(
+    rigged: Rigged, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = rigged("none")
+    rig.wait(0.1)
+    gestures = rig.press(Button.MUTE, STUCK_AFTER + 5)
+    assert gestures == [Held(Button.MUTE)]
+    assert rig.lamps.held == 0.0
+    assert rig.wait(10) == []
+    assert caplog.text.count("The mute button is stuck") == 1
+    rig.press(Button.MUTE, 0.1)
+    assert rig.wait(0.5) == [Pressed(Button.MUTE)]
+
+
+# --- eyes ---------------------------------------------------------------------------------------------------
+
+
+def test_a_note_lights_the_led_of_its_degree(rigged: Rigged) -> None:
+    rig = rigged()
+    rig.wait(0.1)
+    assert rig.mock.lit == (0, 0, 0, 0, 0, 0, 1, 0, 0)
+    rig.lamps.hit(2, 1.0, at=rig.now)
+    rig.wait(ATTACK + 2 * LOOK)
+    assert rig.mock.lit[2] > 0.7
+    assert rig.mock.lit[:2] + rig.mock.lit[3:6] == (0.0,) * 5
+    rig.wait(2.0)
+    assert rig.mock.lit[2] == 0.0
+
+
+def test_no_led_ever_glows_too_dimly_to_be_steady(rigged: Rigged) -> None:
+    rig, rng = rigged(), Random(3)
+    seen: set[float] = set()
+    for _ in range(10 * SAMPLES):
+        if rng.random() < 10 * LOOK:
+            rig.lamps.hit(rng.randrange(6), rng.random(), at=rig.now + 0.1)
+        rig.wait(LOOK)
+        seen.update(rig.mock.lit)
+    assert 0.0 in seen
+    assert len(seen) > 50
+    assert min(seen - {0.0}) >= DIMMEST
+
+
+def test_a_finger_is_answered_before_the_press_is_over(rigged: Rigged) -> None:
+    rig = rigged()
+    rig.wait(0.1)
+    rig.press(Button.MUTE, 0.06)
+    assert rig.mock.lit[6] == 0.0  # it winks
+    rig.wait(1.0)
+    assert rig.mock.lit[6] == 1.0
+
+
+def test_holding_mute_puts_the_leds_out_one_by_one(rigged: Rigged) -> None:
+    rig = rigged()
+    rig.wait(0.1)
+    rig.mock.press(Button.MUTE, down=True)
+    lit = []
+    for _ in range(round(5.1 / LOOK)):
+        rig.wait(LOOK)
+        lit.append(round(sum(rig.mock.lit)))
+    first = lit.index(LAMPS)
+    assert first / SAMPLES == pytest.approx(1.0, abs=0.1)
+    assert lit[first:] == sorted(lit[first:], reverse=True)
+    assert set(lit[first:]) == set(range(LAMPS + 1))
+    rig.mock.press(Button.MUTE, down=False)
+    rig.wait(0.1)
+    assert rig.mock.lit[6] == 1.0
+
+
+def test_parts_that_are_not_there_are_not_touched(rigged: Rigged) -> None:
+    rig = rigged("none", note_1=NOWHERE, network_3=NOWHERE, mute_button=NOWHERE)
+    rig.lamps.hit(0, 1.0, at=0.0)
+    rig.mock.press(Button.MUTE, down=True)
+    assert rig.wait(1.0) == []
+    assert rig.mock.lit[0] == rig.mock.lit[8] == 0.0
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------
+
+
+class _Fails:
+    """A part whose wire has come off: everything that is asked of it raises, until it is mended."""
+
+    broken = True
+    opened = 0
+
+    def __init__(self, part: Any) -> None:
+        type(self).opened += 1
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*words: Any) -> Any:
+            if name == "close":
+                self._part.close()
+            if self.broken:
+                raise OSError(5, "Input/output error")
+            return getattr(self._part, name)(*words)
+
+        return call
+
+
+def failing(part: str) -> tuple[type[_Fails], Callable[[Mock], Board]]:
+    """A board whose part of that name fails."""
+    fails = type("Fails", (_Fails,), {})
+
+    class Failing(Board):
+        def knobs(self) -> Converter | Encoders:
+            return fails(super().knobs()) if part == "knobs" else super().knobs()
+
+        def buttons(self) -> Buttons:
+            return fails(super().buttons()) if part == "buttons" else super().buttons()
+
+        def leds(self) -> Leds:
+            return fails(super().leds()) if part == "lamps" else super().leds()
+
+    return fails, lambda mock: Failing(mock._factory, mock._wiring)
+
+
+@pytest.mark.parametrize("part", ["knobs", "buttons", "lamps"])
+def test_a_part_that_raises_takes_no_other_with_it_and_is_tried_again(
+    rigged: Rigged, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    fails, board = failing(part)
+    rig = rigged(board=board)
+    moved = rig.wait(0.1)
+    assert bool(moved) == (part != "knobs")
+    assert caplog.text.count(f"The {part} do not answer: [Errno 5] Input/output error (OSError).") == 1
+    rig.press(Button.NETWORK, 0.1)
+    assert bool(rig.wait(0.3)) == (part != "buttons")
+    assert bool(rig.mock.lit[6]) == (part != "lamps")
+    rig.wait(AGAIN)
+    assert fails.opened == 2
+    assert caplog.text.count("do not answer") == 1  # nothing new
+    fails.broken = False
+    assert bool(rig.wait(AGAIN)) == (part == "knobs")
+    assert caplog.text.count(f"The {part} answer again.") == 1
+    assert rig.mock.lit[6] == 1.0
+
+
+def test_without_pins_it_says_so_once_and_tries_every_minute(
+    rigged: Rigged, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    tries, away = [], True
+
+    def board(mock: Mock) -> Board:
+        tries.append(rig.now)
+        if away:
+            raise NoPanel("this machine is no Raspberry Pi, or does not say so")
+        return mock.board()
+
+    rig = rigged(board=board)
+    assert rig.wait(3 * AGAIN) == []
+    assert len(tries) == 3
+    assert caplog.messages == [
+        "There is no panel: this machine is no Raspberry Pi, or does not say so. "
+        "The music plays on, and it is tried every minute."
+    ]
+    away = False
+    assert len(rig.wait(AGAIN)) == 2
+    assert caplog.messages[1:] == ["The panel is there: mock pins, a panel on the screen."]
+
+
+def test_pins_that_fail_altogether_are_opened_anew(rigged: Rigged) -> None:
+    boards = []
+
+    class Dead(Board):
+        def knobs(self) -> Converter:
+            raise NoPanel("gone")
+
+        buttons = leds = knobs  # type: ignore[assignment] # each of them is gone
+
+        def close(self) -> None:
+            boards.append("closed")
+            raise OSError("gone")
+
+    def board(mock: Mock) -> Board:
+        boards.append("opened")
+        return Dead(mock._factory, mock._wiring) if len(boards) == 1 else mock.board()
+
+    rig = rigged(board=board)
+    assert rig.wait(AGAIN) == []
+    assert len(rig.wait(1.0)) == 2
+    assert boards == ["opened", "closed", "opened"]
+
+
+@pytest.mark.parametrize("says", [0, TOP])
+def test_a_dead_converter_moves_nothing_and_is_told(
+    rigged: Rigged, caplog: pytest.LogCaptureFixture, says: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    rig = rigged()
+    before = list(rig.mock.chip.readings)
+    rig.wait(1.0)
+    rig.mock.chip.readings = [says] * 8
+    assert rig.wait(5.0) == []
+    assert caplog.text.count("The converter of the knobs says nothing") == 1
+    rig.mock.chip.readings = before
+    assert rig.wait(5.0) == []
+    assert caplog.text.count("The knobs are well again.") == 1
+
+
+def test_a_loose_wiper_is_frozen_and_named(rigged: Rigged, caplog: pytest.LogCaptureFixture) -> None:
+    rig, rng = rigged(), Random(4)
+    rig.wait(1.0)
+    for _ in range(4 * SAMPLES):
+        rig.mock.chip.readings[1] = rng.randrange(TOP)
+        rig.wait(LOOK)
+    assert "The wiper of the tempo knob is not connected" in caplog.text
+    assert rig.wait(LOOK) == []
+
+
+def test_whatever_takes_the_gestures_may_raise(rigged: Rigged, caplog: pytest.LogCaptureFixture) -> None:
+    rig = rigged()
+    rig.wait(LOOK)
+    rig.panel._post = raises
+    rig.mock.put(Knob.VOLUME, 0.1)
+    rig.wait(1.0)
+    assert "The gesture Moved" in caplog.text
+    rig.panel._post = rig.posted.append
+    rig.mock.put(Knob.VOLUME, 0.9)
+    assert moved_to(rig.wait(1.0)[-1], Knob.VOLUME, 0.9)
+
+
+def raises(gesture: Gesture) -> None:
+    raise RuntimeError(f"no room for {gesture}")
+
+
+# --- the thread ---------------------------------------------------------------------------------------------
+
+
+def test_it_runs_by_itself_and_leaves_the_pins_dark_and_free() -> None:
+    where = wiring()
+    mock, lamps, posted = Mock(where, STANDS), Lamps(seconds=time.monotonic()), []
+    lamps.tell(Shown.LIVE, 0.0)
+    moved = threading.Event()
+
+    def post(gesture: Gesture) -> None:
+        posted.append(gesture)
+        if gesture == Moved(Knob.VOLUME, 0.0):
+            moved.set()
+
+    panel = Panel(mock.board, where, lamps, post)
+    panel.start()
+    assert panel.looked(10.0)
+    assert len(posted) == 2
+    mock.put(Knob.VOLUME, 0.0)
+    assert moved.wait(10.0)
+    panel.close()
+    assert mock.lit == (0.0,) * LAMPS
+    again = mock.board()  # nobody holds a pin
+    for part in (again.knobs(), again.buttons(), again.leds()):
+        part.close()
+
+
+def test_without_anything_it_sleeps_between_two_looks() -> None:
+    def board() -> Board:
+        raise NoPanel("not here")
+
+    panel = Panel(board, wiring(), Lamps(), raises)
+    panel.start()
+    assert panel.looked(10.0)
+    panel.close()
+
+
+def test_the_lamps_fade_with_the_music(rigged: Rigged) -> None:
+    rig = rigged()
+    rig.wait(0.1)
+    rig.lamps.leave(rig.now)
+    rig.wait(FADE / 2)
+    assert 0.0 < rig.mock.lit[6] < 1.0
+    rig.wait(FADE)
+    assert rig.mock.lit == (0.0,) * LAMPS
