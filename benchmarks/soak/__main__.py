@@ -42,9 +42,11 @@ from benchmarks.soak.virtual import Card, VirtualLoop
 from benchmarks.soak.watch import GAP, PEAK, Ear, Log, Writes
 from benchmarks.soak.weather import Weather, children
 from tests.slope import STEEP, WARM_UP, Sample, complaints, look, trend
+from tests.traces import found
 
 SAMPLES = 120  # of memory, in a soak of any length
 SCENES = ("wind", "night")
+FULL, YOUNG = 1024, 1024.0  # notes that the box remembers, and the KiB that they take until there are so many
 WAVER = 96.0  # KiB by which memory may move without growing: two of its steps. In an hour only more than that shows
 PLANTED_AT = 60.0  # s
 
@@ -153,8 +155,9 @@ class Soak:
 
     def grown(self) -> list[str]:
         """What grows, a sentence each."""
-        notes = self.samples[-1].done - self.samples[int(len(self.samples) * WARM_UP)].done
-        return complaints(self.samples, max(STEEP, WAVER / notes * 1e6))
+        first = self.samples[int(len(self.samples) * WARM_UP)].done
+        waver = WAVER if first > FULL else WAVER + YOUNG
+        return complaints(self.samples, max(STEEP, waver / (self.samples[-1].done - first) * 1e6))
 
     def _figures(self) -> list[Figure]:
         ear, days = self.ear, self.seconds / 86400
@@ -174,6 +177,7 @@ class Soak:
             ),
             Figure("log", self.log.bytes / 1000, None, 1000 * days, "kB"),
             Figure("times the state was written", self.writes.count, None, 300 * days + AT_ONCE),
+            Figure("accounts, hashes and memos in all of it", len(found(self._folder)), None, 0),
             Figure("processes left behind", len(children()), None, 0),
         ]
 

@@ -38,6 +38,9 @@ from appliance.values import (
     Pressed,
     Turned,
 )
+from tests.horizon_records import payment
+from tests.horizon_server import render
+from tests.traces import MEMO
 
 log = logging.getLogger("appliance.soak")  # of the house, so that its lines are counted with the others
 
@@ -261,7 +264,8 @@ class Weather:
         self.listener.hush()
 
     async def _rave(self) -> None:
-        self.listener.rave(b"what a lovely day\n" * 300)
+        """Not its own words at all, but what a network says: nobody may repeat it."""
+        self.listener.rave((render(payment(self._sequence, 1, MEMO)) + "\n").encode() * 300)
 
     async def _endless(self) -> None:
         for _ in range(40):

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces that people leave in a ledger, and how they are found in whatever a program has written.
+
+The one rule: the patterns are the networks' own and not the product's: what they find is there. Reads files.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+MEMO = "for the roof, with love from Ada"
+
+# Accounts and contracts, muxed ones too (SEP-23), and ids of transactions, ledgers, balances and pools.
+STRKEY = re.compile(r"[GMCBLS][A-Z2-7]{55}")
+HASH = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def traces(text: str) -> list[str]:
+    """Every account, hash and memo in a text."""
+    return [*STRKEY.findall(text), *HASH.findall(text), *re.findall("|".join(MEMO.split(", ")), text)]
+
+
+def written(folder: Path) -> Iterator[tuple[str, str]]:
+    """The name and the text of every file below a folder; what is compressed is unpacked."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            data = file.read_bytes()
+            if data[:2] == b"\x1f\x8b":
+                yield file.name, gzip.decompress(data).decode(errors="replace")
+            elif zipfile.is_zipfile(io.BytesIO(data)):
+                with zipfile.ZipFile(file) as packed:
+                    yield from (
+                        (name, packed.read(name).decode(errors="replace")) for name in packed.namelist()
+                    )
+            else:
+                yield file.name, data.decode(errors="replace")
+
+
+def found(folder: Path) -> list[str]:
+    """Every trace in what was written below a folder, with its file."""
+    return [f"{name}: {trace}" for name, text in written(folder) for trace in traces(text)]
