@@ -36,6 +36,7 @@ from appliance.crashes import Crashes
 from appliance.evening import Evening, Night, minute_of_day
 from appliance.hands import Wish, obey
 from appliance.journal import Notices
+from appliance.keep import KEPT, Memory, keep
 from appliance.ledger.keeper import Keeper
 from appliance.ledger.source import Source
 from appliance.ledger.tape import Player, Tape
@@ -94,6 +95,9 @@ class Box:
             settings.volume, settings.tempo, settings.network, scene=settings.scene
         )
         self._state_file = folder and folder / "state.json"
+        self._keepsakes = folder and folder / KEPT
+        self._memory = Memory(settings)
+        self._keeping: asyncio.Task[None] | None = None
         self._last: tuple[str, int] | None = None  # network and sequence of the last ledger
         self._crashes = crashes or Crashes(None)
         self._evening = evening(settings)
@@ -131,6 +135,7 @@ class Box:
             loop.add_signal_handler(number, self.stop)
         if self._reread and not desk:  # in a terminal a hang-up is a hang-up
             loop.add_signal_handler(signal.SIGHUP, self.reload, self._reread)
+        loop.add_signal_handler(signal.SIGUSR1, self.keep)
         parts = [self._turning_down, self._performing]
         if self._notices.wanted:
             parts.append(self._telling)
@@ -173,8 +178,19 @@ class Box:
         if self.controls.sleep != before.sleep:
             self._evening.sleep(self.controls.sleep, now)
             self._lamps.count(self.controls.sleep // 30, now)
+        if wish is Wish.KEEP:
+            self.keep()
         if wish is Wish.POWER_OFF:
             self._errand = asyncio.create_task(power_off(self._settings.panel.power_off))
+
+    def keep(self) -> None:
+        """Keep the last half hour, in a file. The main thread."""
+        if self._keepsakes is None:
+            log.warning("Nothing can be kept: there is no folder to write to, or the box is in safe mode.")
+        elif self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(
+                keep(self._memory, self._keepsakes, self._settings.keep.format)
+            )
 
     def _switch(self, network: str) -> None:
         self._failed = self._was_live = False
@@ -243,7 +259,7 @@ class Box:
             while farewell > 0:
                 leaving = self._leaving
                 farewell -= leaving
-                begun = performer.block(self.controls, leaving=leaving)
+                begun = self._memory.block(performer, self.controls, leaving=leaving)
                 samples = performer.samples
                 heard = loop.time() + output.latency
                 for sounded in begun:
@@ -333,6 +349,7 @@ class Box:
 
     async def _survive(self) -> None:
         while True:
+            self._memory.settle()
             await self._crashes.keep(
                 muted=self.controls.muted,
                 sleep=self.controls.sleep,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs: run, listen, record, render, doctor, config.
+"""The verbs: run, listen, record, render, keep, doctor, config.
 
 The one rule: a verb reads its words, loads the settings, and calls the part that does the work; each imports only
 what it needs, because a Zero 2 W takes seconds for what a render, a listener or a card drag in. Exit codes: 0 all is
@@ -71,6 +71,9 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     desk = sys.stdout.isatty()
     journal.start(verbose=arguments.verbose)
     place = folder(loaded.settings.state, os.environ)
+    signal.signal(
+        signal.SIGUSR1, signal.SIG_IGN
+    )  # who asks too early what was just played gets nothing, and ends nothing
     crashes = Crashes(place)  # before anything is imported that may crash
 
     from appliance.box import Box
@@ -148,27 +151,45 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from appliance.ledger.tape import bundled, open_tape
+    from appliance.keep import again
+    from appliance.ledger.tape import BadTape, bundled, open_tape
     from appliance.render import render
 
     settings = loaded.settings
     tape = open_tape(arguments.tape) if arguments.tape else bundled()
+    kept = tape.header.opening
+    if kept and arguments.plot:
+        raise BadTape(f"{tape.path} was kept by a box: it can be heard again, but not drawn.")
+    seconds = arguments.seconds or (kept.seconds if kept else 60.0)
     picture = _picture(arguments.plot, tape, settings) if arguments.plot else None
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"Rendering {arguments.output.name}", total=arguments.seconds)
-        render(
-            settings,
-            tape,
-            arguments.output,
-            arguments.seconds,
-            lambda done: bar.update(task, completed=done),
-            *([picture.hear] if picture else []),
-        )
-    print(f"{arguments.output}: {arguments.seconds:g} s of music")  # noqa: T201 - its answer
+        task = bar.add_task(f"Rendering {arguments.output.name}", total=seconds)
+
+        def progress(done: float) -> None:
+            bar.update(task, completed=done)
+
+        if kept:
+            again(tape, arguments.output, progress, seconds=seconds)
+        else:
+            render(settings, tape, arguments.output, seconds, progress, *([picture.hear] if picture else []))
+    print(f"{arguments.output}: {seconds:g} s of music")  # noqa: T201 - its answer
     if picture:
         picture.draw()
         print(f"{arguments.plot}: a picture of it")  # noqa: T201 - its answer
+
+
+def _keep(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from appliance.keep import again, ask
+    from appliance.ledger.tape import open_tape
+    from appliance.state import SERVICE, folder
+
+    kept = ask([folder(loaded.settings.state, os.environ), SERVICE])
+    print(f"{kept}: what the box has just played")  # noqa: T201 - its answer
+    if arguments.output:
+        os.nice(19)  # the box plays on
+        seconds = again(open_tape(kept), arguments.output)
+        print(f"{arguments.output}: {seconds:.0f} s of music")  # noqa: T201 - its answer
 
 
 def _picture(path: Path, tape: Tape, settings: Settings) -> Picture:
@@ -282,7 +303,9 @@ def _parser() -> argparse.ArgumentParser:
         "--tape", type=Path, metavar="FILE", help="the tape; without it the bundled recording"
     )
     render.add_argument("--plot", type=Path, metavar="FILE", help="a .png: draw what was played as well")
-    render.add_argument("--seconds", type=_seconds, default=60.0, help="how much music, 60 without it")
+    render.add_argument(
+        "--seconds", type=_seconds, help="how much music, 60 without it; of a tape that a box has kept, all"
+    )
     render.set_defaults(verb=_render)
 
     doctor = verbs.add_parser(
@@ -297,6 +320,19 @@ def _parser() -> argparse.ArgumentParser:
         help="also write a .zip for whoever helps, without personal data",
     )
     doctor.set_defaults(verb=_doctor)
+
+    keep = verbs.add_parser(
+        "keep",
+        parents=[common],
+        help="have the box that plays keep its last half hour, and make a file of it",
+    )
+    keep.add_argument(
+        *("-o", "--output"),
+        type=Path,
+        metavar="FILE",
+        help=".wav or .flac sound; .mid or .jsonl score; the tape alone without it",
+    )
+    keep.set_defaults(verb=_keep)
 
     config = verbs.add_parser("config", parents=[common], help="print the settings in force, as TOML")
     config.set_defaults(verb=_config)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import threading
 import time
 from contextlib import suppress
@@ -43,6 +44,7 @@ class Run:
     muted: bool = False
     sleep: int = 0  # minutes for which the sleep timer was set
     sleeps_at: float = 0.0  # when it runs out
+    process: int = 0  # its number, for whoever wants to ask this run for something
 
 
 def begun(before: Run | None, boot: str, seconds: float) -> Run:
@@ -66,10 +68,11 @@ def decode(content: bytes) -> Run:
         run = Run(**(fields | {"starts": tuple(fields["starts"])}))
     except (TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(f"it lacks something ({type(error).__name__})") from error
-    numbers = (*run.starts, run.sleeps_at, run.sleep)
+    numbers = (*run.starts, run.sleeps_at, run.sleep, run.process)
     if not (
         isinstance(run.boot, str)
         and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+        and isinstance(run.process, int)
         and all(isinstance(flag, bool) for flag in (run.safe, run.muted))
         and run.sleep in (0, 30, 60, 90)
     ):
@@ -91,7 +94,8 @@ class Crashes:
     def __init__(self, folder: Path | None) -> None:
         self._file = folder and folder / "running.json"
         left = state.read(self._file, decode) if self._file else None
-        self.run = self._written = begun(left, boot(), time.monotonic())
+        run = begun(left, boot(), time.monotonic())
+        self.run = self._written = replace(run, process=os.getpid())
         if self.run.safe:
             log.error(
                 "The box has crashed %d times within two minutes. Safe mode: the plain scene, no settings but the "

@@ -8,11 +8,13 @@ heard. Pure; the main thread.
     gesture            does                                        is answered by
     knob               volume, tempo                               itself
     NETWORK            the next network                            as many rising notes as its number
-    NETWORK twice      keep the last half hour                     a turn: up, further up, back
+    NETWORK twice (*)  keep the last half hour                     a turn: up, further up, back
     NETWORK held       back to the first network                   one note
     MUTE               mute, and back                              the fade; a rising fifth
     MUTE twice         sleep after 30, 60, 90 minutes, not at all  a falling note for each half hour; a leap up
     MUTE held          switch the power off                        the scale, falling
+
+(*) A key of the desk. The button of the case knows no double press: who goes round the networks presses fast.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def render(
     seconds done, about ten times for each second of music; `listener` hears what the file does.
     Raises UnknownFormat and CannotWrite.
     """
-    output, instrument = _output(settings, path)
+    output, instrument = output_for(settings, path)
     controls = Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
     player = Player(tape.__iter__)
     with closing(output):
@@ -86,7 +86,8 @@ def render(
     progress(seconds)
 
 
-def _output(settings: Settings, path: Path) -> tuple[Output, Instrument]:
+def output_for(settings: Settings, path: Path) -> tuple[Output, Instrument]:
+    """What `path` becomes by its ending, and the instrument that it needs. Raises UnknownFormat and CannotWrite."""
     if path.suffix.lower() not in (".wav", ".flac", ".mid", ".jsonl"):
         raise UnknownFormat(
             f"{path} names no format of the box's: let it end in .wav or .flac for sound, .mid or .jsonl for the score."
@@ -99,7 +100,7 @@ def _output(settings: Settings, path: Path) -> tuple[Output, Instrument]:
         case ".wav" | ".flac":
             return SoundFile(path), synth(settings)
         case ".mid":
-            return Midi(path, settings.tempo), Paper(settings.sound.block)
+            return Midi(path), Paper(settings.sound.block)
         case _:
             return Score(path), Paper(settings.sound.block)
 

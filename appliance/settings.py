@@ -200,6 +200,16 @@ class CustomNetwork(_Section):
         return tuple(address.rstrip("/") for address in addresses)
 
 
+class Keep(_Section):
+    """What becomes of what you just heard, when you ask the box to keep it."""
+
+    format: str = _choice(
+        "mid",
+        ("tape", "mid", "flac"),
+        "Beside the tape, from which all can be made later: nothing, MIDI, or sound, which takes a small board long.",
+    )
+
+
 class Recording(_Section):
     """What plays while there is no network."""
 
@@ -290,6 +300,7 @@ class Settings(BaseSettings, _Section):
     music: Music = Music()
     listener: Listener = Listener()
     recording: Recording = Recording()
+    keep: Keep = Keep()
     panel: Panel = Panel()
     networks: dict[str, CustomNetwork] = {}
 
@@ -299,8 +310,9 @@ class Settings(BaseSettings, _Section):
 
 
 def plain(settings: Settings) -> Settings:
-    """The defaults, but for the panel: how a case is wired is a fact, and no matter of taste."""
-    return Settings().model_copy(update={"panel": settings.panel})
+    """The defaults, but for what is a fact and no matter of taste: how the case is wired, where the listener is."""
+    listener = Listener(socket=settings.listener.socket)
+    return Settings().model_copy(update={"panel": settings.panel, "listener": listener})
 
 
 def networks(settings: Settings) -> dict[str, Network]:

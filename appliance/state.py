@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+SERVICE = Path("/var/lib/stellar-wind")  # where the service's is, for somebody else
 VERSION = 1
 LARGEST = 4096  # bytes; what we write takes some 300
 SETTLED = 5.0  # s without another change: a knob that is being turned is not done

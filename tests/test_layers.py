@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "appliance.cli": (
         "appliance.box",
         "appliance.doctor",
+        "appliance.keep",
         "appliance.plot",
         "appliance.render",
         *ROOMS,
@@ -35,7 +36,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "appliance.plot": (*ROOMS, *GROUND),
     "appliance.doctor": ("appliance.doctor", *ROOMS, *GROUND),
-    "appliance.box": ("appliance.render", *ROOMS, *GROUND),
+    "appliance.box": ("appliance.keep", "appliance.render", *ROOMS, *GROUND),
+    "appliance.keep": ("appliance.render", *ROOMS, *GROUND),
     "appliance.render": (*ROOMS, *GROUND),
     "appliance.settings": (
         *("appliance.ledger.networks", "appliance.music.scales", "appliance.music.scenes"),
@@ -63,7 +65,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pyo": ("appliance.sound.synth", "appliance.sound.voices", "appliance.sound.mixer"),
     "mido": ("appliance.sound.outputs.midi",),
     "soundfile": ("appliance.sound.outputs.file",),
-    "numpy": ("appliance.sound", "appliance.box", "appliance.render", "appliance.plot"),
+    "numpy": ("appliance.sound", "appliance.box", "appliance.keep", "appliance.render", "appliance.plot"),
     "matplotlib": ("appliance.plot",),
     "gpiozero": ("appliance.panel.gpio", "appliance.panel.mock"),
     "rich": ("appliance.panel.desk", "appliance.cli"),

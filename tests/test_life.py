@@ -223,3 +223,35 @@ def test_a_crash_ends_no_mute(systemd: Systemd, tmp_path: Path) -> None:
     it = Box(load({}, {}).settings, bundled(), None, crashes=Crashes(tmp_path))
     assert it.controls.sleep == 30
     assert it._evening.ends == pytest.approx(ends, abs=0.001)
+
+
+# --- what was just played -------------------------------------------------------------------------------------
+
+
+def test_a_box_that_plays_keeps_what_it_played(systemd: Systemd, tmp_path: Path) -> None:
+    state = ("--set", f"state={tmp_path}")
+    with running(systemd, *state) as process:
+        said_until(process, "Playing the recording")
+        systemd.wait_for("READY=1")
+        for _ in range(4):
+            systemd.hear()
+        command = [sys.executable, "-m", "appliance", "keep", *state, "-o", str(tmp_path / "x.jsonl")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        kept, made = done.stdout.splitlines()
+        assert kept.startswith(f"{tmp_path}/kept/")
+        assert kept.endswith(".tape.gz: what the box has just played")
+        assert made.startswith(f"{tmp_path}/x.jsonl: ")
+        lines = said_until(process, "And made ")
+        assert sum("Kept what was just played" in line for line in lines) == 1
+        systemd.forget()
+        assert systemd.hear() == ["WATCHDOG=1"]
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    score = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert {note["voice"] for note in score} >= {"pad", "drone", "chime"}
+    assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".gz", ".mid"}
+
+
+def test_a_box_without_a_folder_keeps_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    Box(load({}, {}).settings, bundled(), None).keep()
+    assert "Nothing can be kept" in caplog.text

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from appliance.ledger.tape import BadLine, BadTape, Line, Pulse, decode
-from appliance.values import Ledger, Link, LinkState
+from appliance.values import Controls, Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
 
@@ -137,8 +137,8 @@ class Keeper:
         except (BadLine, BadTape):
             self.dropped += 1
             return False
-        if not isinstance(line, Line) or isinstance(line.entry, Pulse):
-            return True  # a header: somebody's `cat` of a tape is a listener too
+        if not isinstance(line, Line) or isinstance(line.entry, Pulse | Controls):
+            return True  # a header, or somebody's hands: somebody's `cat` of a tape is a listener too
         if isinstance(line.entry, Link):
             self._announced = line.entry.network == self._network
         elif line.entry.closed_at <= self._known:

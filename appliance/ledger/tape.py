@@ -5,10 +5,14 @@ The one rule: a tape holds numbers and words of our own only: times, counts, kin
 account, hash, asset or memo can be written, because no field could carry one. A wrong line is dropped and counted.
 Pure but for `open_tape` and `TapeWriter`, which touch the file; any thread.
 
+A tape that a box has kept of what it played says in its header how the music stood when the tape began, and has
+lines for what hands did. To a player they mean nothing; rendered (appliance/keep.py), they give the same score again.
+
     {"tape":1,"network":"public","about":"..."}                                   first line, in files
     {"t":5.8,"ledger":7,"closed_at":1722,"operations":3,"succeeded":2,"failed":1,"amounts":[["payment",1,25],..]}
     {"t":9.1,"state":"backing_off","network":"public","reason":"...","retry_in":4.0}
     {"t":12.0}                                                                    on a pipe: a sign of life
+    {"t":14.5,"tempo":72.0,"network":"public","scene":"wind","answer":[3,[0,1]]}  kept: what hands have set
 
 `t` is seconds since the tape began; an amount is [kind, 1 for lumens, stroops]. A reader of format 1 leaves out
 fields that it does not know, and plays nothing of another format.
@@ -21,13 +25,14 @@ import io
 import json
 import math
 import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.values import Amount, BoxError, Kind, Ledger, Link, LinkState
+from appliance.values import Amount, Answer, BoxError, Controls, Kind, Ledger, Link, LinkState
 
 VERSION = 1
 _KINDS = {kind.value: kind for kind in Kind}
@@ -47,6 +52,20 @@ class Header:
 
     network: str
     about: str = ""
+    opening: Opening | None = None  # of a tape that a box has kept
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How the music stood when a kept tape began, and what of it is wanted."""
+
+    made_by: str  # version of the program; only the same one makes the same score of it
+    music: bytes  # the performer's part and the composer, as appliance/keep.py packs them
+    block: int  # frames
+    voices: int
+    seed: int
+    begins: float  # s of the tape; what is before leads up to what was asked for
+    seconds: float  # that were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +78,15 @@ class Line:
     """One moment of a tape."""
 
     seconds: float  # since the tape began
-    entry: Ledger | Link | Pulse
+    entry: Ledger | Link | Pulse | Controls
 
 
 def encode(line: Header | Line) -> str:
     """One tape line, without its newline."""
     if isinstance(line, Header):
         fields: dict[str, Any] = {"tape": VERSION, "network": line.network, "about": line.about}
+        if line.opening:
+            fields["opening"] = asdict(line.opening) | {"music": b64encode(line.opening.music).decode()}
     elif isinstance(line.entry, Ledger):
         ledger = line.entry
         fields = {
@@ -79,6 +100,15 @@ def encode(line: Header | Line) -> str:
         }
     elif isinstance(line.entry, Pulse):
         fields = {"t": round(line.seconds, 3)}
+    elif isinstance(line.entry, Controls):
+        hands = line.entry
+        fields = {
+            "t": round(line.seconds, 3),
+            "tempo": hands.tempo,
+            "network": hands.network,
+            "scene": hands.scene,
+            "answer": [hands.answer.number, hands.answer.phrase],
+        }
     else:
         link = line.entry
         fields = {
@@ -100,10 +130,13 @@ def decode(text: str | bytes) -> Header | Line:
                 raise BadTape(
                     f"This tape has format {fields['tape']!r}; this version plays format {VERSION}."
                 )
-            return Header(str(fields["network"]), str(fields.get("about", "")))
+            opening = _opening(fields["opening"]) if "opening" in fields else None
+            return Header(str(fields["network"]), str(fields.get("about", "")), opening)
         seconds = _seconds(fields["t"])
         if "ledger" in fields:
             return Line(seconds, _ledger(fields))
+        if "tempo" in fields:
+            return Line(seconds, _controls(fields))
         if "state" not in fields:
             return Line(seconds, Pulse())
         return Line(
@@ -133,6 +166,29 @@ def _ledger(fields: dict[str, Any]) -> Ledger:
             Amount(_count(stroops, least=1), _KINDS[kind], bool(native), sequence)
             for kind, native, stroops in fields["amounts"]
         ),
+    )
+
+
+def _controls(fields: dict[str, Any]) -> Controls:
+    number, phrase = fields["answer"]
+    return Controls(
+        volume=1.0,
+        tempo=min(1000.0, max(1.0, _seconds(fields["tempo"]))),
+        network=str(fields["network"]),
+        scene=str(fields["scene"]),
+        answer=Answer(_count(number), tuple(_count(step) for step in phrase)),
+    )
+
+
+def _opening(fields: dict[str, Any]) -> Opening:
+    return Opening(
+        made_by=str(fields["made_by"]),
+        music=b64decode(fields["music"], validate=True),
+        block=_count(fields["block"], least=1),
+        voices=_count(fields["voices"], least=1),
+        seed=_count(fields["seed"]),
+        begins=_seconds(fields["begins"]),
+        seconds=_seconds(fields["seconds"]),
     )
 
 

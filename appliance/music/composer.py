@@ -15,6 +15,7 @@ performer's thread.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from random import Random
 
@@ -26,7 +27,7 @@ from appliance.music.ranking import Ranking
 from appliance.music.scales import Scale, clash
 from appliance.music.scene import Melody, Scene, Stage
 from appliance.music.transport import Moment
-from appliance.values import Amount, Bed, Note, Voice
+from appliance.values import Amount, Bed, Ledger, Note, Voice
 
 DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
 
@@ -53,7 +54,7 @@ class Composer:
         self._harmony = Harmony(self.scale, scene.hold, rng)
         self._melody = self._melody_of(())
         self._last_played = 0.0  # s; when an amount was last heard
-        self._opening = self._chime()
+        self._opening = deque(self._chime())
 
     def enter(self, scene: Scene, now: Moment) -> None:
         """Go over to another scene: its bed begins with the next beat, and what waits to be played is played there."""
@@ -82,20 +83,27 @@ class Composer:
             )
         )
 
-    def hear(self, now: Moment) -> None:
-        """Take in the ledgers that have been put into the queue. Once a block."""
-        for ledger in self.queue.take():
+    def __getstate__(self) -> dict[str, object]:
+        # What waits in the inbox has not been heard, and may change while somebody copies the rest.
+        return self.__dict__ | {"queue": Inbox()}
+
+    def hear(self, now: Moment) -> list[Ledger]:
+        """Take in the ledgers that have been put into the queue, and return them. Once a block."""
+        ledgers = self.queue.take()
+        for ledger in ledgers:
             self._activity.hear(ledger, now.seconds)
             self._pace.hear(ledger, now.seconds)
             # One amount that comes a hundred times in a ledger is one fact, not a hundred.
             for amount in dict.fromkeys(ledger.amounts):
                 self._ranking.add(amount)
             self._melody.hear(ledger, now)
+        return ledgers
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the beat that begins at `now`."""
         notes = list(self._bed_notes(now))
-        notes.extend(next(self._opening, ()))
+        if self._opening:
+            notes.extend(self._opening.popleft())
         if melody := self._melody.beat(now):
             self._last_played = now.seconds
         return [*notes, *melody, *self._murmurs(now)]

@@ -32,8 +32,9 @@ KEYS: dict[bytes, Gesture] = {
     b"n": Pressed(Button.NETWORK),
     b"m": Pressed(Button.MUTE),
     b"s": Doubled(Button.MUTE),
+    b"k": Doubled(Button.NETWORK),
 }
-LEGEND = "↑ ↓ volume   ← → tempo   n network   m mute   s sleep   Ctrl-C ends"
+LEGEND = "↑ ↓ volume   ← → tempo   n network   m mute   s sleep   k keep   Ctrl-C ends"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import heapq
 import logging
+import pickle
 import time
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ from appliance.music.scenes import SCENES
 from appliance.music.transport import Moment, Transport
 from appliance.sound import CHANNELS, SAMPLE_RATE
 from appliance.sound.relief import Relief
-from appliance.values import Answer, Bed, Controls, Note, Sounded
+from appliance.values import Answer, Bed, Controls, Ledger, Note, Sounded
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ FADE_IN = 2.0  # s from silence to the knob's volume, so that no start is ever l
 FADE_OUT = 0.7  # s
 MUTE = 0.3  # s
 STRIDE = 0.18  # s between two notes of a phrase that answers a hand
+# What of a performer decides the score; all else is of the sound, or of the machine.
+PART = ("composer", "_transport", "_pending", "_order", "_network", "_scene", "_answered")
 
 
 class Instrument(Protocol):
@@ -111,11 +113,12 @@ class Performer:
         self._pending: list[
             tuple[float, int, Note]
         ] = []  # heap by beat; the counter keeps equal beats in order
-        self._order = count()
+        self._order = 0
         self._faded: tuple[float, float] | None = None
         self._network: str | None = None
         self._scene: str | None = None
         self._answered = 0  # number of the last answer
+        self.heard: list[Ledger] = []  # in the last block
         self.samples: NDArray[np.float32] = np.zeros((synth.block, CHANNELS), dtype=np.float32)
 
     @property
@@ -132,11 +135,11 @@ class Performer:
         self._obey(controls, leaving)
         begins = self._transport.now
         beats = self._transport.advance(self.synth.block, controls.tempo)
-        self.composer.hear(begins)
+        self.heard = self.composer.hear(begins)
         self._answer(controls.answer, begins)
         for beat in beats:
             for note in self.composer.beat(beat):
-                heapq.heappush(self._pending, (beat.beat + note.delay, next(self._order), note))
+                heapq.heappush(self._pending, (beat.beat + note.delay, self._next(), note))
             self.synth.follow(self.composer.bed(beat))
         ends = self._transport.now
         begun: list[Sounded] = []
@@ -167,6 +170,23 @@ class Performer:
         else:
             log.info("This machine has time again: there are up to %d notes at once.", after)
 
+    def pack(self) -> bytes:
+        """All that decides which notes come next, for a performer of the same program to go on from."""
+        return pickle.dumps({name: getattr(self, name) for name in PART})
+
+    def resume(self, part: Mapping[str, object]) -> None:
+        """Go on from what another performer has packed."""
+        vars(self).update(part)
+
+    def follow(self, instrument: Instrument) -> None:
+        """Play on another instrument from the next block on; it begins silent, and knows nothing of what sounds."""
+        instrument.compute(self.now.seconds - instrument.block / SAMPLE_RATE)
+        self.synth, self._faded = instrument, None
+
+    def _next(self) -> int:
+        self._order += 1
+        return self._order
+
     def _answer(self, answer: Answer, now: Moment) -> None:
         """Begin a phrase at once: who presses does not wait for a beat."""
         if answer.number == self._answered:
@@ -174,7 +194,7 @@ class Performer:
         self._answered = answer.number
         for index, note in enumerate(self.composer.answer(answer.phrase, now)):
             beat = now.beat + index * STRIDE / now.beat_seconds
-            heapq.heappush(self._pending, (beat, next(self._order), note))
+            heapq.heappush(self._pending, (beat, self._next(), note))
 
     def _obey(self, controls: Controls, leaving: bool) -> None:
         self.synth.volume(controls.volume * controls.dim)

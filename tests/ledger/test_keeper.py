@@ -11,7 +11,7 @@ import pytest
 
 from appliance.ledger.keeper import GOODBYE, Keeper
 from appliance.ledger.tape import Header, Line, TapeWriter, encode
-from appliance.values import Amount, Kind, Ledger, Link, LinkState
+from appliance.values import Amount, Controls, Kind, Ledger, Link, LinkState
 
 LEDGER = Ledger(7, 0, 1, 1, 0, (Amount(5, Kind.PAYMENT, True, 7),))
 LIVE = Link(LinkState.LIVE, "public")
@@ -133,7 +133,11 @@ def test_a_listener_that_does_not_leave_is_made_to() -> None:
 
 def test_cat_of_a_tape_is_a_listener(tmp_path: Path) -> None:
     with TapeWriter(tmp_path / "x.tape", Header("public")) as tape:
-        for entry in (LIVE, LEDGER):
+        for entry in (
+            LIVE,
+            Controls(1.0, 72.0, "public"),
+            LEDGER,
+        ):  # hands are nobody's business but a render's
             tape.write(Line(1.0, entry))
     # The network's name is the last word of the command; `cat` would take it for a file.
     command = ["sh", "-c", f"cat {tmp_path}/x.tape"]

@@ -15,6 +15,7 @@ from appliance.ledger.tape import (
     BadTape,
     Header,
     Line,
+    Opening,
     Player,
     Pulse,
     TapeWriter,
@@ -23,7 +24,7 @@ from appliance.ledger.tape import (
     encode,
     open_tape,
 )
-from appliance.values import Amount, Kind, Ledger, Link, LinkState
+from appliance.values import Amount, Answer, Controls, Kind, Ledger, Link, LinkState
 
 counts = st.integers(0, 2**40)
 seconds = st.floats(0, 1e8).map(lambda value: round(value, 3))
@@ -46,7 +47,16 @@ def ledgers(draw: st.DrawFn) -> Ledger:
 
 
 links = st.builds(Link, st.sampled_from(LinkState), st.text(max_size=9), st.text(max_size=9), seconds)
-lines = st.builds(Line, seconds, st.one_of(ledgers(), links, st.just(Pulse())))
+answers = st.builds(Answer, counts, st.lists(st.integers(0, 9), max_size=6).map(tuple))
+names = st.text(max_size=9)
+hands = st.builds(
+    lambda tempo, network, scene, answer: Controls(1.0, tempo, network, scene=scene, answer=answer),
+    *(st.floats(30, 180), names, names, answers),
+)
+lines = st.builds(Line, seconds, st.one_of(ledgers(), links, hands, st.just(Pulse())))
+openings = st.builds(
+    Opening, names, st.binary(), *(st.integers(1, 2048),) * 2, st.integers(0, 2**31), seconds, seconds
+)
 LEDGER = Ledger(7, 1722, 3, 2, 1, (Amount(25, Kind.PAYMENT, True, 7), Amount(2**100, Kind.POOL, False, 7)))
 
 
@@ -57,7 +67,7 @@ def write(path: Path, *told: Line) -> Path:
     return path
 
 
-@given(st.one_of(lines, st.builds(Header, st.text(), st.text())))
+@given(st.one_of(lines, st.builds(Header, st.text(), st.text(), st.none() | openings)))
 def test_what_is_written_is_what_is_read(line: Header | Line) -> None:
     text = encode(line)
     assert decode(text) == line
@@ -230,11 +240,25 @@ JSON = st.recursive(
     max_leaves=9,
 )
 FIELDS = st.sampled_from(
-    ["t", "tape", "ledger", "closed_at", "operations", "succeeded", "failed", "amounts", "state", "network"]
+    [
+        *(
+            "t",
+            "tape",
+            "ledger",
+            "closed_at",
+            "operations",
+            "succeeded",
+            "failed",
+            "amounts",
+            "state",
+            "network",
+        ),
+        *("opening", "tempo", "scene", "answer"),
+    ]
 )
 
 
-@given(lines, FIELDS, JSON)
+@given(lines | st.builds(Header, names, names, openings), FIELDS, JSON)
 def test_a_line_with_a_wrong_field_is_a_bad_line_or_a_good_one(
     line: Header | Line, name: str, value: object
 ) -> None:

@@ -7,7 +7,7 @@ renders.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import mido
@@ -35,12 +35,13 @@ DRUMS = 9  # the channel that General MIDI keeps for them
 
 
 class Midi:
-    """Gathers the notes and writes `path` when closed. `tempo` is the piece's, in beats a minute."""
+    """Gathers the notes and writes `path` when closed. The length of a note's beats says how fast it is there."""
 
     latency = 0.0
 
-    def __init__(self, path: Path, tempo: float) -> None:
-        self._path, self._tempo = path, tempo
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tempos: dict[int, int] = {}  # microseconds a beat, by the tick from which on they hold
         self._events: dict[
             Voice, list[tuple[int, int, int, int]]
         ] = {}  # tick, 0 off or 1 on, pitch, velocity
@@ -49,7 +50,8 @@ class Midi:
         """Take the notes of a block."""
         for sounded in begun:
             note = sounded.note
-            start = round(sounded.beat * TICKS)
+            start = max(0, round(sounded.beat * TICKS))  # a turn of the tempo may have left a beat behind
+            self._tempos[start] = round(1e6 * sounded.length / note.duration)
             end = start + max(1, round(note.duration * TICKS))
             events = self._events.setdefault(note.voice, [])
             events.append((start, 1, note.pitch, max(1, round(note.velocity * 127))))
@@ -58,12 +60,18 @@ class Midi:
     def close(self) -> None:
         """Write the file."""
         file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
-        head = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(self._tempo))])
-        file.tracks.append(head)
+        file.tracks.append(mido.MidiTrack(self._tempo_changes()))
         for voice in Voice:
             if voice in self._events:
                 file.tracks.append(self._track(voice))
         file.save(str(self._path))
+
+    def _tempo_changes(self) -> Iterator[mido.MetaMessage]:
+        before, last = 0, None
+        for tick, tempo in sorted(self._tempos.items()):
+            if tempo != last:
+                yield mido.MetaMessage("set_tempo", tempo=tempo, time=tick - before)
+                before, last = tick, tempo
 
     def _track(self, voice: Voice) -> mido.MidiTrack:
         index = list(Voice).index(voice)

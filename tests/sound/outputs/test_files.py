@@ -66,13 +66,16 @@ def test_a_score_is_one_note_a_line(tmp_path: Path) -> None:
 
 
 def test_a_midi_file_is_on_the_beat(tmp_path: Path) -> None:
-    with closing(Midi(tmp_path / "x.mid", 90.0)) as midi:
+    with closing(Midi(tmp_path / "x.mid")) as midi:
         midi.write(
             SILENCE,
-            [sounded(0.0, Note(60, 0.6, 8.0, Voice.PAD)), sounded(0.0, Note(36, 0.6, 8.0, Voice.DRONE))],
+            [
+                sounded(0.0, Note(60, 0.6, 8.0, Voice.PAD), 90.0),
+                sounded(0.0, Note(36, 0.6, 8.0, Voice.DRONE), 90.0),
+            ],
         )
-        midi.write(SILENCE, [sounded(1.5, Note(67, 0.5, 1.0, Voice.PLUCK))])
-        midi.write(SILENCE, [sounded(2.5, Note(67, 0.5, 0.5, Voice.PLUCK))])
+        midi.write(SILENCE, [sounded(1.5, Note(67, 0.5, 1.0, Voice.PLUCK), 90.0)])
+        midi.write(SILENCE, [sounded(2.5, Note(67, 0.5, 0.5, Voice.PLUCK), 90.0)])
     file = mido.MidiFile(tmp_path / "x.mid")
     assert file.ticks_per_beat == TICKS
     assert mido.tempo2bpm(file.tracks[0][0].tempo) == pytest.approx(90.0)
@@ -89,8 +92,17 @@ def test_a_midi_file_is_on_the_beat(tmp_path: Path) -> None:
     assert file.length == pytest.approx(8 * 60 / 90)
 
 
+def test_a_midi_file_turns_its_tempo_where_the_knob_did(tmp_path: Path) -> None:
+    with closing(Midi(tmp_path / "x.mid")) as midi:
+        for beat, tempo in ((0.0, 60.0), (1.0, 60.0), (2.0, 120.0), (4.0, 30.0)):
+            midi.write(SILENCE, [sounded(beat, Note(60, 0.6, 1.0, Voice.BELL), tempo)])
+    changes = [(message.time, message.tempo) for message in mido.MidiFile(tmp_path / "x.mid").tracks[0][:-1]]
+    assert changes == [(0, 1_000_000), (2 * TICKS, 500_000), (2 * TICKS, 2_000_000)]
+    assert mido.MidiFile(tmp_path / "x.mid").length == pytest.approx(2 + 1 + 2)
+
+
 def test_every_voice_has_a_channel_of_its_own_and_none_the_drums(tmp_path: Path) -> None:
-    with closing(Midi(tmp_path / "x.mid", 60.0)) as midi:
+    with closing(Midi(tmp_path / "x.mid")) as midi:
         midi.write(SILENCE, [sounded(0.0, Note(60, 0.001, 0.0001, voice)) for voice in Voice])
     tracks = mido.MidiFile(tmp_path / "x.mid").tracks[1:]
     channels = [{message.channel for message in track if hasattr(message, "channel")} for track in tracks]
