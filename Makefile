@@ -10,7 +10,8 @@ TOOLS := build/tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint types render-check soak-check check bench bench-sound picture bench-music locks sbom audit soak clean
+.PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-listener bench-endurance \
+	picture bench-music locks sbom audit soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
@@ -46,6 +47,12 @@ bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 
 bench-sound: $(VENV)/.installed-dev ## what the sound costs, beside csound and SuperCollider; ARGS=--parts says where
 	$(BIN)/python -m benchmarks.sound $(ARGS)
+
+bench-listener: $(VENV)/.installed-dev ## what an operation costs, beside the SDK's streams and httpx-sse
+	$(BIN)/python -m benchmarks.listener $(ARGS)
+
+bench-endurance: $(VENV)/.installed-dev ## a listener's 10,000 reconnects and 1,000,000 operations: does anything grow?
+	$(BIN)/python -m benchmarks.endurance $(ARGS)
 
 picture: $(VENV)/.installed-dev ## draw the README's picture: four minutes of the bundled recording
 	mkdir -p build docs

@@ -172,7 +172,7 @@ class HorizonServer:
         if fault == "mute" or (fault == "stall" and not asked.streaming):
             await reader.read()
         elif fault == "slow":
-            writer.write(_sse_head()[:-2])
+            writer.write(sse_head()[:-2])
             while True:
                 writer.write(b"X: x\r\n")
                 await writer.drain()
@@ -277,7 +277,7 @@ class HorizonServer:
         if not self._spend():
             self._send(writer, asked, 429, problem(429), "")
             return True
-        writer.write(_sse_head())
+        writer.write(sse_head())
         if self.transcript:
             await self._replay(writer)
         else:
@@ -374,7 +374,7 @@ async def _request(reader: asyncio.StreamReader) -> Request:
     )
 
 
-def _sse_head() -> bytes:
+def sse_head() -> bytes:
     return head(
         200,
         {

@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from appliance.values import Amount, BoxError, Kind, Ledger
@@ -56,6 +57,7 @@ _KINDS = {
 _ASSETS = {3: "selling_asset_type", 4: "selling_asset_type", 12: "buying_asset_type", 14: "asset"}
 _RESERVES = {22: "reserves_deposited", 23: "reserves_received"}
 # 32 digits of whole units and 7 of stroops hold 2^127 - 1. Digits only: no sign, exponent, NaN or Infinity.
+_TOKEN = re.compile("[0-9]{1,19}")
 _AMOUNT = re.compile(r"([0-9]{1,32})(?:\.([0-9]{1,7}))?")
 
 
@@ -108,12 +110,12 @@ def ledger_of(record: Mapping[str, Any]) -> int:
 
     Raises BadRecord when the id is not a whole number of 63 bits, as a string or as a number.
     """
-    return token(record.get("id") if isinstance(record, Mapping) else None) >> 32
+    return token(record.get("id") if isinstance(record, dict) else None) >> 32
 
 
 def token(value: Any) -> int:
     """A paging token or id of Horizon's as the number it is, 0 to 2^63 - 1; else raises BadRecord."""
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value):
+    if isinstance(value, str) and _TOKEN.fullmatch(value):
         value = int(value)
     if type(value) is not int or not 0 <= value < 2**63:
         raise BadRecord("An id that is not a number of 63 bits.")
@@ -163,6 +165,7 @@ def gathered(sequence: int, records: Iterable[Mapping[str, Any]]) -> tuple[Ledge
     return Ledger(sequence, closed_at, operations, len(succeeded), len(failed), tuple(amounts)), bad
 
 
+@lru_cache(16)  # all operations of a ledger have its time
 def moment(text: str) -> int:
     """Seconds since 1970 from Horizon's `2026-11-24T01:49:19Z`; raises BadRecord for what is no such time."""
     try:
@@ -176,7 +179,7 @@ def moment(text: str) -> int:
 
 def _field(record: Any, name: str, kind: type) -> Any:
     """The field `name`, which must be exactly of type `kind` (JSON's true is not a number here)."""
-    value = record.get(name) if isinstance(record, Mapping) else None
+    value = record.get(name) if isinstance(record, dict) else None
     if type(value) is not kind:
         raise BadRecord(f"A record without a proper {name}.")
     return value
@@ -184,7 +187,7 @@ def _field(record: Any, name: str, kind: type) -> Any:
 
 def _count(record: Any, name: str, absent: int | None = None) -> int:
     """A count of 0 to 2^31 - 1; `absent` stands in where Horizon left it out."""
-    if absent is not None and isinstance(record, Mapping) and record.get(name) is None:
+    if absent is not None and isinstance(record, dict) and record.get(name) is None:
         return absent
     value: int = _field(record, name, int)
     if not 0 <= value < 2**31:

@@ -85,7 +85,9 @@ async def follow(
             wait = backoff.failed(now(), limited=lost.limited)
             wait = turns.passed(lost, first=backoff.failures == 1, now=now(), wait=wait)
             state = LinkState.OFFLINE if failures >= TRIES * len(network.endpoints) else LinkState.BACKING_OFF
-            yield Link(LinkState.STALE if lost.stale else state, network.name, reason, wait)
+            state = LinkState.STALE if lost.stale else state
+            lost = None  # its traceback holds whatever broke, megabytes of it, and the wait may be an hour
+            yield Link(state, network.name, reason, wait)
             await asyncio.sleep(wait)
     finally:
         await turns.close()

@@ -14,6 +14,7 @@ In mode `ledgers` silence has two steps, for a stream may be dead while its serv
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -190,16 +191,35 @@ async def _with_pauses(
     stream: AsyncGenerator[Record, None], seconds: float
 ) -> AsyncGenerator[Record | None, None]:
     """What `stream` brings, and None whenever it has brought nothing for `seconds`."""
-    coming = asyncio.ensure_future(anext(stream))
+    brought: deque[Record] = deque()
+    more, room = asyncio.Event(), asyncio.Event()
+
+    async def read() -> None:
+        try:
+            async for record in stream:
+                brought.append(record)
+                more.set()
+                if len(brought) == LIMIT:  # a server that never pauses must not fill the memory
+                    room.clear()
+                    await room.wait()
+        finally:
+            more.set()
+
+    reading = asyncio.create_task(read())
     try:
         while True:
-            done, _ = await asyncio.wait({coming}, timeout=seconds)
-            if not done:
+            try:
+                async with asyncio.timeout(seconds):
+                    await more.wait()
+            except TimeoutError:
                 yield None
                 continue
-            record = coming.result()
-            coming = asyncio.ensure_future(anext(stream))
-            yield record
+            more.clear()
+            while brought:
+                yield brought.popleft()
+            room.set()
+            if reading.done():
+                reading.result()  # this raises why the stream has ended
     finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)

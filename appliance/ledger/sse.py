@@ -76,20 +76,22 @@ class Parser:
             chunk = chunk[start:]
         # On bytes, splitlines knows exactly the three line endings of the format.
         for piece in chunk.splitlines(keepends=True):
-            text = piece.rstrip(b"\r\n")
-            self._line += text
-            if self._size + len(self._line) > MAX_EVENT:
+            line = piece.rstrip(b"\r\n")
+            if self._size + len(self._line) + len(line) > MAX_EVENT:
                 raise EventTooLong(f"The server sent an event of more than {MAX_EVENT // 1024} KiB.")
-            if text != piece:
-                line = bytes(self._line)
+            if len(line) == len(piece):
+                self._line += line
+                continue
+            if self._line:
+                line = bytes(self._line + line)
                 self._line.clear()
-                if self._first:
-                    line = line.removeprefix(_BOM)
-                    self._first = False
-                if line:
-                    self._take(line)
-                elif event := self._dispatch():
-                    yield event
+            if self._first:
+                line = line.removeprefix(_BOM)
+                self._first = False
+            if line:
+                self._take(line)
+            elif event := self._dispatch():
+                yield event
 
     def _take(self, line: bytes) -> None:
         """Take in one field. A comment is a field without a name."""

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make bench-endurance`: what a listener still holds after 10,000 reconnects and 1,000,000 operations.
+
+The one rule: it is judged by the slope rule of tests/slope.py, which must also complain of a leak that was planted.
+10,000 reconnects are six days of a healthy stream; the slope that they are allowed is what makes 31 MB a year.
+
+    python -m benchmarks.endurance --share 0.1      a tenth of it
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+
+from tests.horizon_ready import BUSY, PAGE
+from tests.ledger.enduring import STEEP, watched
+from tests.slope import complaints, drift, trend
+
+RUNS = (  # what, how often, and whether a leak is planted
+    ("reconnects", 10_000, False),
+    ("operations", 1_000_000, False),
+    ("reconnects", 500, True),
+    ("operations", 50_000, True),
+)
+
+
+def main() -> None:
+    """Wear listeners out, and print how each stood."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.endurance", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--share", type=float, default=1.0, metavar="S", help="of the counts, 1 without it")
+    share = parser.parse_args().share
+    print(
+        f"{'':31}{'s':>6}{'MB':>7}{'KiB a million':>15}{'allowed':>9}{'r2':>6}  more at the end than at a third"
+    )
+    for what, count, leak in RUNS:
+        count = 2 * PAGE + round(count * share / BUSY) * BUSY
+        begun = time.perf_counter()
+        samples = asyncio.run(watched(what, count, leak=leak))
+        line, found = trend(samples), complaints(samples, STEEP[what])
+        counts = ", ".join(f"{name} {drift(samples, name):+d}" for name in samples[-1].counts)
+        title = f"{count:,} {what}{', planted leak' if leak else ''}"
+        print(
+            f"{' ' if bool(found) is leak else '!'} {title:<29}{time.perf_counter() - begun:>6.0f}"
+            f"{samples[-1].memory / 1024:>7.1f}{line.slope:>15,.0f}{STEEP[what]:>9,.0f}{line.straight:>6.2f}  {counts}"
+            f"{': ' if found else ''}{'; '.join(found)}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
