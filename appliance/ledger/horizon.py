@@ -24,11 +24,10 @@ from appliance.ledger.amounts import BadRecord, amounts_of, closed, gathered, mo
 from appliance.ledger.budget import Allowance
 from appliance.ledger.client import Record, ServerAsync, StreamClient, fetch
 from appliance.ledger.networks import Network
-from appliance.ledger.visit import Lost, Tip, Way
+from appliance.ledger.visit import CATCH_UP, Lost, Tip, Way
 from appliance.values import Amount, Ledger
 
 LIMIT = 200  # records a page and events a connection: the most that Horizon gives
-LATE = 3  # ledgers by which a stream may come after the first page: its server looks every 5 s
 
 
 class Horizon:
@@ -181,7 +180,8 @@ class Horizon:
                     tip, looked = await self.tip(self._network), self._now()
                     if tip.sequence > latest:
                         latest, moved = tip.sequence, looked
-                        cursor = max(cursor, (latest - LATE) << 32)
+                        # Not further: the stream may be what is quiet, and what it owes is still wanted for a minute.
+                        cursor = max(cursor, (latest - CATCH_UP) << 32)
                         yield cursor, Ledger(latest, tip.closed_at, 0, 0, 0, ())
                     elif looked - moved >= 2 * self._patience.ledger:
                         raise Lost(f"has had no new ledger for {looked - moved:.0f} s", stale=True)

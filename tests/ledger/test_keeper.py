@@ -227,15 +227,17 @@ def test_nothing_is_told_twice_across_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_flood_of_lines_leaves_time_for_others() -> None:
-    longest = 0.0
+    longest = total = 0.0
 
     async def play(_: Keeper, told: Told) -> None:
-        nonlocal longest
+        nonlocal longest, total
         now = asyncio.get_running_loop().time
+        start = now()
         while len(told) < 30_000:
             begun = now()
             await asyncio.sleep(0)
             longest = max(longest, now() - begun)
+        total = now() - start
 
     keep(program(say(LIVE) + f"while True: say({encode(Line(0.0, LEDGER))!r})"), play)
-    assert longest < 0.5  # s; all the lines in one go would take more, a loaded machine takes some of it
+    assert longest < total / 3  # and not all the lines in one go
