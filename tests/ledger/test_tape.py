@@ -263,8 +263,9 @@ def test_a_line_with_a_wrong_field_is_a_bad_line_or_a_good_one(
     line: Header | Line, name: str, value: object
 ) -> None:
     with suppress(BadLine, BadTape):
-        entry = decode(json.dumps(json.loads(encode(line)) | {name: value}))
-        assert decode(encode(entry)) == entry
+        # A time may have more digits than a tape keeps: what has been written once stays as it is.
+        written = encode(decode(json.dumps(json.loads(encode(line)) | {name: value})))
+        assert encode(decode(written)) == written
 
 
 @given(lines, st.integers(0, 400))
