@@ -10,8 +10,8 @@ TOOLS := build/tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-listener bench-endurance \
-	picture bench-music locks sbom audit soak clean
+.PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards \
+	bench-listener bench-endurance picture bench-music locks sbom audit soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
@@ -47,6 +47,9 @@ bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 
 bench-sound: $(VENV)/.installed-dev ## what the sound costs, beside csound and SuperCollider; ARGS=--parts says where
 	$(BIN)/python -m benchmarks.sound $(ARGS)
+
+bench-cards: $(VENV)/.installed-dev ## let cards fail in every way, and print what becomes of the sound
+	$(BIN)/python -m benchmarks.card_faults $(ARGS)
 
 bench-listener: $(VENV)/.installed-dev ## what an operation costs, beside the SDK's streams and httpx-sse
 	$(BIN)/python -m benchmarks.listener $(ARGS)

@@ -290,7 +290,8 @@ class Box:
         block = self._performer.synth.block / SAMPLE_RATE
         while True:
             # A block is counted when the output has taken the one before it: what hangs there is no life.
-            self._notices.life(self._performer.now.seconds, block, self._words())
+            words = f"{self._words()}; {self._output.standing}"
+            self._notices.life(self._performer.now.seconds, block, words)
             await asyncio.sleep(LIFE)
 
     # --- feeding and listening ------------------------------------------------------------------------------

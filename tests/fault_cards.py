@@ -7,7 +7,6 @@ A card's mode is what its file says now; what it has played, and nothing else, i
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +30,9 @@ class Cards:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environ: Mapping[str, str] = {
+        self.environ = {
             "ALSA_CONFIG_PATH": str(HERE / "asound.conf"),
-            "STELLAR_WIND_FAULTS": str(folder),
+            "ALSA_FAULTS": str(folder),
         }
         plugin = folder / "libasound_module_pcm_fault.so"
         flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-DPIC"]
@@ -48,6 +47,7 @@ class Card:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
+        self.folder = folder
         self.device = f"fault:CARD={folder.name}"
         self._mode, self._new, self._played = folder / "mode", folder / "new", folder / "played"
 

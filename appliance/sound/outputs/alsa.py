@@ -24,6 +24,7 @@ from appliance.sound.outputs import CardHangs, NoSoundCard
 # From alsa/pcm.h, whose numbers are part of its promise to programs that exist.
 PLAYBACK, NONBLOCK, RW_INTERLEAVED, FLOAT_LE = 0, 1, 3, 14
 FRAME = 4 * CHANNELS  # bytes
+PERIODS = 4  # of a buffer: how often a card that counts in them says where it is
 
 HANGS = 3.0  # s without room for a single frame: a card's whole buffer is a fraction of that
 DRY = 20  # underruns in a row, without a frame between them
@@ -31,7 +32,21 @@ NAP = 0.002, 0.05  # s, the shortest and the longest wait for room
 
 _SIGNATURES = {
     "snd_pcm_open": (c_int, POINTER(c_void_p), c_char_p, c_int, c_int),
-    "snd_pcm_set_params": (c_int, c_void_p, c_int, c_int, c_uint, c_uint, c_int, c_uint),
+    "snd_pcm_hw_params_malloc": (c_int, POINTER(c_void_p)),
+    "snd_pcm_hw_params_any": (c_int, c_void_p, c_void_p),
+    "snd_pcm_hw_params_set_access": (c_int, c_void_p, c_void_p, c_int),
+    "snd_pcm_hw_params_set_format": (c_int, c_void_p, c_void_p, c_int),
+    "snd_pcm_hw_params_set_channels": (c_int, c_void_p, c_void_p, c_uint),
+    "snd_pcm_hw_params_set_rate": (c_int, c_void_p, c_void_p, c_uint, c_int),
+    "snd_pcm_hw_params_set_buffer_size_near": (c_int, c_void_p, c_void_p, POINTER(c_ulong)),
+    "snd_pcm_hw_params_set_period_size_near": (c_int, c_void_p, c_void_p, POINTER(c_ulong), POINTER(c_int)),
+    "snd_pcm_hw_params": (c_int, c_void_p, c_void_p),
+    "snd_pcm_hw_params_free": (None, c_void_p),
+    "snd_pcm_sw_params_malloc": (c_int, POINTER(c_void_p)),
+    "snd_pcm_sw_params_current": (c_int, c_void_p, c_void_p),
+    "snd_pcm_sw_params_set_start_threshold": (c_int, c_void_p, c_void_p, c_ulong),
+    "snd_pcm_sw_params": (c_int, c_void_p, c_void_p),
+    "snd_pcm_sw_params_free": (None, c_void_p),
     "snd_pcm_get_params": (c_int, c_void_p, POINTER(c_ulong), POINTER(c_ulong)),
     "snd_pcm_writei": (c_long, c_void_p, c_void_p, c_ulong),
     "snd_pcm_avail": (c_long, c_void_p),
@@ -73,24 +88,55 @@ class Alsa:
         self._alsa = _library()
         if not self._open(device, latency):
             self._open(f"plug:'{device}'", latency)
-        frames, period = c_ulong(), c_ulong()
-        self._alsa.snd_pcm_get_params(self._pcm, frames, period)
-        self.latency = frames.value / SAMPLE_RATE  # what ALSA gave, not what we asked
 
     def _open(self, name: str, latency: float) -> bool:
         """Open the device by a name of it. False if that name refuses our sound and another may not."""
         pcm = c_void_p()
         self._must(self._alsa.snd_pcm_open(pcm, name.encode(), PLAYBACK, NONBLOCK), "cannot be opened")
-        result = self._alsa.snd_pcm_set_params(
-            pcm, FLOAT_LE, RW_INTERLEAVED, CHANNELS, SAMPLE_RATE, 1, round(latency * 1e6)
-        )
+        result = self._agree(pcm, round(latency * SAMPLE_RATE))
         if result < 0:
             self._alsa.snd_pcm_close(pcm)
             if result == -errno.EINVAL and not name.startswith("plug"):
                 return False
             self._must(result, "does not take the box's sound")
         self._pcm = pcm
+        self._start_full(pcm)
         return True
+
+    def _agree(self, pcm: c_void_p, frames: int) -> int:
+        """Settle with the card how it is played: exactly our sound, in a buffer of about so many frames.
+
+        The period first: snd_pcm_set_params, which would do all this, begins with the buffer, and where the rate is
+        converted finds no period that divides it for one length in five.
+        """
+        alsa, wanted = self._alsa, c_void_p()
+        alsa.snd_pcm_hw_params_malloc(wanted)
+        questions = (
+            (alsa.snd_pcm_hw_params_any,),
+            (alsa.snd_pcm_hw_params_set_access, RW_INTERLEAVED),
+            (alsa.snd_pcm_hw_params_set_format, FLOAT_LE),
+            (alsa.snd_pcm_hw_params_set_channels, CHANNELS),
+            (alsa.snd_pcm_hw_params_set_rate, SAMPLE_RATE, 0),
+            (alsa.snd_pcm_hw_params_set_period_size_near, c_ulong(frames // PERIODS), None),
+            (alsa.snd_pcm_hw_params_set_buffer_size_near, c_ulong(frames)),
+            (alsa.snd_pcm_hw_params,),
+        )
+        answers = (int(ask(pcm, wanted, *what)) for ask, *what in questions)
+        result = next((answer for answer in answers if answer < 0), 0)
+        alsa.snd_pcm_hw_params_free(wanted)
+        return result
+
+    def _start_full(self, pcm: c_void_p) -> None:
+        """Let the card begin when its buffer is full: a machine that is slow would else run it dry at once."""
+        frames, period, wanted = c_ulong(), c_ulong(), c_void_p()
+        self._alsa.snd_pcm_get_params(pcm, frames, period)
+        self.latency = frames.value / SAMPLE_RATE  # what ALSA gave, not what we asked
+        self._alsa.snd_pcm_sw_params_malloc(wanted)
+        self._alsa.snd_pcm_sw_params_current(pcm, wanted)
+        # All but a period: a converter may not be able to fill the last of it.
+        self._alsa.snd_pcm_sw_params_set_start_threshold(pcm, wanted, frames.value - period.value)
+        self._alsa.snd_pcm_sw_params(pcm, wanted)
+        self._alsa.snd_pcm_sw_params_free(wanted)
 
     def _must(self, result: int, what: str) -> None:
         if result < 0:

@@ -51,6 +51,14 @@ def test_what_a_card_refuses_is_converted_by_alsa(cards: Cards, refused: str) ->
     assert card.heard / (width * channels * rate) == pytest.approx(seconds, rel=0.01)
 
 
+def test_a_converter_has_a_buffer_of_every_length(cards: Cards) -> None:
+    cards["length"].be("44100 s16")
+    for milliseconds in range(20, 500, 3):
+        card = Alsa(cards["length"].device, latency=milliseconds / 1000)
+        assert card.latency == pytest.approx(milliseconds / 1000, abs=0.03)
+        card.close()
+
+
 def test_both_sides_are_heard_where_there_is_only_one(cards: Cards) -> None:
     card = cards["one"]
     card.be("mono")
