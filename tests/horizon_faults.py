@@ -15,6 +15,7 @@ TOO_MANY = (
     "The rate limit for the requesting IP address is over its alloted limit.  The allowed limit and requests "
     "left per time period are communicated to clients via the http response headers 'X-RateLimit-*' headers."
 )
+OLD = "This horizon instance is configured to only track a portion of the stellar network's latest history."
 # Events that are no JSON, no UTF-8, with a NUL in the id, of the wrong shape and under another name. LF, CR, CRLF.
 NONSENSE = (
     b'id: 1\ndata: {"id": "trunc\n\n'
@@ -28,6 +29,7 @@ def problem(status: int) -> dict[str, Any]:
     """What Horizon says when it refuses."""
     name, title, detail = {
         404: ("not_found", "Resource Missing", "The resource at the url requested was not found."),
+        410: ("before_history", "Data Requested Is Before Recorded History", OLD),
         429: ("rate_limit_exceeded", "Rate Limit Exceeded", TOO_MANY),
         503: ("server_over_capacity", "Server Over Capacity", "This horizon server is currently overloaded."),
     }.get(

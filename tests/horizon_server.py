@@ -5,9 +5,10 @@ The one rule: whatever ../shared/horizon shows of the real one (headers, hello a
 limit as events a connection) is the same here to the byte, and tests prove it. One asyncio task a connection.
 
     python -m tests.horizon_server --port 8000 --mode stall
+    python -m tests.horizon_server --mode 429=3600 --of page --tls expired
 
 Faults have names; `faults={"stream": ["rst", "ok"], "page": ["503"]}` gives one each to the first requests of
-a sort (root, page, stream):
+a sort (root, page, stream), by hand `--mode` gives it to all requests of the sort that `--of` names:
 
     stall     answers a stream with hello and then nothing, a page not at all
     mute      does not answer at all
@@ -26,6 +27,17 @@ a sort (root, page, stream):
     bomb      sends a page that unpacks to 8 MB
     204 503.. refuses with this status; a page's 429 says Retry-After: 1, a stream's does not
     429=3600  refuses with this Retry-After
+
+And by hand, after the first five ledgers (in tests: `tip`, `chain` and `oldest` of the server):
+
+    stale     closes no more ledgers, and goes on to answer
+    reset     begins its network anew: what is asked for lies beyond its last ledger from then on
+    truncated forgets all ledgers but the last
+    gap       closes twenty ledgers at once
+    wild      has amounts that cannot be: NaN, -5, 1e400, 400 digits
+    flood     closes a ledger of five thousand operations
+
+`--tls` makes it an https server, with a certificate that is good or wrong as tests/horizon_tls.py names it.
 """
 
 from __future__ import annotations
@@ -39,15 +51,18 @@ import json
 import socket
 import ssl
 import struct
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from appliance.ledger.budget import Bucket
 from tests.horizon_faults import NONSENSE, RAW, TOO_MANY, head, problem
-from tests.horizon_records import Chain, Record, generated
+from tests.horizon_records import Chain, Record, clock, generated, payment
+from tests.horizon_tls import CERTIFICATES, authority, https
 
 HELLO = b'retry: 1000\nevent: open\ndata: "hello"\n\n'
 BYEBYE = b'retry: 10\nevent: close\ndata: "byebye"\n\n'
@@ -114,6 +129,7 @@ class HorizonServer:
         self.chain, self.poll, self.timeout, self.port = chain, poll, timeout, port
         self.host, self.delay, self.limit, self.tls = host, delay, limit, tls
         self.credits = self.refused = self.sent = 0  # sent: bytes
+        self.oldest = 0  # the first ledger that it still has
         self.tip: int = chain.ledgers[-1]["sequence"] if tip is None else tip
         self.transcript, self.scale = transcript, scale
         self.requests: list[Request] = []
@@ -218,6 +234,8 @@ class HorizonServer:
                 return 200, self._listed(asked, self._operations())
             case ["ledgers"]:
                 return 200, self._listed(asked, self._ledgers())
+            case ["ledgers", sequence, *_] if int(sequence) < self.oldest:
+                return 410, problem(410)
             case ["ledgers", sequence] if int(sequence) <= self.tip:
                 return 200, next(ledger for ledger in self._ledgers() if ledger["sequence"] == int(sequence))
             case ["ledgers", sequence, "operations"] if int(sequence) <= self.tip:
@@ -225,7 +243,7 @@ class HorizonServer:
         return 404, problem(404)
 
     def _ledgers(self) -> list[Record]:
-        return [ledger for ledger in self.chain.ledgers if ledger["sequence"] <= self.tip]
+        return [ledger for ledger in self.chain.ledgers if self.oldest <= ledger["sequence"] <= self.tip]
 
     def _operations(self) -> list[Record]:
         closed = (self.chain.operations.get(ledger["sequence"], []) for ledger in self._ledgers())
@@ -261,7 +279,7 @@ class HorizonServer:
             "ingest_latest_ledger": self.tip,
             "history_latest_ledger": self.tip,
             "history_latest_ledger_closed_at": last["closed_at"],
-            "history_elder_ledger": self.chain.ledgers[0]["sequence"],
+            "history_elder_ledger": max(self.oldest, self.chain.ledgers[0]["sequence"]),
             "core_latest_ledger": self.tip,
             "network_passphrase": self.chain.passphrase,
             "current_protocol_version": 28,
@@ -394,23 +412,59 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def _by_hand(port: int, mode: str, every: float) -> None:
-    """Serve generated ledgers for ever, one more every so many seconds, each stream with the fault `mode`."""
+AT_ONCE = 20  # ledgers of mode `gap`
+WILD = ("NaN", "-5", "Infinity", "1e400", "0", "", "9" * 400)
+
+
+def strike(server: HorizonServer, mode: str) -> None:
+    """Do to a server what cannot be done to a request."""
+    chain, first = server.chain, server.chain.ledgers[0]["sequence"]
+    after = server.tip + 1
+    if mode == "reset":
+        server.chain = generated([3] * 600, first=2, network=chain.passphrase)
+        for ledger in server.chain.ledgers:
+            ledger["closed_at"] = clock(10_000 + ledger["sequence"])
+        server.tip = 4
+    elif mode == "truncated":
+        server.oldest = server.tip
+    elif mode == "gap":
+        server.tip += AT_ONCE
+    elif mode in ("wild", "flood"):
+        amounts = WILD if mode == "wild" else [f"{number}.5" for number in range(1, 5001)]
+        chain.operations[after] = [payment(after, at, amount) for at, amount in enumerate(amounts, 1)]
+        chain.ledgers[after - first]["operation_count"] = len(amounts)
+
+
+STRIKES = ("stale", "reset", "truncated", "gap", "wild", "flood")
+
+
+async def _by_hand(port: int, mode: str, sort: str, every: float, tls: str) -> None:
+    """Serve generated ledgers for ever, one more every so many seconds, with the fault `mode`."""
     counts = [position * 37 % 400 for position in range(600)]
     chain = generated(counts, network="Test SDF Network ; September 2015")
-    faults = {"stream": itertools.repeat(mode)} if mode != "ok" else {}
-    async with HorizonServer(chain, tip=1000, faults=faults, poll=5.0, port=port) as server:
-        print(f"A Horizon for testnet at {server.url}, mode {mode}. End it with Ctrl-C.")  # noqa: T201
-        for _ in counts[1:]:
-            await asyncio.sleep(every)
-            server.tip += 1
+    faults = {} if mode in ("ok", *STRIKES) else {sort: itertools.repeat(mode)}
+    with tempfile.TemporaryDirectory() as folder:
+        ca, trust = authority(Path(folder))
+        context = https(ca, tls) if tls else None
+        async with HorizonServer(chain, tip=1000, faults=faults, poll=5.0, port=port, tls=context) as server:
+            print(f"A Horizon for testnet at {server.url}, mode {mode}. End it with Ctrl-C.", flush=True)  # noqa: T201
+            if tls:
+                print(f"Its certificate is {tls}; trust it with SSL_CERT_FILE={trust}", flush=True)  # noqa: T201
+            for number in range(1, len(counts)):
+                await asyncio.sleep(every)
+                if number == 5:
+                    strike(server, mode)
+                if mode != "stale" or number < 5:
+                    server.tip += 1
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description="A Horizon on this machine, for trying things out.")
     arguments.add_argument("--port", type=int, default=8000)
-    arguments.add_argument("--mode", default="ok", help="ok, or a fault that every stream meets")
+    arguments.add_argument("--mode", default="ok", help="ok, or the name of a fault")
+    arguments.add_argument("--of", default="stream", choices=("root", "page", "stream"), help="who meets it")
     arguments.add_argument("--every", type=float, default=5.5, help="seconds between two ledgers")
+    arguments.add_argument("--tls", default="", choices=CERTIFICATES, help="be an https server")
     given = arguments.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_by_hand(given.port, given.mode, given.every))
+        asyncio.run(_by_hand(given.port, given.mode, given.of, given.every, given.tls))

@@ -22,7 +22,7 @@ from appliance.ledger.networks import Network
 from appliance.ledger.visit import CATCH_UP, Lost, Mode, Patience, Tip, resume
 from appliance.values import Ledger, Link, LinkState
 from tests.horizon_records import chain_of, clock, generated, payment, recorded, rows
-from tests.horizon_server import HorizonServer
+from tests.horizon_server import STRIKES, HorizonServer, strike
 from tests.horizon_tls import authority, certify, https
 from tests.ledger.following import (
     MODES,
@@ -275,6 +275,53 @@ def test_a_network_that_was_begun_anew_is_followed_from_its_new_beginning() -> N
     entries = asyncio.run(run())
     assert [ledger.sequence for ledger in ledgers(entries)] == [5_000_002, 4]
     assert [link.state for link in links(entries)][-1] is LinkState.LIVE
+
+
+def test_a_history_that_is_cut_short_is_followed_from_where_it_begins() -> None:
+    """What was closed while we were away is gone with the server's history; what is left comes once, in order."""
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(generated([2] * 20), tip=1000, timeout=0.01) as server:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger) and server.tip == 1000:
+                    server.faults["stream"] = iter(["503"])
+                if isinstance(entry, Link) and entry.reason and server.tip == 1000:
+                    server.tip, server.oldest = 1008, 1005
+
+            return await heard(network(server), count(5), see)
+
+    entries = asyncio.run(run())
+    assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1005, 1006, 1007, 1008]
+    assert len(stroops(entries)) == 10
+
+
+@pytest.mark.parametrize("away", STRIKES)
+def test_what_is_done_to_a_network_by_hand_is_survived(away: str) -> None:
+    """Each of the test server's modes that is no fault of a request."""
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(generated([2] * 60), tip=1004) as server:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger) and len(seen) < 4:
+                    seen.append(entry.sequence)
+                    if len(seen) == 2:
+                        strike(server, away)
+                    if away != "stale" or len(seen) < 2:
+                        server.tip += 1
+
+            def enough(entries: list[Entry]) -> bool:
+                return LinkState.STALE in states(entries) if away == "stale" else count(4)(entries)
+
+            seen: list[int] = []
+            return await heard(network(server), enough, see, patience=replace(QUICK, ledger=0.2, silence=60))
+
+    entries = asyncio.run(run())
+    first, *_, last = ledgers(entries)
+    assert first.sequence == 1004
+    assert (last.sequence < 10) is (away == "reset")
+    assert all(len(ledger.amounts) <= 600 for ledger in ledgers(entries))
 
 
 def test_a_burst_of_five_thousand_operations_is_bounded() -> None:

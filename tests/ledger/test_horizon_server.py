@@ -7,10 +7,15 @@ import asyncio
 import gzip
 import json
 import re
+import sys
 from typing import Any
 
+import pytest
+
+from appliance.ledger.networks import Network
 from tests.horizon_records import Chain, chain_of, generated, recorded, rows
 from tests.horizon_server import HorizonServer
+from tests.ledger.following import heard, reasons
 
 STREAM = {"Accept": "text/event-stream"}
 
@@ -139,3 +144,29 @@ def test_a_429_says_when_to_come_back_on_pages_only() -> None:
     head, _ = answer(generated([1]), "/operations", STREAM, faults={"stream": ["429"]})
     assert "429 Too Many Requests" in head
     assert "Retry-After" not in head
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--mode", "html"], "sends a web page and no ledgers"),
+        (["--mode", "503", "--of", "root"], "answers with status 503"),
+        (["--tls", "expired"], "cannot prove who it is"),
+    ],
+)
+def test_by_hand_it_does_what_it_is_asked_for(words: list[str], said: str) -> None:
+    """As a maker starts it, and as our own listener then finds it."""
+
+    async def run() -> list[str]:
+        command = [sys.executable, "-m", "tests.horizon_server", "--port", "0", *words]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        try:
+            assert process.stdout
+            url = (await process.stdout.readline()).decode().split(" at ")[1].split(",")[0]
+            testnet = Network("testnet", "Test SDF Network ; September 2015", (url,))
+            return reasons(await heard(testnet, lambda entries: bool(reasons(entries))))
+        finally:
+            process.terminate()
+            await process.wait()
+
+    assert said in asyncio.run(run())[0]
