@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,8 +67,8 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 
 
 @contextmanager
-def running(systemd: Systemd, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    environ = os.environ | systemd.environ
+def running(systemd: Systemd, *words: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    environ = os.environ | systemd.environ | environ
     with subprocess.Popen([*RUN, *words], env=environ, stderr=subprocess.PIPE) as process:
         try:
             yield process
@@ -187,6 +188,63 @@ def test_a_hostile_state_is_one_line_and_the_settings_count(systemd: Systemd, tm
         assert process.wait(PATIENCE) == 0
     assert sum("set aside" in line for line in said) == 1
     assert (tmp_path / "state.json.bad").exists()
+
+
+# --- bad luck ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bad_luck(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The library that brings it."""
+    if not shutil.which("cc"):
+        pytest.skip("there is no C compiler")
+    library = str(tmp_path_factory.mktemp("bad_luck") / "bad_luck.so")
+    source = str(Path(__file__).with_name("bad_luck.c"))
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    return library
+
+
+@pytest.mark.parametrize("begins", ["0", "-1795000000", "2300000000"], ids=["today", "1970", "2099"])
+def test_a_clock_that_jumps_is_not_heard(
+    begins: str, bad_luck: str, systemd: Systemd, tmp_path: Path
+) -> None:
+    (jump := tmp_path / "jump").write_text(begins)
+    night = ("--set", "night.begins=22:30")
+    with running(systemd, *night, LD_PRELOAD=bad_luck, JUMP=str(jump)) as process:
+        systemd.wait_for("READY=1")
+        for seconds in ("86400", "-3600", "43200"):
+            jump.write_text(seconds)
+            systemd.forget()
+            assert systemd.hear() == ["WATCHDOG=1"]
+            assert systemd.hear() == ["WATCHDOG=1"]
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr
+        said = process.stderr.read().decode().splitlines()
+    assert len(said) <= 3  # which card or none, and what it plays
+
+
+def test_a_disk_that_never_says_that_it_has_written_is_one_line(
+    bad_luck: str, systemd: Systemd, tmp_path: Path
+) -> None:
+    state = ("--set", f"state={tmp_path / 'state'}")
+    with running(systemd, *state, LD_PRELOAD=bad_luck, NO_FSYNC="1") as process:
+        systemd.wait_for("READY=1")
+        said_until(process, "Cannot remember where the knobs stand: [Errno 5] Input/output error")
+        systemd.forget()
+        assert systemd.hear() == ["WATCHDOG=1"]
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_box_with_sixteen_files_plays(systemd: Systemd) -> None:
+    command = ["prlimit", "--nofile=16", *RUN]
+    with subprocess.Popen(command, env=os.environ | systemd.environ) as process:
+        systemd.wait_for("READY=1")
+        assert systemd.hear() == ["WATCHDOG=1"]
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
 
 
 # --- crashes --------------------------------------------------------------------------------------------------
