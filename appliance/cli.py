@@ -207,6 +207,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from appliance.doctor.machine import ask
     from appliance.doctor.report import as_json, screen
 
+    # Names that nobody answers must not hold us: 5 s, twice, for each of three servers is the C library's patience.
+    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
     refused = None
     try:
         loaded = load(_overrides(arguments), os.environ, arguments.config)

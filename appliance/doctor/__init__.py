@@ -11,6 +11,7 @@ within 20 s, whatever hangs. Checks are functions in a list; what they look at i
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from appliance.doctor.checks import CHECKS
 from appliance.doctor.finding import Finding, Verdict, ok, wrong
@@ -30,16 +31,20 @@ def examine(
 
     `refused` is why the settings in force are not the owner's; then no server is asked, for they are not theirs either.
     """
-    findings: list[Finding] = []
-    for name in PARTS if part is None else (part,):
-        for check in CHECKS.get(name, ()):
-            findings += check(machine, loaded.settings)
-        if name == "settings":
-            findings += _settings(loaded, refused)
-        if name == "network" and not refused:
+    parts = PARTS if part is None else (part,)
+    found: dict[str, list[Finding]] = {}
+    with ThreadPoolExecutor(1) as asking:  # the servers may take their time meanwhile
+        asked = None
+        if "network" in parts and not refused:
             network = networks(loaded.settings)[loaded.settings.network]
-            findings += asyncio.run(servers(machine, network))
-    return findings
+            asked = asking.submit(asyncio.run, servers(machine, network))
+        for name in parts:
+            found[name] = _settings(loaded, refused) if name == "settings" else []
+            for check in CHECKS.get(name, ()):
+                found[name] += check(machine, loaded.settings)
+        if asked:
+            found["network"] += asked.result()
+    return [finding for name in parts for finding in found[name]]
 
 
 def _settings(loaded: Loaded, refused: SettingsError | None) -> list[Finding]:

@@ -25,6 +25,7 @@ Check = Callable[[Machine, Settings], Iterator[Finding]]
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no version of this program is older
 EXPIRED = datetime(2100, 1, 1, tzinfo=UTC).timestamp()  # what an unset clock may also say
+WEAK = 30  # of 70, as drivers state a Wi-Fi's quality; about -80 dBm
 HOT, WARM = 80.0, 70.0  # C; the firmware slows the processor down at 80
 LEAN = 60 << 20  # bytes; the box and its listener may grow by so much after an update
 TIGHT = 100 << 20  # bytes on the disk; an update of the packages needs about as much
@@ -42,6 +43,35 @@ LOUDNESS = (
     "Speaker",
     "HDMI",
 )  # the mixer's controls for all that is heard
+
+
+def network(machine: Machine, _: Settings) -> Iterator[Finding]:
+    """Does any way lead out? By the routing tables of the kernel; with a hint where it is a weak Wi-Fi."""
+    ways = [
+        row[0] for row in _rows(machine, "/proc/net/route") if len(row) > 7 and row[1] == row[7] == "0" * 8
+    ]
+    ways += [
+        row[-1]
+        for row in _rows(machine, "/proc/net/ipv6_route")
+        if row[:2] == ["0" * 32, "00"] and row[-1] != "lo"
+    ]
+    if not machine.has("/proc/net/route"):
+        return
+    if not ways:
+        advice = "Plug in a cable, or set up the Wi-Fi: `sudo nmtui`; the recording plays meanwhile."
+        yield wrong("network", "No way leads out of this computer.", advice)
+        return
+    way = ways[0]
+    quality = [int(float(row[2])) for row in _rows(machine, "/proc/net/wireless") if row[0] == f"{way}:"]
+    if quality and quality[0] < WEAK:
+        advice = "Put the box nearer to the Wi-Fi, or plug in a cable."
+        yield note("network", f"The Wi-Fi ({way}) is weak: {quality[0]} of 70.", advice)
+    else:
+        yield ok("network", f"{way}{f', Wi-Fi of {quality[0]} of 70' if quality else ''}.")
+
+
+def _rows(machine: Machine, table: str) -> list[list[str]]:
+    return [line.split() for line in machine.read(table).splitlines() if line.strip()]
 
 
 def clock(machine: Machine, _: Settings) -> Iterator[Finding]:
@@ -254,7 +284,7 @@ def _spi(settings: Settings) -> str:
 
 # By the part of the box that they look at; `stellar-wind doctor PART` runs only those.
 CHECKS: dict[str, tuple[Check, ...]] = {
-    "network": (clock,),
+    "network": (network, clock),
     "sound": (sound,),
     "panel": (panel,),
     "computer": (power, temperature, memory, disk, service, versions),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ANSWER = 3.0  # s that another program may take; timedatectl and systemctl need some 20 ms
+ANSWER = 2.0  # s that another program may take; timedatectl and systemctl need some 20 ms
 
 
 @dataclass(frozen=True, slots=True)

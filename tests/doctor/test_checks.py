@@ -17,6 +17,7 @@ from appliance.doctor.checks import (
     clock,
     disk,
     memory,
+    network,
     panel,
     power,
     service,
@@ -39,9 +40,24 @@ RUNNING = (
 )
 
 
+ROUTES = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+LOCAL = "wlan0\t000200C0\t00000000\t0001\t0\t0\t600\t00FFFFFF\t0\t0\t0\n"
+OUT = "wlan0\t00000000\t010200C0\t0003\t0\t0\t600\t00000000\t0\t0\t0\n"
+OUT6 = f"{'0' * 32} 00 {'0' * 32} 00 {'f' * 32} 00000400 00000003 00000000 00000003     eth0\n"
+LOOP6 = OUT6.replace("eth0", "  lo")
+WIFI = "Inter-| sta-|   Quality        |\n face | tus | link level noise |\n wlan0: 0000   {}.  -56.  -256\n"
+
+
 @pytest.mark.parametrize(
     ("check", "files", "programs", "verdict", "words"),
     [
+        (network, {"/proc/net/route": ROUTES + LOCAL + OUT}, {}, "ok", "wlan0."),
+        (network, {"/proc/net/route": ROUTES + LOCAL}, {}, "wrong", "No way leads out"),
+        (network, {"/proc/net/route": ROUTES, "/proc/net/ipv6_route": LOOP6 + OUT6}, {}, "ok", "eth0."),
+        (network, {"/proc/net/route": ROUTES, "/proc/net/ipv6_route": LOOP6}, {}, "wrong", "No way"),
+        (network, {"/proc/net/route": OUT, "/proc/net/wireless": WIFI.format(54)}, {}, "ok", "54 of 70."),
+        (network, {"/proc/net/route": OUT, "/proc/net/wireless": WIFI.format(17)}, {}, "note", "is weak: 17"),
+        (network, {}, {}, "", ""),
         (clock, {"/run/systemd/timesync/synchronized": ""}, {}, "ok", "2026-11-26 12:00 UTC, set by"),
         (clock, {}, {"timedatectl": "yes"}, "ok", "set by a time server"),
         (clock, {}, {"timedatectl": "no"}, "note", "not set by a time server"),
