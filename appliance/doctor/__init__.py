@@ -4,24 +4,37 @@
 The one rule: it can be run at any time, also beside a box that plays: it opens no card, pin or port, and is done
 within 20 s, whatever hangs. Checks are functions in a list; what they look at is handed to them.
 
-    settings ─▶ checks (files, other programs)      ─┐
+    settings ─▶ CHECKS (files, other programs)      ─┐
              ─▶ servers (the network's, all at once) ├─▶ findings ─▶ the screen, --json, --bundle
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from appliance.doctor.checks import CHECKS
+from appliance.doctor import computer, instrument, surroundings
 from appliance.doctor.finding import Finding, Verdict, ok, wrong
 from appliance.doctor.machine import Machine
 from appliance.doctor.servers import servers
-from appliance.settings import Loaded, SettingsError, networks
+from appliance.settings import Loaded, Settings, SettingsError, networks
 
+Check = Callable[[Machine, Settings], Iterator[Finding]]
+
+# By the part of the box that they look at; `stellar-wind doctor PART` runs only those.
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "network": (surroundings.network, surroundings.clock),
+    "sound": (instrument.sound,),
+    "panel": (instrument.panel,),
+    "computer": (
+        *(computer.power, computer.temperature, computer.memory, computer.disk),
+        *(computer.service, computer.versions),
+    ),
+}
 PARTS = ("settings", "network", "sound", "panel", "computer")  # in the order of the screen
 
-__all__ = ["PARTS", "Finding", "Machine", "Verdict", "examine"]
+__all__ = ["CHECKS", "PARTS", "Check", "Finding", "Machine", "Verdict", "examine"]
 
 
 def examine(

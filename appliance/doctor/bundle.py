@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.doctor.checks import UNIT
+from appliance.doctor.computer import UNIT
 from appliance.doctor.finding import Finding
 from appliance.doctor.machine import Machine
 from appliance.doctor.privacy import private, redacted

@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ANSWER = 2.0  # s that another program may take; timedatectl and systemctl need some 20 ms
+ANSWER = 3.0  # s that another program may take; timedatectl and systemctl need some 20 ms
+
+MODEL = "/proc/device-tree/model"  # what board it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,14 @@ class Machine:
     ask: Callable[[Sequence[str]], str | None]  # what a program prints; None if it is not there, or fails
     space: Callable[[Path], Space | None] = space
 
+    def at(self, *parts: str | Path) -> Path:
+        """Where a path of this computer lies."""
+        return self.root / str(Path(*parts).absolute()).lstrip("/")
+
     def read(self, path: str) -> str:
         """The text of a file, without white space at its ends; "" if it cannot be read."""
         try:
-            return (self.root / path.lstrip("/")).read_text(errors="replace").strip(" \t\n\0")
+            return self.at(path).read_text(errors="replace").strip(" \t\n\0")
         except OSError:
             return ""
 
@@ -67,7 +73,7 @@ class Machine:
 
     def has(self, path: str) -> bool:
         """Whether there is such a path."""
-        return (self.root / path.lstrip("/")).exists()
+        return self.at(path).exists()
 
 
 def ask(words: Sequence[str], patience: float = ANSWER) -> str | None:

@@ -10,23 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.doctor import checks
-from appliance.doctor.checks import (
-    CHECKS,
-    Check,
-    clock,
-    disk,
-    memory,
-    network,
-    panel,
-    power,
-    service,
-    sound,
-    temperature,
-    versions,
-)
+from appliance.doctor import CHECKS, Check
+from appliance.doctor.computer import disk, installed, memory, power, service, temperature, versions
 from appliance.doctor.finding import Finding, Verdict
+from appliance.doctor.instrument import panel, sound
 from appliance.doctor.machine import Space
+from appliance.doctor.surroundings import clock, network
 from appliance.settings import load
 from tests.doctor.patient import NOW, patient
 
@@ -88,8 +77,21 @@ WIFI = "Inter-| sta-|   Quality        |\n face | tus | link level noise |\n wla
         (service, {}, {"systemctl": "LoadState=not-found\nActiveState=inactive"}, "", ""),
         (service, {}, {"systemctl": RUNNING.format(0, "")}, "ok", "It runs."),
         (service, {}, {"systemctl": RUNNING.format(0, "public: live")}, "ok", "It runs: public: live."),
-        (service, {}, {"systemctl": RUNNING.format(3, "public: live")}, "note", "3 restarts: public: live."),
-        (service, {}, {"systemctl": RUNNING.format(3, "")}, "note", "3 restarts."),
+        (service, {}, {"systemctl": RUNNING.format(3, "public: live")}, "note", "anew 3 times"),
+        (
+            service,
+            {},
+            {"systemctl": RUNNING.format(0, "public: trouble; on x")},
+            "wrong",
+            "has crashed too often",
+        ),
+        (
+            service,
+            {},
+            {"systemctl": RUNNING.format(0, "x: live; ran dry 3 times")},
+            "note",
+            "ran dry 3 times.",
+        ),
         (
             service,
             {},
@@ -142,7 +144,7 @@ def test_versions_name_board_system_and_packages(tmp_path: Path) -> None:
 
 
 def test_a_package_that_is_not_there_is_said() -> None:
-    assert checks.installed("stellar-wind-no-such-package") == "(none)"
+    assert installed("stellar-wind-no-such-package") == "(none)"
 
 
 def test_on_a_computer_of_which_nothing_is_known_only_what_everybody_needs_is_missing(tmp_path: Path) -> None:
@@ -282,3 +284,17 @@ def test_the_disk_of_the_service_is_meant_where_there_is_one(tmp_path: Path) -> 
     (found,) = disk(replace(machine, space=space), SETTINGS)
     assert found.verdict is Verdict.OK
     assert asked == [tmp_path / "var/lib/stellar-wind"]
+
+
+def test_a_state_that_could_not_be_read_is_told(tmp_path: Path) -> None:
+    machine = patient(tmp_path, {"/data/state.json.bad": "x"})
+    found = list(disk(machine, load({"state": "/data"}, {}).settings))
+    assert [finding.verdict for finding in found] == ["note", "ok"]
+    assert "put aside in /data" in found[0].says
+
+
+def test_a_folder_that_is_named_from_here_is_found(tmp_path: Path) -> None:
+    asked: list[Path] = []
+    machine = replace(patient(tmp_path), space=asked.append)
+    list(disk(machine, load({"state": "data"}, {}).settings))
+    assert asked == [tmp_path / str(Path("data").absolute()).lstrip("/")]

@@ -10,8 +10,7 @@ import pytest
 
 from appliance import cli
 from appliance.cli import main
-from appliance.doctor import PARTS, Finding, Verdict, examine
-from appliance.doctor.checks import CHECKS
+from appliance.doctor import CHECKS, PARTS, Finding, Verdict, examine
 from appliance.settings import SettingsError, load
 from tests.doctor.patient import patient
 

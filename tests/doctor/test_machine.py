@@ -29,7 +29,7 @@ def test_files_are_read_below_the_root_and_a_missing_one_is_nothing(tmp_path: Pa
     ],
 )
 def test_programs_answer_or_are_nothing(words: tuple[str, ...], answer: str | None) -> None:
-    assert machine.ask(words) == answer
+    assert machine.ask(words, patience=60.0) == answer
 
 
 def test_a_program_that_hangs_is_nothing() -> None:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hands and ears meet: the sound card with its mixer, and the panel.
+
+The one rule: nothing is opened, for a box may be playing on it. Which card is the best is said by the rules that the
+box itself chooses by. Each check takes the machine and the settings, and yields what it finds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from appliance.doctor.finding import Finding, note, ok, wrong
+from appliance.doctor.machine import MODEL, Machine
+from appliance.settings import Settings
+from appliance.sound.outputs.cards import AUTO, DRM, PROC, choices, look
+
+STATUS = "/proc/asound/card*/pcm*p/sub*/status"
+LOUDNESS = (
+    "Master",
+    "PCM",
+    "Digital",
+    "Headphone",
+    "Speaker",
+    "HDMI",
+)  # the mixer's controls for all that is heard
+
+
+def sound(machine: Machine, settings: Settings) -> Iterator[Finding]:
+    """Is there a card that somebody hears, and is it turned up?"""
+    seen = look(machine.environ, machine.at(PROC), machine.at(DRM))
+    found, wanted = choices(seen), settings.sound.device
+    if wanted != AUTO:
+        yield ok(
+            "sound card",
+            f"The settings name {wanted!r}; there are: {_listed(card.id for card in seen.cards)}.",
+        )
+    elif not seen.cards and not seen.server:
+        advice = (
+            "Plug in a USB card or a sound board, or switch the built-in one on; it is taken within seconds."
+        )
+        yield wrong("sound card", "There is none: the box plays, and nobody hears it.", advice)
+    elif not found:
+        advice = "Switch the monitor on before the box, or plug in another card."
+        yield wrong("sound card", "There is only HDMI, and no monitor that plays sound.", advice)
+    else:
+        others = f" Then come: {_listed(choice.words for choice in found[1:])}." if found[1:] else ""
+        yield ok("sound card", f"The best is {found[0].words}.{others}")
+    running = [path.split("/")[3] for path in machine.find(STATUS) if "RUNNING" in machine.read(path)]
+    if running:
+        yield ok("sound", f"Something plays on {_listed(running)} now.")
+    for card in seen.cards:
+        yield from _mixer(card.id, machine.ask(("amixer", "-c", card.id, "scontents")) or "")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _mixer(card: str, contents: str) -> Iterator[Finding]:
+    """The controls of a card that keep it silent, from what `amixer scontents` prints."""
+    for control in contents.split("Simple mixer control ")[1:]:
+        name = control.partition("'")[2].partition("'")[0]
+        levels = re.findall(r"Playback.*?\[(\d+)%\](?:.*?\[(on|off)\])?", control)
+        if name in LOUDNESS and levels and all(level == "0" or switch == "off" for level, switch in levels):
+            yield note(
+                "mixer",
+                f"The card {card} has its own {name!r} at nothing.",
+                f"Turn it up with `amixer -c {card} sset '{name}' 80% unmute`.",
+            )
+
+
+def panel(machine: Machine, settings: Settings) -> Iterator[Finding]:
+    """Can the knobs, buttons and lamps be reached? Nothing is opened: a box may be using them."""
+    if settings.panel.factory == "none":
+        yield ok("panel", "None is wanted (panel.factory).")
+        return
+    if "Raspberry Pi" not in machine.read(MODEL):
+        yield ok("panel", "This computer has no pins; in a terminal, keys stand in for it.")
+        return
+    if not machine.find("/dev/gpiochip*"):
+        yield wrong("panel", "The kernel shows no pins.", "Update the system: `sudo apt full-upgrade`.")
+    elif settings.panel.knobs == "potentiometers" and not machine.find("/dev/spidev0.*"):
+        advice = "Run `sudo raspi-config nonint do_spi 0`, and start the computer again."
+        yield wrong("panel", "SPI is off, so nobody reads the knobs.", advice)
+    else:
+        yield ok("panel", f"The kernel shows the pins{_spi(settings)}.")
+
+
+def _spi(settings: Settings) -> str:
+    return " and SPI" if settings.panel.knobs == "potentiometers" else ""
