@@ -5,8 +5,8 @@ The one rule: sound first and last. The performer runs before anything else is t
 elsewhere (no network, no card, a dead listener) ends it. Two places only join the threads: the amount queue, which the
 main thread fills, and `Controls`, which the main thread replaces whole. The main thread's loop, but for `_perform`.
 
-    start ─▶ turning down ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ surviving ─▶ remembering ─▶ showing
-                                                                      (until a signal) ─▶ fade, and back the same way
+    start ─▶ turning down ─▶ panelling ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ surviving ─▶ remembering
+                                 ─▶ showing ─▶ (until a signal) ─▶ fade, and back the same way
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +36,18 @@ import numpy as np
 from appliance import state
 from appliance.crashes import Crashes
 from appliance.evening import Evening, Night, minute_of_day
-from appliance.hands import Wish, obey
+from appliance.hands import FASTEST, SLOWEST, Wish, obey
 from appliance.journal import Notices
 from appliance.keep import KEPT, Memory, keep
 from appliance.ledger.keeper import Keeper
 from appliance.ledger.source import Source
 from appliance.ledger.tape import Player, Tape
 from appliance.music.scenes import SCENES
-from appliance.panel.desk import Status, keys, show
-from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, Lamps, Shown
+from appliance.panel.desk import COLUMN, SCORE, Mark, Status, keys, show
+from appliance.panel.gpio import board, chosen, on_a_pi
+from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, OPENING, Lamps, Shown
+from appliance.panel.mock import Mock
+from appliance.panel.panel import Panel
 from appliance.render import composer, synth
 from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
@@ -53,6 +58,7 @@ from appliance.values import (
     BoxError,
     Controls,
     Gesture,
+    Knob,
     Ledger,
     Link,
     LinkState,
@@ -66,6 +72,7 @@ TICK = 0.1  # s between two looks at the recording, and at the evening
 LOOK = 1.0  # s between two looks at what may be worth remembering
 PARTING = 1.5  # s: a phrase of six notes
 GOODBYE = 1.0  # s for the last of it to reach the disk
+KNOBS = 3.0  # s that the first sound waits for the knobs to be read; a Zero 2 W needs most of it to import gpiozero
 LIFE = 0.5  # s between two words to systemd, which waits for tens of seconds
 BED = (Voice.PAD, Voice.DRONE)  # no lamp, and no note for those who count
 
@@ -107,7 +114,9 @@ class Box:
         self._failed = False  # the network is away, and that has been said
         self._was_live = False
         self._why = ""  # the network may be away
-        self._lamps = Lamps(LIGHT[settings.panel.lamps], clock())
+        self._lamps = Lamps(LIGHT[settings.panel.lamps])
+        self._mock: Mock | None = None  # the panel, if it is one on the screen
+        self._panel: Panel | None = None
         self._heard: deque[tuple[float, Sounded]] = deque(maxlen=1024)  # by the ear, in s of the loop's clock
         self._notices = Notices(os.environ)
         self._stop = asyncio.Event()
@@ -136,7 +145,11 @@ class Box:
         if self._reread and not desk:  # in a terminal a hang-up is a hang-up
             loop.add_signal_handler(signal.SIGHUP, self.reload, self._reread)
         loop.add_signal_handler(signal.SIGUSR1, self.keep)
-        parts = [self._turning_down, self._performing]
+        self._mock = self._mocked(desk)
+        parts = [self._turning_down]
+        if self._mock or self._settings.panel.factory != "none":
+            parts.append(self._panelling)
+        parts.append(self._performing)
         if self._notices.wanted:
             parts.append(self._telling)
         parts.append(self._feeding)
@@ -158,6 +171,7 @@ class Box:
         """Begin to fade, and end. The main thread."""
         self._notices.say("STOPPING=1")
         self._leaving = True
+        self._lamps.leave(self._clock())
         self._stop.set()
 
     def reload(self, reread: Callable[[], Settings]) -> None:
@@ -222,6 +236,45 @@ class Box:
             self.controls = replace(now, dim=dim.volume)
         self._lamps.night = dim.light
 
+    # --- the panel: its own thread --------------------------------------------------------------------------
+
+    def _mocked(self, desk: bool) -> Mock | None:
+        """A panel on the screen: where one is asked for, or where there is a screen for it and no other panel."""
+        panel = self._settings.panel
+        textual = find_spec("textual") is not None
+        if panel.factory == "mock" or (panel.factory == "auto" and desk and textual and not on_a_pi()):
+            return Mock(
+                panel.wiring, {Knob.VOLUME: self.controls.volume, Knob.TEMPO: position(self.controls.tempo)}
+            )
+        return None
+
+    @asynccontextmanager
+    async def _panelling(self) -> AsyncIterator[None]:
+        loop, panel = asyncio.get_running_loop(), self._settings.panel
+        pins = panel.wiring
+        name = chosen(panel.factory, pins)
+        self._panel = Panel(
+            self._mock.board if self._mock else partial(board, name, pins),
+            pins,
+            self._lamps,
+            lambda gesture: loop.call_soon_threadsafe(self.obey, gesture),
+        )
+        self._panel.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._panel.close)
+
+    def _light(self) -> None:
+        """Tell the lamps how things stand."""
+        now = self._clock()
+        if self._performer.now.seconds < OPENING:
+            self._lamps.tell(Shown.STARTING, now)
+        else:
+            self._lamps.tell(self._shown() if self._output.standing.card else Shown.NO_CARD, now)
+        self._lamps.muted = self.controls.muted
+        self._lamps.chosen = min(NETWORK_LAMPS - 1, self._networks.index(self.controls.network))
+
     # --- performing: the performer's thread -----------------------------------------------------------------
 
     @asynccontextmanager
@@ -232,6 +285,8 @@ class Box:
         )
         self._performer = performer
         self._output = self._open()
+        if self._panel:  # the first sound is as loud as its knob says
+            await asyncio.to_thread(self._panel.looked, KNOBS)
         # What was made so far stays for good: nothing of it need ever be looked at again by the collector.
         gc.collect()
         gc.freeze()
@@ -256,6 +311,7 @@ class Box:
         try:
             sounded_yet = False
             farewell = round((FADE_OUT + 0.2) * SAMPLE_RATE / performer.synth.block)  # blocks
+            self._lamps.begin(loop.time() + output.latency)
             while farewell > 0:
                 leaving = self._leaving
                 farewell -= leaving
@@ -307,6 +363,7 @@ class Box:
         while True:
             for ledger in self._source.due(self._performer.now.seconds):
                 self._performer.composer.queue.put(ledger)
+            self._light()
             if self._was_live and not self._source.live:
                 self._away()
             self._was_live = self._source.live
@@ -390,9 +447,15 @@ class Box:
 
     @asynccontextmanager
     async def _showing(self) -> AsyncIterator[None]:
-        with keys(self.obey):
-            async with _running(show(self._status)):
+        if self._mock and find_spec("textual"):
+            from appliance.panel.screen import showing
+
+            async with showing(self._status, self._mock, self.obey, self.stop):
                 yield
+        else:
+            with keys(self.obey):
+                async with _running(show(self._status)):
+                    yield
 
     def _status(self) -> Status:
         now = asyncio.get_running_loop().time()
@@ -400,9 +463,6 @@ class Box:
         notes = [(at, sounded) for at, sounded in list(self._heard) if sounded.note.voice not in BED]
         played = [sounded.note for at, sounded in notes if now - 60 < at <= now]
         waited = [note.waited for note in played[-8:] if note.amount]
-        self._lamps.tell(self._shown() if self._output.standing.card else Shown.NO_CARD, now)
-        self._lamps.muted = self.controls.muted
-        self._lamps.chosen = min(NETWORK_LAMPS - 1, self._networks.index(self.controls.network))
         levels = self._lamps.levels(now)
         return Status(
             notes=tuple(zip(scale.names, levels[:NOTE_LAMPS], strict=False)),
@@ -412,9 +472,11 @@ class Box:
             lag=sum(waited) / len(waited) if waited else None,
             volume=self.controls.volume,
             tempo=self.controls.tempo,
+            tempo_position=position(self.controls.tempo),
             muted=self.controls.muted,
             level=10 * float(np.log10(self._power + 1e-12)),
             silent=not self._output.standing.card,
+            score=tuple(mark(sounded, at, now) for at, sounded in notes if now - SCORE < at <= now),
         )
 
     def _words(self) -> str:
@@ -429,6 +491,17 @@ class Box:
         if self._source.live:
             return Shown.LIVE
         return Shown.CONNECTING if self._listener and not self._failed else Shown.OFFLINE
+
+
+def position(tempo: float) -> float:
+    """Where the tempo's knob stands, 0 to 1."""
+    return math.log(tempo / SLOWEST) / math.log(FASTEST / SLOWEST)
+
+
+def mark(sounded: Sounded, at: float, now: float) -> Mark:
+    """A note that was heard `at`, as the score on the screen draws it `now`, five octaves high."""
+    note, age = sounded.note, (now // COLUMN - at // COLUMN) * COLUMN
+    return Mark(age, min(1.0, max(0.0, (note.pitch - 36) / 60)), sounded.length, note.velocity, note.voice)
 
 
 def evening(settings: Settings) -> Evening:

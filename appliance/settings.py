@@ -247,8 +247,8 @@ class Panel(_Section):
 
     factory: str = _choice(
         "auto",
-        ("auto", "rpigpio", "lgpio", "none"),
-        "What drives the pins; `auto` is rpigpio, or lgpio for encoders. `none` is no panel.",
+        ("auto", "rpigpio", "lgpio", "mock", "none"),
+        "What drives the pins; `auto` is rpigpio, or lgpio for encoders; `mock` is the panel on a screen.",
     )
     knobs: Knobs = _choice(
         "potentiometers",

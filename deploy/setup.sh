@@ -82,8 +82,22 @@ make_venv() {
     "$python" -m venv --clear $sees "$venv"
 }
 
+# A Pi has a panel of its own; anywhere else the terminal shows one, if it has what it needs to.
+on_a_pi() { grep -qs 'Raspberry Pi' /proc/device-tree/model; }
+
+# What drives the pins of a Pi is Debian's to bring. Where it cannot, the box plays on without a panel, and says so.
+look_for_pins() {
+    on_a_pi || return 0
+    "$python" -c 'import importlib.util as u, sys; sys.exit(None in map(u.find_spec, ("RPi", "spidev")))' && return 0
+    say "Installing what drives the pins with apt-get: python3-rpi-lgpio python3-spidev"
+    if [ "$(id -u)" = 0 ]; then root=''; else root=sudo; fi
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=600 python3-rpi-lgpio python3-spidev || say "Without them there is no panel."
+}
+
 install_box() {
     say "Installing the box and its Python packages into $venv; on a small board this takes some minutes"
+    [ -n "$extras" ] || on_a_pi || extras='[desk]'
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 --editable ".$extras"
     # pip compiles what it installs, but not what stays here; a slow processor should not have to do it at every start.
     "$venv/bin/python" -m compileall -q appliance
@@ -92,5 +106,6 @@ install_box() {
 check_python
 look_for_missing
 [ -z "$missing" ] || install_missing
+look_for_pins
 make_venv
 install_box

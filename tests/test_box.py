@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import sys
+import termios
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
@@ -200,8 +201,10 @@ def test_without_a_network_it_says_so_once_and_plays_on(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_in_a_terminal_it_shows_the_desk_and_reads_its_keys() -> None:
+@pytest.mark.parametrize("factory", ["auto", "none"])  # the picture, and the three lines without a panel
+def test_in_a_terminal_it_shows_the_desk_and_reads_its_keys(factory: str) -> None:
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (30, 120))
     screen = bytearray()
 
     async def seen(words: str) -> None:
@@ -210,7 +213,7 @@ def test_in_a_terminal_it_shows_the_desk_and_reads_its_keys() -> None:
 
     async def run() -> None:
         asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 4096)))
-        words = ("--tape", str(bundled().path), "--volume", "0.5")
+        words = ("--tape", str(bundled().path), "--volume", "0.5", "--set", f"panel.factory={factory}")
         async with running(*words, terminal=slave) as process:
             await seen("volume 50%")
             os.write(master, b"\x1b[A")

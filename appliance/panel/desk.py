@@ -20,8 +20,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from appliance.values import Button, Doubled, Gesture, Knob, Pressed, Turned
+from appliance.values import Button, Doubled, Gesture, Knob, Pressed, Turned, Voice
 
+SCORE, COLUMN = 40.0, 0.2  # s of the score that can be shown, and of one step in it
 FRAMES = 15  # a second: a terminal's glow needs no more, and a laptop's fan must not hear of it
 
 KEYS: dict[bytes, Gesture] = {
@@ -38,6 +39,17 @@ LEGEND = "↑ ↓ volume   ← → tempo   n network   m mute   s sleep   k keep
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A note in the score that runs by."""
+
+    age: float  # s since it was heard, in whole steps, so that all notes move together
+    height: float  # 0 low to 1 high
+    length: float  # s
+    loud: float  # 0 to 1
+    voice: Voice
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What the desk shows."""
 
@@ -48,9 +60,11 @@ class Status:
     lag: float | None  # s from an amount's arrival to its sound; None while nothing is heard
     volume: float  # 0 to 1
     tempo: float  # beats a minute
+    tempo_position: float  # of its knob, 0 to 1
     muted: bool
     level: float  # dB below full scale
     silent: bool  # there is no sound card
+    score: tuple[Mark, ...] = ()  # the last SCORE seconds
 
 
 def picture(status: Status) -> Group:

@@ -14,6 +14,7 @@ replaces whole values, so none waits for another.
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ SOFTEST = 0.4  # level of the softest note at its peak, 13 % of the light; whate
 LIGHT = {"calm": 0.5, "full": 1.0, "off": 0.0}  # of all the light that there is
 MUTED = 0.25  # of the light
 
+CHIME = 0.5  # s between two notes of the opening chime, at 60 beats a minute
+OPENING = NOTE_LAMPS * CHIME  # s
 LASTS = 10.0  # s before a state is shown: what is over sooner is no news to a room
 PRESS = 1.0  # s after a press in which a state is shown at once: it is the answer
 WINK = 0.3  # s
@@ -65,7 +68,7 @@ def _dark(lamp: int, chosen: int, seconds: float) -> float:
 
 
 def _rising(lamp: int, chosen: int, seconds: float) -> float:
-    return min(1.0, max(0.0, seconds / 0.4 - lamp))
+    return min(1.0, max(0.0, seconds / CHIME - lamp))
 
 
 def _steady(lamp: int, chosen: int, seconds: float) -> float:
@@ -177,8 +180,8 @@ class Pulse:
     rise: float = ATTACK  # s
 
     def level(self, seconds: float) -> float:
-        """How bright it looks at a moment that is not before `at`."""
-        age = seconds - self.at
+        """How bright it looks."""
+        age = max(0.0, seconds - self.at)
         if age < self.rise:
             return self.start + (self.peak - self.start) * age / self.rise
         return self.peak * math.exp((self.rise - age) / DECAY)
@@ -210,13 +213,14 @@ class NoteLamp:
 class Lamps:
     """Nine levels for this moment. Moments are seconds of any clock that never jumps; whoever looks, looks forward."""
 
-    def __init__(self, light: float = 1.0, seconds: float = 0.0) -> None:
-        """`light` is how much of it there may be, 0 (off) to 1; at `seconds` the box starts."""
+    def __init__(self, light: float = 1.0) -> None:
+        """`light` is how much of it there may be, 0 (off) to 1. All are dark until `begin`."""
         self._light = light
+        self._looking = threading.Lock()
         self._notes = [NoteLamp() for _ in range(NOTE_LAMPS)]
         self._coming: deque[tuple[float, int, float]] = deque(maxlen=1024)  # when, which, how bright
-        self._shown, self._from = Shown.STARTING, seconds
-        self._told = (Shown.STARTING, seconds)  # what the box is, and since when
+        self._shown, self._from = Shown.STARTING, math.inf
+        self._told = (Shown.STARTING, -math.inf)  # what the box is, and since when
         self._pressed = -math.inf
         self._counted = (0, -math.inf)
         self._left = math.inf
@@ -226,6 +230,10 @@ class Lamps:
         self.held = 0.0  # of the way of a hold that ends the box, 0 to 1
 
     # --- what is told ---------------------------------------------------------------------------------------
+
+    def begin(self, seconds: float) -> None:
+        """The opening chime begins."""
+        self._from = seconds
 
     def hit(self, degree: int, velocity: float, at: float) -> None:
         """A note of this degree is heard at `at`. A scale of other than six degrees shares the lamps."""
@@ -256,7 +264,11 @@ class Lamps:
         return self._shown
 
     def levels(self, seconds: float) -> tuple[float, ...]:
-        """How bright all nine are to the eye, 0 to 1, from left to right."""
+        """How bright all nine are to the eye, 0 to 1, from left to right. Any thread."""
+        with self._looking:
+            return self._levels(seconds)
+
+    def _levels(self, seconds: float) -> tuple[float, ...]:
         self._play(seconds)
         self._settle(seconds)
         fade = min(1.0, max(0.0, 1.0 - (seconds - self._left) / FADE))

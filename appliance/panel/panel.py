@@ -139,7 +139,7 @@ class Panel:
     """
 
     def __init__(
-        self, board: Callable[[], Board], wiring: Wiring, lamps: Lamps, post: Callable[[Gesture], None]
+        self, board: Callable[[], Board], wiring: Wiring, lamps: Lamps, post: Callable[[Gesture], object]
     ) -> None:
         self._open_board, self._post = board, post
         knobs: list[_Part] = [] if wiring.knobs == "none" else [_Knobs(wiring)]

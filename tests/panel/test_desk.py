@@ -23,6 +23,7 @@ STATUS = Status(
     lag=2.34,
     volume=0.7,
     tempo=60.0,
+    tempo_position=0.39,
     muted=False,
     level=-31.6,
     silent=False,

@@ -42,7 +42,7 @@ class Pi:
 
     def __init__(self, factory: str, knobs: Knobs, **pins: int) -> None:
         self.posted: list[Gesture] = []
-        self.lamps = Lamps(seconds=0.0)
+        self.lamps = Lamps()
         self.lamps.tell(Shown.LIVE, 0.0)
         where = wiring(knobs, {**PINS, **pins})
         self.panel = Panel(lambda: board(factory, where), where, self.lamps, self.posted.append)

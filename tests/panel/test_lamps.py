@@ -24,6 +24,7 @@ from appliance.panel.lamps import (
     LIGHT,
     NETWORK_LAMPS,
     NOTE_LAMPS,
+    OPENING,
     PRESS,
     SOFTEST,
     WINK,
@@ -217,8 +218,10 @@ def test_only_the_chosen_network_s_lamp_speaks(state: Shown, lit_in_12_s: int, c
 
 
 def test_the_start_lights_the_note_lamps_one_by_one() -> None:
-    lamps = Lamps(seconds=100.0)
-    shown = frames(lamps, 2.4, start=100.0)
+    lamps = Lamps()
+    assert lamps.levels(99.0) == DARK
+    lamps.begin(100.0)
+    shown = frames(lamps, OPENING, start=100.0)
     full = [next(frame for frame, levels in enumerate(shown) if levels[lamp] > 0.9) for lamp in range(6)]
     assert full == sorted(set(full))
     assert all(levels[NOTE_LAMPS:] == (0.0,) * 3 for levels in shown)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -30,7 +29,7 @@ class Rig:
 
     def __init__(self, where: Wiring, board: Callable[[Mock], Board] = Mock.board) -> None:
         self.mock = Mock(where, STANDS)
-        self.lamps = Lamps(seconds=0.0)
+        self.lamps = Lamps()
         self.lamps.tell(Shown.LIVE, 0.0)
         self.posted: list[Gesture] = []
         self.panel = Panel(lambda: board(self.mock), where, self.lamps, self.posted.append)
@@ -391,7 +390,7 @@ def raises(gesture: Gesture) -> None:
 
 def test_it_runs_by_itself_and_leaves_the_pins_dark_and_free() -> None:
     where = wiring()
-    mock, lamps, posted = Mock(where, STANDS), Lamps(seconds=time.monotonic()), []
+    mock, lamps, posted = Mock(where, STANDS), Lamps(), []
     lamps.tell(Shown.LIVE, 0.0)
     moved = threading.Event()
 
