@@ -139,7 +139,7 @@ class Memory:
         about = "What a Stellar Wind Box played: render it, and hear it again."
         lines = [encode(Header(self._network, about, opening))]
         lines += (line for chapter in self._chapters for line in chapter.lines(first.begins))
-        return gzip.compress("\n".join([*lines, ""]).encode(), mtime=0)
+        return gzip.compress("\n".join([*lines, ""]).encode(), compresslevel=6, mtime=0)
 
 
 class _Chapter:
