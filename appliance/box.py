@@ -16,12 +16,10 @@ import gc
 import logging
 import math
 import os
-import shlex
 import signal
 import sys
 import threading
 import time
-from asyncio.subprocess import DEVNULL, PIPE
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -48,6 +46,7 @@ from appliance.panel.gpio import board, chosen, on_a_pi
 from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, OPENING, Lamps, Shown
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
+from appliance.power import power_off
 from appliance.render import composer, synth
 from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
@@ -70,7 +69,6 @@ log = logging.getLogger(__name__)
 
 TICK = 0.1  # s between two looks at the recording, and at the evening
 LOOK = 1.0  # s between two looks at what may be worth remembering
-PARTING = 1.5  # s: a phrase of six notes
 GOODBYE = 1.0  # s for the last of it to reach the disk
 KNOBS = 3.0  # s that the first sound waits for the knobs to be read; a Zero 2 W needs most of it to import gpiozero
 LIFE = 0.5  # s between two words to systemd, which waits for tens of seconds
@@ -107,7 +105,7 @@ class Box:
         self._keeping: asyncio.Task[None] | None = None
         self._last: tuple[str, int] | None = None  # network and sequence of the last ledger
         self._crashes = crashes or Crashes(None)
-        self._evening = evening(settings)
+        self._evening = Evening(Night.between(**settings.night.model_dump()), settings.sound.loudest)
         self._restore()
         self._source = Source(Player(recording.__iter__, loop=True))
         self._keeper: Keeper | None = None
@@ -142,8 +140,8 @@ class Box:
         loop, self._desk = asyncio.get_running_loop(), desk
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
-        if self._reread and not desk:  # in a terminal a hang-up is a hang-up
-            loop.add_signal_handler(signal.SIGHUP, self.reload, self._reread)
+        if not desk:  # in a terminal a hang-up is a hang-up
+            loop.add_signal_handler(signal.SIGHUP, self.reload)
         loop.add_signal_handler(signal.SIGUSR1, self.keep)
         self._mock = self._mocked(desk)
         parts = [self._turning_down]
@@ -174,10 +172,13 @@ class Box:
         self._lamps.leave(self._clock())
         self._stop.set()
 
-    def reload(self, reread: Callable[[], Settings]) -> None:
+    def reload(self) -> None:
         """Take up the scene that the settings name by now. The main thread."""
+        if not self._reread:
+            log.info("Nothing is read again: in safe mode the settings do not count.")
+            return
         try:
-            scene = reread().scene
+            scene = self._reread().scene
             self.controls, self._said = (replace(which, scene=scene) for which in (self.controls, self._said))
             log.info("Read the settings again: the scene is %s.", self.controls.scene)
         except BoxError as error:
@@ -367,6 +368,7 @@ class Box:
             if self._was_live and not self._source.live:
                 self._away()
             self._was_live = self._source.live
+            self._memory.settle()
             await asyncio.sleep(TICK)
 
     @asynccontextmanager
@@ -407,7 +409,6 @@ class Box:
 
     async def _survive(self) -> None:
         while True:
-            self._memory.settle()
             await self._crashes.keep(
                 muted=self.controls.muted,
                 sleep=self.controls.sleep,
@@ -502,39 +503,6 @@ def mark(sounded: Sounded, at: float, now: float) -> Mark:
     """A note that was heard `at`, as the score on the screen draws it `now`, five octaves high."""
     note, age = sounded.note, (now // COLUMN - at // COLUMN) * COLUMN
     return Mark(age, min(1.0, max(0.0, (note.pitch - 36) / 60)), sounded.length, note.velocity, note.voice)
-
-
-def evening(settings: Settings) -> Evening:
-    """The evening that the settings ask for."""
-    night = settings.night
-    begins, ends = (_minute(time or night.ends) for time in (night.begins, night.ends))
-    return Evening(Night(begins, ends, night.volume, night.light), settings.sound.loudest)
-
-
-def _minute(time: str) -> int:
-    hours, _, minutes = time.partition(":")
-    return 60 * int(hours) + int(minutes)
-
-
-async def power_off(command: str, after: float = PARTING) -> None:
-    """Run what switches the power off, `after` s for the answer to the hand; say why where that may not be."""
-    if not command:
-        log.info("MUTE was held, but panel.power_off names no command.")
-        return
-    log.info("MUTE was held: switching the power off.")
-    await asyncio.sleep(after)
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *shlex.split(command), stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE
-        )
-        _, said = await process.communicate()
-    except OSError as error:
-        why = str(error)
-    else:
-        if not process.returncode:
-            return
-        why = said.decode(errors="replace").strip().partition("\n")[0] or f"exit code {process.returncode}"
-    log.error("Cannot switch the power off: %s. Allow it, or name another command in panel.power_off.", why)
 
 
 @asynccontextmanager

@@ -30,6 +30,11 @@ class Night:
     volume: float
     light: float
 
+    @classmethod
+    def between(cls, begins: str, ends: str, volume: float, light: float) -> Night:
+        """A night from one time such as "22:30" to another; none without a beginning."""
+        return cls(_minute(begins or ends), _minute(ends), volume, light)
+
     def at(self, minute: int | None) -> bool:
         """Whether it is night at this minute of the day; never, where nobody knows the time."""
         if minute is None:
@@ -85,6 +90,11 @@ class Evening:
             1 - self._dark * (1 - self._night.light),
             asleep,
         )
+
+
+def _minute(time: str) -> int:
+    hours, _, minutes = time.partition(":")
+    return 60 * int(hours) + int(minutes)
 
 
 def minute_of_day(wall: time.struct_time) -> int | None:

@@ -27,7 +27,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,8 +120,8 @@ class Memory:
         """Bytes that are put away."""
         return sum(chapter.size for chapter in self._chapters)
 
-    def tape(self, seconds: float = HALF_HOUR) -> bytes:
-        """The last `seconds`, or what there is of them, as the bytes of a gzipped tape. The main thread."""
+    def last(self, seconds: float = HALF_HOUR) -> Last:
+        """The last `seconds`, or what there is of them. The main thread."""
         self.settle()
         first = self._chapters[0]
         ends = self._ended - first.begins
@@ -137,9 +137,27 @@ class Memory:
             seconds=ends - begins,
         )
         about = "What a Stellar Wind Box played: render it, and hear it again."
-        lines = [encode(Header(self._network, about, opening))]
-        lines += (line for chapter in self._chapters for line in chapter.lines(first.begins))
-        return gzip.compress("\n".join([*lines, ""]).encode(), compresslevel=6, mtime=0)
+        packed = tuple(chapter.packed() for chapter in self._chapters)
+        return Last(Header(self._network, about, opening), first.begins, packed)
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What was kept, on its way to a file."""
+
+    header: Header
+    begins: float  # s of the audio clock
+    chapters: tuple[bytes, ...]
+
+    def tape(self) -> bytes:
+        """The bytes of a gzipped tape. Any thread; it takes a small board seconds."""
+        lines = (line for packed in self.chapters for line in self._lines(packed))
+        return gzip.compress("\n".join([encode(self.header), *lines, ""]).encode(), compresslevel=6, mtime=0)
+
+    def _lines(self, packed: bytes) -> Iterator[str]:
+        for line in zlib.decompress(packed).decode().splitlines():
+            seconds, _, rest = line.partition(" ")
+            yield f'{{"t":{round(float(seconds) - self.begins, 3)},{rest}'
 
 
 class _Chapter:
@@ -163,12 +181,8 @@ class _Chapter:
         self._packed += self._packer.flush()
         self._packer = None  # type: ignore[assignment] # nothing is added any more, and it holds 256 kB
 
-    def lines(self, begins: float) -> Iterator[str]:
-        """Its lines, as of a tape that begins at a moment."""
-        packed = bytes(self._packed) + (self._packer.copy().flush() if self._packer else b"")
-        for line in zlib.decompress(packed).decode().splitlines():
-            seconds, _, rest = line.partition(" ")
-            yield f'{{"t":{round(float(seconds) - begins, 3)},{rest}'
+    def packed(self) -> bytes:
+        return bytes(self._packed) + (self._packer.copy().flush() if self._packer else b"")
 
 
 _TIME = '{"t":0.0,'
@@ -180,8 +194,7 @@ _TIME = '{"t":0.0,'
 async def keep(memory: Memory, folder: Path, form: str) -> None:
     """Write the last half hour to a tape in `folder`, and have `form` made of it: "tape" for no more, "mid", "flac"."""
     path = folder / f"{time.strftime('%Y-%m-%d-%H%M%S')}.tape.gz"
-    # On the other side of the lock from the sound: packing takes a small board a second.
-    error = await state.save(path, await asyncio.to_thread(memory.tape))
+    error = await state.save(path, await asyncio.to_thread(memory.last().tape))
     if error:
         log.error("Cannot keep what was played: %s. Make room, or name another folder in `state`.", error)
         return

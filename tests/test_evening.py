@@ -33,6 +33,18 @@ def test_a_night_may_go_over_midnight(night: Night, inside: list[int], outside: 
     assert not night.at(None)
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends", "night"),
+    [
+        ("22:30", "7:00", NIGHT),
+        ("", "07:00", Night(420, 420, 0.75, 0.25)),
+        ("00:00", "23:59", Night(0, 1439, 0.75, 0.25)),
+    ],
+)
+def test_a_night_is_told_by_two_times(begins: str, ends: str, night: Night) -> None:
+    assert Night.between(begins, ends, 0.75, 0.25) == night
+
+
 @pytest.mark.parametrize(("year", "minute"), [(1970, None), (2023, None), (2024, 754), (2099, 754)])
 def test_a_clock_that_was_never_set_knows_no_night(year: int, minute: int | None) -> None:
     assert minute_of_day(time.struct_time((year, 1, 1, 12, 34, 56, 0, 1, 0))) == minute

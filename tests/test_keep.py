@@ -91,7 +91,7 @@ class Session:
 
     def kept(self, folder: Path, seconds: float = HALF_HOUR) -> Path:
         path = folder / "kept.tape.gz"
-        path.write_bytes(self.memory.tape(seconds))
+        path.write_bytes(self.memory.last(seconds).tape())
         return path
 
     def last(self, seconds: float) -> list[Sounded]:

@@ -268,6 +268,8 @@ def test_five_crashes_lead_to_safe_mode_and_a_clean_end_out_of_it(systemd: Syste
         assert tells("STATUS=public: trouble", systemd.wait_for("READY=1"))
         lines = said_until(process, "Playing the recording")
         assert sum("Safe mode: the plain scene" in line for line in lines) == 1
+        process.send_signal(signal.SIGHUP)
+        said_until(process, "in safe mode the settings do not count")
         process.terminate()
         assert process.wait(PATIENCE) == 0
     assert not run.exists()

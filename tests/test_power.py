@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from appliance.power import power_off
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("sh -c 'echo Access denied >&2; exit 1'", "Access denied"),
+        ("false", "exit code 1"),
+        ("no-such-command", "[Errno 2] No such file or directory: 'no-such-command'"),
+    ],
+)
+def test_a_box_that_may_not_switch_off_says_why(
+    command: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(power_off(command, 0.0))
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage() == (
+        f"Cannot switch the power off: {why}. Allow it, or name another command in panel.power_off."
+    )
+
+
+def test_where_no_command_is_named_none_is_run(caplog: pytest.LogCaptureFixture) -> None:
+    asyncio.run(power_off("", 0.0))
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_command_is_words(tmp_path: Path) -> None:
+    asyncio.run(power_off(f"touch '{tmp_path}/o f f'", 0.0))
+    assert (tmp_path / "o f f").exists()
