@@ -10,7 +10,7 @@ TOOLS := build/tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards \
+.PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
 	bench-listener bench-endurance picture bench-music locks sbom audit soak clean
 
 help: ## show this list
@@ -50,6 +50,9 @@ bench-sound: $(VENV)/.installed-dev ## what the sound costs, beside csound and S
 
 bench-cards: $(VENV)/.installed-dev ## let cards fail in every way, and print what becomes of the sound
 	$(BIN)/python -m benchmarks.card_faults $(ARGS)
+
+bench-underruns: $(VENV)/.installed-dev ## an hour of virtual time and ten real minutes of busy ledgers: does it stutter?
+	$(BIN)/python -m benchmarks.underruns $(ARGS)
 
 bench-listener: $(VENV)/.installed-dev ## what an operation costs, beside the SDK's streams and httpx-sse
 	$(BIN)/python -m benchmarks.listener $(ARGS)

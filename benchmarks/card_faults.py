@@ -11,23 +11,18 @@ card plays; "away" is the processor time that the box took while it lasted, besi
 from __future__ import annotations
 
 import os
-import re
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from appliance.ledger.tape import bundled
 from appliance.render import composer
 from appliance.settings import load
 from appliance.sound.outputs.cards import AUTO, choices, look
@@ -35,94 +30,9 @@ from appliance.sound.outputs.speaker import Speaker
 from appliance.sound.performer import Performer
 from appliance.sound.synth import Synth
 from appliance.values import Controls
+from benchmarks.live_box import PATIENCE, playing
 from tests import fault_cards
-from tests.fault_cards import Card, Cards
-
-TICKS = os.sysconf("SC_CLK_TCK")
-PATIENCE = 60.0  # s that a crowded machine may need for what takes a few
-
-
-class LiveBox:
-    """The whole box, playing the bundled tape on a card."""
-
-    def __init__(self, cards: Cards, card: Card, *settings: str) -> None:
-        words = ["--tape", str(bundled().path)]
-        for setting in (f"sound.device={card.device}", f"state={card.folder}", *settings):
-            words += ["--set", setting]
-        self._card = card
-        self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._systemd.bind(f"{card.folder}/notify-{time.monotonic_ns()}")
-        self._systemd.setblocking(False)
-        self._status = ""
-        self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "appliance", "run", *words],
-            env=os.environ | cards.environ | {"NOTIFY_SOCKET": self._systemd.getsockname()},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        if self.process.stderr:
-            with self.process.stderr as lines:
-                self.lines.extend(line.rstrip() for line in lines)
-
-    @property
-    def cpu(self) -> float:
-        """Seconds of processor that it has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    @property
-    def underruns(self) -> int:
-        """How often its card has run dry, by what it tells systemd."""
-        with suppress(BlockingIOError):
-            while news := self._systemd.recv(4096).decode():
-                if "STATUS=" in news:
-                    self._status = news
-        return int(found[1]) if (found := re.search(r"ran dry (\d+) times", self._status)) else 0
-
-    def until(self, seen: Callable[[], object]) -> float:
-        """Wait for something, and return how many seconds it took."""
-        begun = time.monotonic()
-        while not seen():
-            if time.monotonic() - begun > PATIENCE:
-                raise TimeoutError("\n".join(self.lines))
-            time.sleep(0.005)
-        return time.monotonic() - begun
-
-    def until_heard(self) -> float:
-        """Wait for the card to play on."""
-        before = self._card.heard
-        return self.until(lambda: self._card.heard > before)
-
-    def usage(self, seconds: float) -> float:
-        """Per cent of a core that it takes, over some seconds."""
-        before, begun = self.cpu, time.monotonic()
-        time.sleep(seconds)
-        return 100 * (self.cpu - before) / (time.monotonic() - begun)
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it, and return its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(PATIENCE)
-        self._reader.join()
-        self._systemd.close()
-        return code
-
-
-@contextmanager
-def playing(cards: Cards, card: Card, *settings: str) -> Iterator[LiveBox]:
-    """A box that plays."""
-    box = LiveBox(cards, card, *settings)
-    try:
-        yield box
-    finally:
-        box.stop(signal.SIGKILL)
+from tests.fault_cards import Cards
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,7 +238,7 @@ class Speaker:
 
     def _play(self, choice: Choice, card: Device) -> tuple[Choice, Device] | None:
         """Play on an open card until it fails, or until it has faded out for a better one: that is returned, open."""
-        better = None
+        better, again = None, False
         fade, began = Fade(), time.monotonic()
         looked, told = began, False
         self._clear()
@@ -259,6 +259,8 @@ class Speaker:
                 if better is None and now - looked > LOOK:
                     looked, better = now, self._better(choice, now)
             card.finish()
+        except _Again:
+            again = True
         except NoSoundCard as error:
             if not isinstance(error, CardHangs):
                 self._signs += 1
@@ -267,7 +269,7 @@ class Speaker:
             self._card, self._words = None, ""
             self._clear()
             card.close()
-        return better
+        return better or (self._best([choice]) if again else None)
 
     def _better(self, choice: Choice, now: float) -> tuple[Choice, Device] | None:
         """A card that is preferred to what plays, and open. Raises NoSoundCard if nobody hears what plays any more."""
@@ -292,9 +294,11 @@ class Speaker:
             self._underruns.calm()
             self._doubled = True
             self._buffer *= 2
-            raise NoSoundCard(
-                f"The sound card keeps running dry: {self._buffer * 1000:.0f} ms are held from now on."
+            log.warning(
+                "The sound card keeps running dry: from now on %.0f ms more are held ready.",
+                self._buffer * 500,
             )
+            raise _Again
 
     def _lost(self, error: NoSoundCard) -> None:
         """Say why there is no sound, if that is news."""
@@ -308,3 +312,7 @@ class Speaker:
         with suppress(Empty):
             while True:
                 self._blocks.get_nowait()
+
+
+class _Again(Exception):
+    """The card has to be opened anew, at once."""

@@ -152,7 +152,7 @@ def test_a_storm_of_underruns_doubles_the_buffer_once(card: Card, caplog: pytest
         card.be("ok")
         it.until(lambda: it.speaker.standing.card and it.speaker.latency > 0.2)
         assert it.speaker.latency < 0.3
-    assert sum("are held from now on" in line for line in caplog.messages) == 1
+    assert sum("more are held ready" in line for line in caplog.messages) == 1
 
 
 def test_a_card_that_stands_still_for_a_while_is_opened_again(card: Card) -> None:

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does the sound ever stop because the machine is late? With the busiest ledgers there are, 1000 operations each.
+
+    python -m benchmarks.underruns [--virtual SECONDS] [--slow N ...] [--real SECONDS] [--urgency COMMAND]
+
+`--virtual` plays so many seconds of music as fast as the machine can, and keeps account of a card's buffer: it is
+filled block by block, and empties while one is computed. A block takes the processor time that it took, times N of
+`--slow`: 20 is about a Zero 2 W. `--real` runs the whole box, its listener and a Horizon in real time on a card that
+counts how often it runs dry, while a process for each core but one burns that core. `--urgency` starts the box: by
+default `nice -n -10`, as its unit does; `chrt -r 1` keeps out what else happens to run on a machine that is shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from appliance.music.composer import Composer
+from appliance.music.scales import Scale
+from appliance.music.scenes import SCENES
+from appliance.settings import load
+from appliance.sound import SAMPLE_RATE
+from appliance.sound.performer import Performer
+from appliance.sound.relief import Relief
+from appliance.sound.synth import Synth
+from appliance.values import Amount, Controls, Kind, Ledger
+from benchmarks.live_box import URGENCY, LiveBox, playing
+from tests import fault_cards
+from tests.fault_cards import Cards
+from tests.horizon_records import generated
+from tests.horizon_server import HorizonServer
+
+OPERATIONS = 1000  # of a ledger; the public network's limit
+CLOSE = 5.0  # s between two ledgers, a little faster than the real ones
+MINUTE = 60.0  # s
+
+
+def busy_ledger(sequence: int, random: Random) -> Ledger:
+    """A ledger as full as they get, of all kinds."""
+    kinds = list(Kind)
+    amounts = tuple(
+        Amount(
+            int(random.lognormvariate(18.0, 3.0)) + 1, random.choice(kinds), random.random() < 0.5, sequence
+        )
+        for _ in range(OPERATIONS)
+    )
+    return Ledger(sequence, 1_790_000_000 + sequence * 5, OPERATIONS, OPERATIONS, 0, amounts)
+
+
+def virtual(seconds: float, slow: float) -> str:
+    """Play `seconds` of music on a machine that is `slow` times slower than this one."""
+    sound, random = load({}, {}).settings.sound, Random(1)
+    synth, relief = Synth(block=sound.block, voices=sound.voices), Relief(sound.voices)
+    composer = Composer(SCENES["wind"], Scale("wind", 0), Random(1))
+    performer = Performer(composer, synth, relief, lambda: time.thread_time() * slow)
+    block, buffer = sound.block / SAMPLE_RATE, sound.latency / 1000
+    held, next_ledger = buffer, 0.0
+    gc.collect()
+    gc.freeze()  # as the box does
+    dry, halved, fewest, worst, spent_in_all = 0, 0, relief.leads, 0.0, 0.0
+    while performer.now.seconds < seconds:
+        if performer.now.seconds >= next_ledger:
+            composer.queue.put(busy_ledger(1000 + int(next_ledger), random))
+            next_ledger += CLOSE
+        leads, begun = relief.leads, time.thread_time()
+        performer.block(Controls(0.7, 60.0, "public"))
+        spent = (time.thread_time() - begun) * slow
+        halved += relief.leads < leads
+        fewest, worst, spent_in_all = min(fewest, relief.leads), max(worst, spent), spent_in_all + spent
+        held -= spent
+        if held < 0:
+            dry, held = dry + 1, 0.0
+        held = min(buffer, held + block)
+    synth.close()
+    return (
+        f"| {slow:g} | {seconds / MINUTE:.0f} | {dry} | {100 * spent_in_all / seconds:.0f} % | {worst * 1000:.0f} ms |"
+        f" {halved} | {fewest} |"
+    )
+
+
+@contextmanager
+def burning() -> Iterator[int]:
+    """Processes that take all they can get, one for each core but one."""
+    count = max(1, (os.cpu_count() or 2) - 1)
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield count
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
+async def real(seconds: float, folder: Path, urgency: Sequence[str]) -> None:
+    """Run the box for so long, and print a line a minute."""
+    cards = Cards(folder)
+    chain = generated([OPERATIONS] * (round(seconds / CLOSE) + 20), network="busy")
+    async with HorizonServer(chain, tip=1001, poll=0.1) as server:
+        config = folder / "box.toml"
+        config.write_text(
+            f'network = "mine"\n[networks.mine]\nendpoints = ["{server.url}"]\npassphrase = "busy"\n'
+            "[listener]\npages = 5\n"
+        )
+        with (
+            burning(),
+            playing(cards, cards["real"], words=("--config", str(config)), urgency=urgency) as box,
+        ):
+            closing = asyncio.create_task(close(server))
+            try:
+                while not any("Live" in line for line in box.lines):
+                    await asyncio.sleep(0.1)
+                await minutes(box, seconds)
+            finally:
+                closing.cancel()
+            print("\n".join(box.lines))
+
+
+async def close(server: HorizonServer) -> None:
+    """Close a ledger every CLOSE seconds."""
+    while True:
+        await asyncio.sleep(CLOSE)
+        server.tip += 1
+
+
+async def minutes(box: LiveBox, seconds: float) -> None:
+    """Say each minute how often the card has run dry."""
+    begun = time.monotonic()
+    while (left := begun + seconds - time.monotonic()) > 0:
+        before, cpu = box.underruns, box.cpu
+        took = time.monotonic()
+        await asyncio.sleep(min(MINUTE, left))
+        usage = 100 * (box.cpu - cpu) / (time.monotonic() - took)
+        minute = (time.monotonic() - begun) / MINUTE
+        print(
+            f"| {minute:.1f} | {box.underruns - before} | {usage:.0f} % | {os.getloadavg()[0]:.1f} |",
+            flush=True,
+        )
+
+
+def main() -> int:
+    """Measure what is asked for, or all of it."""
+    parser = argparse.ArgumentParser(description="Does the sound ever stop because the machine is late?")
+    parser.add_argument("--virtual", type=float, default=3600.0, metavar="SECONDS")
+    parser.add_argument("--slow", type=float, nargs="*", default=[1.0, 20.0], metavar="N")
+    parser.add_argument("--real", type=float, default=600.0, metavar="SECONDS")
+    parser.add_argument("--urgency", default=shlex.join(URGENCY), metavar="COMMAND")
+    asked = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    if asked.virtual:
+        print("| times slower | minutes | ran dry | busy | longest block | halved | fewest leads |")
+        print("|---|---|---|---|---|---|---|")
+        for slow in asked.slow:
+            print(virtual(asked.virtual, slow), flush=True)
+    if asked.real:
+        if lacking := fault_cards.lacking():
+            print(f"No card to play on: {lacking}.")
+            return 1
+        print("\n| minute | ran dry | the player's CPU | load of the machine |\n|---|---|---|---|")
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(real(asked.real, Path(folder), shlex.split(asked.urgency)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
