@@ -12,6 +12,7 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from appliance.sound.outputs.midi import Midi
 from appliance.sound.outputs.score import Score
 from appliance.sound.performer import FADE_OUT, Instrument, Paper, Performer
 from appliance.values import Amount, Controls, Ledger, Sounded
+
+if TYPE_CHECKING:
+    from appliance.sound.synth import Synth
 
 WARM = 2000  # amounts of the bundled recording that fill the ranking before the first note
 
@@ -46,7 +50,7 @@ def composer(settings: Settings) -> Composer:
     )
 
 
-def synth(settings: Settings) -> Instrument:
+def synth(settings: Settings) -> Synth:
     """The synth that the settings ask for. Importing pyo takes a while, so only those who need sound do."""
     from appliance.sound.synth import Synth
 

@@ -22,6 +22,7 @@ from scipy.signal import butter, resample_poly, sosfilt, stft
 from scipy.stats import spearmanr
 
 from appliance.music.harmony import RELEASE
+from appliance.music.ranked import RING
 from appliance.music.scales import Scale, clash
 from appliance.sound import SAMPLE_RATE
 from appliance.values import Sounded, Voice
@@ -30,9 +31,11 @@ Samples = NDArray[np.float64]
 
 SKIPPED = 5.0  # s at the beginning that the bounds leave out: the start-up ramp
 TIED = 0.95  # where ties allow less, 0.9 of the correlation itself is no fair bound
+ALONE = 0.5  # where one amount is nearly all there is, a handful of others decides, and a bound says nothing
 ENOUGH = 50  # notes; a share among fewer says nothing
 FRAME = 30.0  # s
 FLOOR = -55.0  # dBFS RMS; below, a room hears nothing
+NEAR = 12  # notes back to which one may still ring
 BED = (Voice.PAD, Voice.DRONE)
 
 
@@ -83,7 +86,9 @@ def of_score(score: Sequence[Sounded], scale: Scale, *, busy: bool = True) -> li
         Figure("notes a second", len(played) / max(1.0, heard[-1].seconds - SKIPPED) if heard else 0.0),
         Figure("notes outside the scale", foreign, high=0),
         Figure("notes a semitone from the sounding chord", _clashes(heard, score, scale), high=0),
+        Figure("notes a semitone from another that rings", _rubs(played), high=0),
         Figure("immediate repeats", repeats, high=0),
+        Figure("from note to note, median leap", _leap(pitches), unit="semitones"),
     ]
     if not played:
         return figures
@@ -104,7 +109,11 @@ def of_score(score: Sequence[Sounded], scale: Scale, *, busy: bool = True) -> li
             low=0.9 if most >= TIED and len(played) >= ENOUGH else None,
         ),
         Figure("the most that equal amounts leave possible", most),
-        Figure("part of it that was reached", reached / most, low=0.9 if len(played) >= ENOUGH else None),
+        Figure(
+            "part of it that was reached",
+            reached / most,
+            low=0.9 if most >= ALONE and len(played) >= ENOUGH else None,
+        ),
         Figure("from arrival to sound, 95 of 100", float(np.percentile(waits, 95)), high=8.0, unit="s"),
         Figure("from arrival to sound, longest", max(waits), high=12.0, unit="s"),
     ]
@@ -139,6 +148,19 @@ def _clashes(heard: Sequence[Sounded], score: Sequence[Sounded], scale: Scale) -
         for note in heard
         if note.note.voice not in BED
     )
+
+
+def _rubs(played: Sequence[Sounded]) -> int:
+    return sum(
+        clash(sounded.note.pitch, [other.note.pitch])
+        for index, sounded in enumerate(played)
+        for other in played[max(0, index - NEAR) : index]
+        if other.seconds + other.length + RING > sounded.seconds
+    )
+
+
+def _leap(pitches: Sequence[int]) -> float:
+    return float(np.median([abs(one - other) for one, other in pairwise(pitches)] or [0]))
 
 
 def _entropy(counts: Counter[int]) -> float:
@@ -190,6 +212,15 @@ def of_sound(samples: Samples) -> list[Figure]:
         Figure("energy above 6 kHz", _decibels(math.sqrt(above)), high=-25, unit="dB"),
         Figure("left and right, correlation", float(np.asarray(np.corrcoef(sound.T))[0, 1]), 0.2, 0.95),
         Figure("lost when summed to mono", _level(sound.ravel()) - _level(middle), high=2.5, unit="dB"),
+    ]
+
+
+def of_limiter(reduction: Sequence[float], block: int) -> list[Figure]:
+    """What the limiter did: its reduction in dB at each block of so many frames."""
+    settled = np.asarray(reduction[round(SKIPPED * SAMPLE_RATE / block) :])
+    return [
+        Figure("limiter, down by 3 dB or more", float((settled >= 3.0).mean()), high=0.01),
+        Figure("limiter, furthest down", float(settled.max()), unit="dB"),
     ]
 
 

@@ -22,8 +22,8 @@ from statistics import median
 from appliance.music.scales import Scale
 from appliance.music.scenes import SCENES
 from appliance.settings import load
-from benchmarks.measure import Figure, likeness, of_score, of_sound
-from benchmarks.play import play
+from benchmarks.measure import Figure, likeness, of_limiter, of_score, of_sound
+from benchmarks.play import compose, play
 from benchmarks.tapes import TAPES
 
 BOUND = ("wind", "night")  # scenes that the targets are asked of
@@ -47,9 +47,10 @@ def measured(job: Job) -> list[Figure]:
     """The figures of one performance."""
     lines = TAPES[job.tape](job.seconds)
     settings = load({"scene": job.scene, "seed": job.seed, "tempo": job.tempo}, {}).settings
-    score, samples = play(settings, partial(iter, lines), job.seconds, sound=job.sound)
     if job.sound:
-        return of_sound(samples)
+        played = play(settings, partial(iter, lines), job.seconds)
+        return [*of_sound(played.samples), *of_limiter(played.reduction, settings.sound.block)]
+    score = compose(settings, partial(iter, lines), job.seconds)
     if job.tempo != 60:
         figures = of_score(score, _scale(job.scene))
         return [replace(it, what=f"{it.what}, at {job.tempo} bpm") for it in figures if it.what in LATE]
@@ -60,7 +61,7 @@ def long_form(job: Job) -> list[Figure]:
     """Whether hours of a scene come round."""
     lines = TAPES[job.tape](job.seconds)
     settings = load({"scene": job.scene, "seed": job.seed, "sound.block": 1024}, {}).settings
-    score, _ = play(settings, partial(iter, lines), job.seconds, sound=False)
+    score = compose(settings, partial(iter, lines), job.seconds)
     stands_out, lag = likeness(score, job.seconds)
     return [
         Figure("likeness to itself that stands out, from the score", stands_out, high=0.15),

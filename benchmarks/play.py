@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A performance in memory: what `render` would write, as score and samples.
+"""A performance in memory: what `render` would write, as score and samples, and what the limiter did.
 
 The one rule: it is the performer's own loop. One thread; one synth a process.
 """
@@ -7,6 +7,7 @@ The one rule: it is the performer's own loop. One thread; one synth a process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +16,53 @@ from appliance.ledger.tape import Line, Player
 from appliance.render import composer, synth
 from appliance.settings import Settings
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.performer import Paper, Performer
+from appliance.sound.performer import Instrument, Paper, Performer
 from appliance.values import Controls, Sounded
 
 
-def play(
-    settings: Settings, lines: Callable[[], Iterator[Line]], seconds: float, *, sound: bool = True
-) -> tuple[list[Sounded], NDArray[np.float64]]:
-    """The score and the samples, shape (frames, 2), of so many seconds of a tape; without sound, no samples."""
-    instrument = synth(settings) if sound else Paper(settings.sound.block)
+@dataclass(slots=True)
+class Performance:
+    """What was played."""
+
+    score: list[Sounded] = field(default_factory=list)
+    samples: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))  # shape (frames, 2)
+    reduction: list[float] = field(default_factory=list)  # dB by which the limiter was down, at each block
+    stolen: int = 0  # notes that had to take a sounding voice
+
+
+def play(settings: Settings, lines: Callable[[], Iterator[Line]], seconds: float) -> Performance:
+    """So many seconds of a tape, with their sound."""
+    instrument, played = synth(settings), Performance()
+    blocks: list[NDArray[np.float32]] = []
+
+    def keep(performer: Performer) -> None:
+        blocks.append(performer.samples.copy())
+        played.reduction.append(instrument.reduction)
+
+    played.score = _perform(settings, instrument, lines, seconds, keep)
+    played.samples = np.concatenate(blocks).astype(np.float64)
+    played.stolen = instrument.stolen
+    return played
+
+
+def compose(settings: Settings, lines: Callable[[], Iterator[Line]], seconds: float) -> list[Sounded]:
+    """The score of so many seconds of a tape, without a sound."""
+    return _perform(settings, Paper(settings.sound.block), lines, seconds)
+
+
+def _perform(
+    settings: Settings,
+    instrument: Instrument,
+    lines: Callable[[], Iterator[Line]],
+    seconds: float,
+    each: Callable[[Performer], None] = lambda _: None,
+) -> list[Sounded]:
     performer = Performer(composer(settings), instrument)
     player, controls = Player(lines), Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
     score: list[Sounded] = []
-    blocks: list[NDArray[np.float32]] = []
     for _ in range(round(seconds * SAMPLE_RATE / instrument.block)):
         for ledger in player.until(performer.now.seconds):
             performer.composer.queue.put(ledger)
         score += performer.block(controls)
-        if sound:
-            blocks.append(performer.samples.copy())
-    samples = np.concatenate(blocks).astype(np.float64) if blocks else np.zeros((0, 2))
-    return score, samples
+        each(performer)
+    return score

@@ -15,7 +15,7 @@ import time
 from appliance.ledger.tape import bundled
 from appliance.music.scales import Scale
 from appliance.settings import load
-from benchmarks.measure import of_score, of_sound, table
+from benchmarks.measure import of_limiter, of_score, of_sound, table
 from benchmarks.play import play
 
 SECONDS = 150.0
@@ -24,9 +24,14 @@ SECONDS = 150.0
 def main() -> int:
     """Render, print the table, and say whether every bound was kept."""
     begun = time.process_time()
-    score, samples = play(load({}, {}).settings, bundled().__iter__, SECONDS)
+    settings = load({}, {}).settings
+    played = play(settings, bundled().__iter__, SECONDS)
     speed = SECONDS / (time.process_time() - begun)
-    figures = [*of_score(score, Scale("wind", 0)), *of_sound(samples)]
+    figures = [
+        *of_score(played.score, Scale("wind", 0)),
+        *of_sound(played.samples),
+        *of_limiter(played.reduction, settings.sound.block),
+    ]
     print(
         table(
             f"{SECONDS:g} s of the bundled recording, scene wind, seed 1 ({speed:.0f} times real time)",

@@ -2,22 +2,22 @@
 """The amounts that wait to be played: bounded, and never old.
 
 The one rule: a ledger comes in one go, the ear wants one or two notes a second, and nothing may be heard later than
-two ledgers after it came. So a burst is never queued whole: what repeats is collapsed, a stratified sample is taken
-(smallest, largest and a spread between, in the order of the operations), and each is given the moment at which it is
-due. `Inbox.put` may be called on any thread (there the main thread meets the performer); all else is the performer's.
+two ledgers after it came. So a burst is never queued whole: as much of it as there is time for is made a phrase
+(phrase.py), and each amount of it is given the moment at which it is due. `Inbox.put` may be called on any thread
+(there the main thread meets the performer); all else is the performer's.
 
-    ledger ──put──▶ inbox (4) ──admit──▶ choose ──▶ waiting, each with its due moment ──drain, on every beat──▶ notes
+    ledger ──put──▶ inbox (4) ──admit──▶ phrase ──▶ waiting, each with its due moment ──drain, on every beat──▶ notes
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from random import Random
 
+from appliance.music.phrase import choose, walk
 from appliance.music.transport import Moment
 from appliance.values import Amount, Ledger
 
@@ -30,7 +30,6 @@ PATIENCE = 10.0  # s from arrival after which an amount is no longer played; the
 QUIET = 2.0  # a network is quiet while its ledgers bring less than a half of what could be played
 CROWD = 2  # notes that begin together
 STEP = 0.525  # s: a beat is halved until its parts are no longer than this
-RARE = 20  # notes, of which the smallest amount of a ledger is at most one, and the largest
 ROOM = 40  # amounts taken over from another scene: what can be played before it is old
 FULL = 0.85  # of the steps that a busy network may fill; without rests a rhythm is a drill
 
@@ -91,10 +90,13 @@ class AmountQueue:
         self._rng, self._density, self._pace = rng, density, pace
         # From a scene that lets amounts grow old only the newest can still be heard in time.
         self.waiting: deque[Waiting] = deque(sorted(waiting, key=lambda waiting: waiting.due)[-ROOM:])
+        self._height = 0.5  # of the amount that ended the last phrase; the next one begins near it
         self.passed_over = 0  # amounts that were heard of but not played
 
-    def admit(self, ledger: Ledger, now: Moment, density: float = 1.0) -> None:
-        """Take a ledger in; `density` scales how much of it is chosen."""
+    def admit(
+        self, ledger: Ledger, now: Moment, height: Callable[[Amount], float], density: float = 1.0
+    ) -> None:
+        """Take a ledger in; `height` says where an amount stands, 0 to 1, `density` scales how much is chosen."""
         interval, steps = self._pace.interval, parts(now) / now.beat_seconds
         # Thrice the tempo is not thrice the notes: the knob is heard, and its ends stay calm.
         rate = min(self._density * density * math.sqrt(now.tempo / 60.0), FULL * steps)
@@ -104,7 +106,9 @@ class AmountQueue:
             # Every amount of a quiet network is heard, as far as the time can hold it.
             slots = int(LATEST * steps * CROWD)
             span = min(LATEST, len(ledger.amounts) * interval / 2)
-        chosen = choose(ledger.amounts, slots, self._rng)
+        chosen = list(walk(choose(ledger.amounts, slots, self._rng), height, self._height, self._rng))
+        if chosen:
+            self._height = height(chosen[-1])
         self.passed_over += len(ledger.amounts) - len(chosen)
         self.waiting.extend(
             Waiting(amount, now.seconds, now.seconds + span * index / len(chosen))
@@ -133,23 +137,3 @@ class AmountQueue:
             else:
                 self.passed_over += 1
         return taken
-
-
-def choose(amounts: tuple[Amount, ...], slots: int, rng: Random) -> list[Amount]:
-    """At most `slots` of a ledger's amounts, in their order: all if they fit, else a stratified sample.
-
-    What repeats (same kind, unit and stroops) is collapsed first. The sample holds one from each of as many equal
-    strata, so that its distribution is the ledger's; from the ends the smallest and the largest, but not so often
-    that they are more than one note in RARE each: the melody would knock at its own ceiling.
-    """
-    if len(amounts) <= slots:
-        return list(amounts)
-    distinct = list(dict.fromkeys(amounts))
-    if len(distinct) <= slots:
-        return distinct
-    by_size = sorted(range(len(distinct)), key=lambda index: (distinct[index].stroops, index))
-    edges = [stratum * len(by_size) // slots for stratum in range(slots + 1)]
-    picked = [by_size[rng.randrange(start, end)] for start, end in pairwise(edges)]
-    if rng.random() * RARE < slots:
-        picked[0], picked[-1] = by_size[0], by_size[-1]
-    return [distinct[index] for index in sorted(picked)]

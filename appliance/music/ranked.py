@@ -21,9 +21,11 @@ from appliance.values import Amount, Ledger, Note
 SMALL, LARGE = -2.0, 7.0
 FUZZ = 0.12  # probability that a note slips by a degree, either way
 REACH = 1.5  # degrees by which the whole melody rises and sinks with the long form
-SWELL = 0.3  # share by which the density does
+SWELL = 0.45  # share by which the density does
 HABIT = 5  # degrees that an amount may wander that alone is heard; the ear would tire of a bell that rings one tone
 REMEMBERED = 15  # notes back to which one looks for what keeps coming
+FLOOD = 0.22  # share by which the long form lifts and sinks how hard notes are struck
+LUMENS = 0.2  # by which the network's own unit is brighter than what others issue
 RING = 3.0  # s that a note goes on sounding after its release began; for the clash rule only
 
 
@@ -36,10 +38,12 @@ class Ranked:
         self._degrees = stage.scale.degrees(stage.scene.low, stage.scene.octaves)
         self._heard: deque[int] = deque(maxlen=REMEMBERED)  # stroops
         self._played: deque[int] = deque(maxlen=2 * HABIT)  # degrees
+        self._ringing: deque[tuple[float, int]] = deque(maxlen=2 * HABIT)  # until when (s), which tone
 
     def hear(self, ledger: Ledger, now: Moment) -> None:
         """Let the queue choose from a ledger."""
-        self._queue.admit(ledger, now, 1.0 + SWELL * self._stage.movements.tide("density", now.seconds))
+        density = 1.0 + SWELL * self._stage.movements.tide("density", now.seconds)
+        self._queue.admit(ledger, now, self._rank, density)
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the amounts that are due."""
@@ -54,17 +58,20 @@ class Ranked:
         size = _clip((math.log10(amount.stroops) - 7 - SMALL) / (LARGE - SMALL))
         seconds = 0.5 + 2.5 * size
         begins = now.seconds + delay * now.beat_seconds
+        tide = self._stage.movements.tide("brightness", begins)
         pitch = self._degrees[self._degree(amount, begins, seconds)]
         return Note(
             pitch=pitch,
-            velocity=0.3 + 0.6 * size,
+            velocity=_clip((0.3 + 0.6 * size) * (1.0 + FLOOD * tide)),
             duration=seconds / now.beat_seconds,
             voice=scene.voices[amount.kind],
             # Low notes stay near the middle, high ones find room at the sides.
             pan=self._stage.rng.uniform(-0.8, 0.8)
             * (0.4 + 0.6 * (pitch - self._degrees[0]) / (12 * scene.octaves)),
             delay=delay,
-            bright=_clip(scene.brightness + (0.2 if amount.native else 0.0) + 0.2 * (size - 0.5)),
+            bright=_clip(
+                scene.brightness + (LUMENS if amount.native else 0.0) + 0.2 * (size - 0.5) + 0.2 * tide
+            ),
             amount=amount,
             waited=now.seconds - waiting.arrived,
         )
@@ -72,7 +79,8 @@ class Ranked:
     def _degree(self, amount: Amount, begins: float, seconds: float) -> int:
         """The allowed degree that is nearest to where the amount belongs, give or take what chance adds."""
         rng, scale = self._stage.rng, self._stage.scale
-        sounding = self._stage.harmony.sounding(begins, begins + seconds + RING)
+        sounding = {tone for until, tone in self._ringing if until > begins}
+        sounding |= self._stage.harmony.sounding(begins, begins + seconds + RING)
         allowed = [
             degree
             for degree, pitch in enumerate(self._degrees)
@@ -82,11 +90,15 @@ class Ranked:
         up_first = rng.random() < 0.5
         degree = min(allowed, key=lambda degree: (abs(degree - wish), (degree < wish) == up_first))
         self._played.append(degree)
+        self._ringing.append((begins + seconds + RING, scale.tone(self._degrees[degree])))
         return degree
 
-    def _place(self, amount: Amount, seconds: float) -> int:
+    def _rank(self, amount: Amount) -> float:
         low, high = self._stage.ranking.place(amount)
-        rank = (low + high) / 2  # mid-rank: a spammed amount stands in the middle of the span it owns
+        return (low + high) / 2  # mid-rank: a spammed amount stands in the middle of the span it owns
+
+    def _place(self, amount: Amount, seconds: float) -> int:
+        rank = self._rank(amount)
         last = len(self._degrees) - 1
         lowest = REACH * (1.0 + self._stage.movements.tide("register", seconds))
         span = last + 1 - 2 * REACH
@@ -103,7 +115,7 @@ class Ranked:
             middle = min(max(place, reach), last - reach)
             near = [degree for degree in allowed if abs(degree - middle) <= reach]
             fresh = [degree for degree in near if degree not in list(self._played)[-3 * reach // 2 :]]
-            return rng.choice(fresh or near)
+            return rng.choice(fresh or near or [middle])
         slip = rng.random()
         return place if slip >= FUZZ else max(0, min(last, place + (1 if slip < FUZZ / 2 else -1)))
 

@@ -15,9 +15,7 @@ from appliance.values import Amount
 
 WINDOW = 512  # amounts; a minute and a half of a busy network, ten minutes of a quiet one
 ENOUGH = 32  # amounts that make a distribution; beyond, what is of another time goes
-HASTE = (
-    16  # of those for each that comes: a test network of one amount a ledger is at home after three minutes
-)
+HASTE = 48  # of those for each that comes: a test network of one amount a ledger is at home within a minute
 
 
 class Ranking:

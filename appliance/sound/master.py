@@ -47,7 +47,7 @@ class Master:
     @property
     def reduction(self) -> float:
         """How far the limiter is down, in dB, 0 or more."""
-        return -20.0 * math.log10(self._limit)
+        return 20.0 * math.log10(1.0 / self._limit)
 
     def volume(self, position: float) -> None:
         """Move the volume towards a knob's position, 0 to 1."""

@@ -9,8 +9,9 @@ costs almost nothing; a voice at amplitude 0 costs as much as one that sounds. T
            edge table × f ──┴─▶ sum ─▶ pan × e    f: the edge dies away sooner, as on anything struck
     pad:   one table a side, a hair apart, × e
 
-An envelope is a straight line to where we send it, at the block in which its segment begins; amplitude is its square,
-which sounds like a curve. (pyo's Adsr costs three times as much, and a release that is cut short makes it jump.)
+An envelope falls as everything struck does, by equal parts in equal times, and is drawn as short straight lines, each
+overtaken by the next before it ends: a long one would gather rounding errors at every sample, and jump at its end.
+(pyo's Adsr costs three times as much, and a release that is cut short makes it jump.)
 
     at rest ──play──▶ attack ──▶ decay ──release_at──▶ release ──ends──▶ at rest
                          └──────────┴── hush, let go ─────▲
@@ -18,6 +19,7 @@ which sounds like a curve. (pyo's Adsr costs three times as much, and a release 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -28,6 +30,12 @@ from appliance.values import Note, Sounded, Voice
 
 HUSH = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
 SHED = 0.1  # s to silence voices that are too many; a machine that is late cannot give them longer
+LEAD = 0.335  # level of all leads beside the bed
+BEND = (
+    3.0  # e-foldings of a fall: 26 dB for a pad, 52 dB for a lead, whose amplitude is the envelope's square
+)
+PIECE = 0.1  # s of an envelope that one line draws
+OVERLAP = 1.25  # and how much longer the line would be: more than a block, so that the next overtakes it
 TABLE_SIZE = 8192  # samples
 NEVER = float("inf")
 PIERCING = 261.6  # Hz; above, a note of equal amplitude is felt louder and louder
@@ -39,7 +47,7 @@ class Timbre:
 
     body: tuple[float, ...]  # amplitudes of the harmonics, 8 at most: C6 stays free of aliases
     edge: tuple[float, ...]  # likewise, of what makes it bright
-    attack: float  # below 25 ms its corner is heard above 14 kHz, as a click would be
+    attack: float  # below 30 ms its corner is heard above 14 kHz, as a click would be
     decay: float
     sustain: float  # level, 0 to 1, that the note keeps until its release
     release: float
@@ -50,16 +58,16 @@ class Timbre:
 
 TIMBRES = {
     Voice.BELL: Timbre(
-        (1, 0, 0.22), (0, 0.2, 0.5, 0.1, 0.35, 0, 0.15), 0.026, 3.4, 0.20, 2.6, 1.1, 0.52, 1.0023
+        (1, 0, 0.22), (0, 0.2, 0.5, 0.1, 0.35, 0, 0.15), 0.034, 7.0, 0.03, 2.6, 1.6, 0.52, 1.0023
     ),
     Voice.GLASS: Timbre((1, 0.35), (0, 0.5, 0, 0.5, 0, 0, 0.15), 0.070, 2.4, 0.45, 3.0, 2.2, 0.42, 1.0041),
     Voice.PLUCK: Timbre(
-        (1, 0.25, 0.06), (0.1, 0.6, 0.5, 0.4, 0.28, 0.2, 0.1), 0.026, 2.2, 0.15, 1.8, 0.55, 0.54, 1.0017
+        (1, 0.25, 0.06), (0.1, 0.6, 0.5, 0.4, 0.28, 0.2, 0.1), 0.034, 5.0, 0.02, 1.8, 0.9, 0.54, 1.0017
     ),
     Voice.SWELL: Timbre((1, 0.35, 0.15), (0, 0.3, 0.3, 0.15, 0.1), 1.600, 1.5, 0.85, 4.5, 4.0, 0.42, 1.0060),
     Voice.FLOW: Timbre((1, 0.1, 0.3), (0, 0.1, 0.3, 0.1, 0.2), 0.500, 2.0, 0.75, 3.2, 3.0, 0.40, 1.0050),
     Voice.CHIME: Timbre(
-        (1, 0, 0, 0.15), (0, 0, 0, 0.6, 0, 0, 0, 0.3), 0.026, 4.0, 0.20, 3.2, 1.6, 0.42, 1.0012
+        (1, 0, 0, 0.15), (0, 0, 0, 0.6, 0, 0, 0, 0.3), 0.034, 8.0, 0.03, 3.2, 2.4, 0.42, 1.0012
     ),
     Voice.HOLLOW: Timbre((1, 0, 0.35), (0, 0, 0.3, 0, 0.3, 0, 0.2), 0.120, 1.4, 0.60, 2.5, 1.2, 0.40, 0.9950),
     Voice.MURMUR: Timbre((1, 0.2), (0, 0.2, 0.1), 1.200, 2.0, 0.80, 4.0, 3.0, 0.50, 1.0035),
@@ -74,15 +82,31 @@ def hertz(pitch: int) -> float:
 
 
 class Envelope:
-    """A line from level to level, and the object that computes it."""
+    """A curve from level to level, and the line that draws it."""
 
     def __init__(self) -> None:
         self.line = SigTo(0.0, time=HUSH, init=0.0)
+        self._drawn = self.line.getBaseObjects()[
+            0
+        ]  # told without pyo's checks of types, which cost more than the line
+        self._from = self._to = self._begins = 0.0
+        self._lasts, self._bent = HUSH, False
 
-    def go(self, level: float, seconds: float) -> None:
-        """Move to a level within some seconds, from wherever it is."""
-        self.line.time = seconds
-        self.line.value = level
+    def go(self, level: float, seconds: float, lasts: float, *, bent: bool) -> None:
+        """From `seconds` on move to a level within so many seconds; straight, or bent as what rings does."""
+        self._from = self.at(seconds)
+        self._to, self._begins, self._lasts, self._bent = level, seconds, lasts, bent
+
+    def at(self, seconds: float) -> float:
+        """Where the curve is."""
+        part = min(1.0, (seconds - self._begins) / self._lasts)
+        left = (math.exp(-BEND * part) - math.exp(-BEND)) / (1 - math.exp(-BEND)) if self._bent else 1 - part
+        return self._to + (self._from - self._to) * left
+
+    def draw(self, seconds: float, ahead: float) -> None:
+        """Draw on from wherever the line is, to where the curve will be so many seconds ahead."""
+        self._drawn.setTime(ahead)
+        self._drawn.setValue(self.at(seconds + ahead))
 
 
 class _Playing:
@@ -95,6 +119,8 @@ class _Playing:
         self._timbre = TIMBRES[Voice.BELL]
         self.note: Sounded | None = None  # what it plays; None while it rests
         self.decay_at = self.release_at = self.ends = NEVER  # s of the audio clock
+        self._turns = 0.0  # s; when the segment that is drawn is at its end
+        self.draw_at = NEVER  # s; when its next piece is
         self.rest()
 
     def begin(self, sounded: Sounded, seconds: float) -> None:
@@ -105,10 +131,11 @@ class _Playing:
             part.play()
         attack = self._timbre.attack
         for envelope, (peak, _, _) in zip(self._envelopes, self._segments, strict=True):
-            envelope.go(peak, attack)
-        self.decay_at = seconds + attack
+            envelope.go(peak, seconds, attack, bent=False)
+        self.decay_at = self._turns = seconds + attack
         self.release_at = seconds + max(sounded.length, attack + 0.05)
         self.ends = self.release_at + self._timbre.release
+        self.draw(seconds)
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note, and return peak, sustain (levels) and decay (s) of each envelope.
@@ -117,19 +144,28 @@ class _Playing:
         """
         raise NotImplementedError
 
-    def decay(self) -> None:
+    def draw(self, seconds: float) -> None:
+        """Draw the next piece of every envelope."""
+        left = self._turns - seconds
+        for envelope in self._envelopes:
+            envelope.draw(seconds, min(left, PIECE * OVERLAP))
+        self.draw_at = seconds + PIECE if left > PIECE * OVERLAP else NEVER
+
+    def decay(self, seconds: float) -> None:
         """Begin to sink to the sustained level."""
-        self.decay_at = NEVER
-        for envelope, (_, sustain, seconds) in zip(self._envelopes, self._segments, strict=True):
-            envelope.go(sustain, seconds)
+        self.decay_at, self._turns = NEVER, self.release_at
+        for envelope, (_, sustain, lasts) in zip(self._envelopes, self._segments, strict=True):
+            envelope.go(sustain, seconds, lasts, bent=True)
+        self.draw(seconds)
 
     def let_go(self, seconds: float, release: float | None = None) -> None:
         """Begin the release now, in its own time or within `release` seconds."""
         lasts = self._timbre.release if release is None else release
         for envelope in self._envelopes:
-            envelope.go(0.0, lasts)
+            envelope.go(0.0, seconds, lasts, bent=release is None)
         self.decay_at = self.release_at = NEVER
-        self.ends = seconds + lasts
+        self.ends = self._turns = seconds + lasts
+        self.draw(seconds)
 
     def rest(self) -> None:
         """Stop computing. Only for a voice that is silent."""
@@ -158,7 +194,7 @@ class Lead(_Playing):
         self._body.setFreq(frequency)
         self._edge.setFreq(frequency * timbre.detune)
         self.out.setPan(0.5 + note.pan / 2)
-        loud = timbre.level * 0.36 * note.velocity**1.4 * min(1.0, PIERCING / frequency) ** 0.5
+        loud = timbre.level * LEAD * note.velocity**1.4 * min(1.0, PIERCING / frequency) ** 0.5
         bright = 1.1 * note.bright * (0.4 + 0.6 * note.velocity)
         return (
             (loud**0.5, (loud * timbre.sustain) ** 0.5, timbre.decay),
@@ -228,12 +264,14 @@ class Pool(Generic[V]):
             if voice.release_at <= seconds:
                 voice.let_go(seconds)
             elif voice.decay_at <= seconds:
-                voice.decay()
+                voice.decay(seconds)
             elif voice.ends + block <= seconds:  # a block more: a line ends somewhere inside of one
                 voice.rest()
                 self._shed.discard(voice)
                 if voice in self._coming:
                     voice.begin(self._coming.pop(voice), seconds)
+            elif voice.draw_at <= seconds:
+                voice.draw(seconds)
 
     def let_go(self, seconds: float) -> None:
         """Begin the release of everything that is held."""

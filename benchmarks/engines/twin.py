@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
-from appliance.sound.voices import TIMBRES, hertz
+from appliance.sound.voices import LEAD, TIMBRES, hertz
 from appliance.values import Sounded, Voice
 from benchmarks.engines.dense import dense, ends
 
@@ -68,7 +68,7 @@ def _tone(sounded: Sounded) -> Tone:
     lasts = ends(sounded) - sounded.seconds
     held = lasts - timbre.release
     instrument = list(TIMBRES).index(note.voice)
-    level = timbre.level * (note.velocity if note.voice in BEDS else 0.36 * note.velocity**1.4)
+    level = timbre.level * (note.velocity if note.voice in BEDS else LEAD * note.velocity**1.4)
     decay, sustain, hold = _falls(held - timbre.attack, timbre.decay, timbre.sustain**0.5)
     edge_decay, edge_sustain, edge_hold = _falls(held - timbre.attack, timbre.edge_decay or 1.0, 0.08)
     return Tone(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from appliance.music.composer import Composer
 from appliance.music.harmony import RELEASE
 from appliance.music.queue import PATIENCE
+from appliance.music.ranked import FLOOD, RING
 from appliance.music.scales import STEPS, Scale, clash
 from appliance.music.scenes import SCENES, Scene
 from appliance.music.transport import Moment
@@ -87,8 +88,8 @@ def test_size_is_heard_in_loudness_and_length() -> None:
         played(compose({0: Ledger(1, 0, 1, 1, 0, (Amount(stroops, Kind.PAYMENT, True, 1),))}, 10))[0]
         for stroops in (1, 2**62)
     )
-    assert dust.velocity == pytest.approx(0.3)
-    assert whale.velocity == pytest.approx(0.9)
+    assert whale.velocity == pytest.approx(min(1.0, 3 * dust.velocity))
+    assert dust.velocity == pytest.approx(0.3, rel=FLOOD)
     assert dust.duration < whale.duration
 
 
@@ -123,6 +124,24 @@ def test_no_note_repeats_its_predecessor_and_none_clashes(count: int, seed: int)
         ends = now.seconds + note.delay + note.duration
         met = {pad.pitch % 12 for begins, fades, pad in pads if begins < ends and fades > now.seconds}
         assert not {(note.pitch + 1) % 12, (note.pitch - 1) % 12} & met
+
+
+@pytest.mark.parametrize("scale", ["wind", "dorian"])
+def test_no_note_rings_against_another(scale: str) -> None:
+    score = compose(busy(100), scale=Scale(scale, 0))
+    notes = [(now.seconds + note.delay, note) for now, note in score if note.amount]
+    assert len(notes) > 250
+    for index, (begins, note) in enumerate(notes):
+        for began, other in notes[max(0, index - 10) : index]:
+            if began + other.duration + RING > begins:
+                assert not clash(note.pitch % 12, (other.pitch % 12,))
+
+
+def test_a_melody_is_more_steps_than_leaps() -> None:
+    pitches = [note.pitch for note in played(compose(busy(100), warm=amounts(Random(9), 1500)))]
+    leaps = [abs(one - other) for one, other in pairwise(pitches)]
+    assert sum(leap <= 5 for leap in leaps) > 0.55 * len(leaps)
+    assert sum(leap > 12 for leap in leaps) < 0.2 * len(leaps)
 
 
 @pytest.mark.parametrize("seed", range(1, 6))

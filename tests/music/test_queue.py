@@ -11,20 +11,16 @@ from appliance.music.queue import (
     CROWD,
     INBOX,
     PATIENCE,
-    RARE,
     ROOM,
     AmountQueue,
     Inbox,
     Pace,
     Waiting,
-    choose,
     parts,
 )
 from appliance.music.transport import Moment
 from appliance.values import Amount, Kind, Ledger
 
-stroops = st.one_of(st.integers(1, 20), st.integers(1, 2**63 - 1))
-amounts = st.lists(st.builds(Amount, stroops, st.sampled_from(Kind), st.booleans(), st.just(1)), max_size=80)
 Heard = list[tuple[float, Waiting]]
 
 
@@ -47,49 +43,11 @@ def play(
         while coming and coming[0][0] <= now:
             at, arrived = coming.pop(0)
             pace.hear(arrived, at)
-            queue.admit(arrived, Moment(at * tempo / 60, at, tempo))
+            queue.admit(arrived, Moment(at * tempo / 60, at, tempo), lambda amount: amount.stroops / 1000)
         drained = queue.drain(Moment(beat, now, tempo))
         heard += [(now + delay * 60.0 / tempo, waiting) for waiting, delay in drained]
         beat += 1
     return heard, queue
-
-
-@given(amounts, st.integers(1, RARE), st.integers(0, 9))
-def test_a_choice_is_a_bounded_part_in_the_order_of_the_operations(
-    found: list[Amount], slots: int, seed: int
-) -> None:
-    chosen = choose(tuple(found), slots, Random(seed))
-    assert len(chosen) <= slots
-    rest = iter(found)
-    assert all(amount in rest for amount in chosen)
-    if len(found) <= slots:
-        assert chosen == found
-    elif len(set(found)) > slots:
-        assert len(chosen) == slots
-    if slots == RARE and found:
-        assert min(a.stroops for a in chosen) == min(a.stroops for a in found)
-        assert max(a.stroops for a in chosen) == max(a.stroops for a in found)
-
-
-def test_what_repeats_is_collapsed_before_anything_is_left_out() -> None:
-    spam = (*(Amount(30000, Kind.CLAIMABLE, False, 1),) * 54, Amount(7, Kind.PAYMENT, True, 1))
-    assert choose(spam, 4, Random(1)) == [spam[0], spam[-1]]
-
-
-def test_the_ends_of_a_ledger_are_heard_but_do_not_rule() -> None:
-    found = tuple(Amount(size + 1, Kind.OFFER, True, 1) for size in range(1000))
-    rng = Random(1)
-    for slots in (1, 2, 4, 8):
-        chosen = [amount.stroops for _ in range(1000) for amount in choose(found, slots, rng)]
-        assert 0.02 < chosen.count(1000) / len(chosen) < 1.3 / RARE
-
-
-def test_a_sample_has_the_spread_of_the_ledger() -> None:
-    sizes = list(range(1000))
-    Random(3).shuffle(sizes)
-    chosen = choose(tuple(Amount(size + 1, Kind.OFFER, True, 1) for size in sizes), 10, Random(1))
-    spread = sorted(amount.stroops for amount in chosen)
-    assert all(100 * index < size <= 100 * (index + 1) for index, size in enumerate(spread))
 
 
 def test_a_burst_is_spread_over_the_time_to_the_next_ledger() -> None:

@@ -163,10 +163,10 @@ def played(score: list[tuple[float, Note]]) -> list[int]:
     return [note.amount.stroops for _, note in score if note.amount]
 
 
-@pytest.mark.parametrize("way", [(WIND, NIGHT), (NIGHT, WIND), (WIND, ORIGINAL)])
+@pytest.mark.parametrize("way", [(WIND, NIGHT), (NIGHT, WIND)])
 def test_no_amount_is_lost_on_the_way(way: tuple[Scene, Scene]) -> None:
     composer = Composer(way[0], C, Random(1))
-    sizes = [size * 2**20 for size in (9, 1, 8, 7, 2, 6, 3, 5, 4)]  # no neighbours of one height
+    sizes = range(1, 10)
     composer.queue.put(ledger(*sizes))
     first = perform(composer, 0, 2)
     composer.enter(way[1], at(2.0))
@@ -220,7 +220,8 @@ def test_what_was_learnt_goes_along() -> None:
 def test_a_scene_is_known_to_nobody_but_its_name() -> None:
     for name, scene in SCENES.items():
         assert scene.name == name
-        waiting = (Waiting(Amount(7, Kind.PAYMENT, True, 1), 0.0, 0.0),)
+        # No two of one height follow each other: those the page would take for one.
+        waiting = tuple(Waiting(Amount(size, Kind.PAYMENT, True, 1), 0.0, 0.0) for size in (9, 1, 8, 4))
         assert tuple(scene.melody(stage_with(scene, waiting)).rest()) == waiting
 
 

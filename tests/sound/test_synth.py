@@ -72,6 +72,27 @@ def test_every_voice_sounds_its_pitch_and_falls_silent(voice: Voice) -> None:
         assert synth.silenced == 0
 
 
+def test_what_is_struck_fades_by_equal_parts_in_equal_times() -> None:
+    with awake() as synth:
+        synth.follow(Bed(0.5, 0.0, 0.0))
+        render(synth, 12.0)  # the reverb's level glides to nothing
+        synth.play(note(Voice.PLUCK, 48, length=4.0, at=12.0))
+        fifth = SAMPLE_RATE // 5
+        sound = render(synth, 3.65, 12.0)[3 * fifth : 18 * fifth]
+        steps = np.diff([level(part) for part in np.split(sound, 15)])
+        # A straight line falls ever faster, and a sustained level not at all.
+        assert steps.max() < -0.7
+        assert steps.min() > -2.6
+
+
+def test_a_swell_of_seconds_arrives_without_a_jump() -> None:
+    with awake() as synth:
+        synth.play(note(Voice.DRONE, 39, length=30.0, velocity=0.84))
+        render(synth, 4.8)
+        # One line of five seconds gathers rounding errors that a jump at its end makes up for: -125 dB.
+        assert clicking(render(synth, 0.6, 4.8)) < INAUDIBLE - 30
+
+
 def test_nothing_is_made_after_the_start() -> None:
     with awake() as synth:
         before = synth.streams

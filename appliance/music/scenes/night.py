@@ -12,9 +12,9 @@ NIGHT = replace(
     name="night",
     low=36,  # C2 up to C5
     density=0.625,
-    bed=0.84,  # fewer notes leave more to it
+    bed=0.90,  # fewer notes leave more to it
     hold=(28.0, 60.0),
     wind=0.0,
     space=0.75,
-    brightness=0.42,
+    brightness=0.58,
 )
