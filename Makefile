@@ -11,7 +11,8 @@ TOOLS := build/tools
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
-	bench-listener bench-endurance picture bench-music locks sbom audit soak clean
+	bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
+	soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
@@ -69,7 +70,7 @@ bench-music: $(VENV)/.installed-dev ## measure the music, tape by tape and scene
 
 # One lock serves Python 3.11 to 3.13: it is made for the oldest. Only wheels' platforms differ between the two.
 LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-config --upgrade --generate-hashes --no-header --no-annotate \
-	--no-emit-index-url --no-emit-find-links --python-version 3.11 pyproject.toml
+	--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra pi pyproject.toml
 
 locks: $(TOOLS)/.installed ## take up the newest of everything that the box is made of: deploy/locks/
 	$(LOCK) --python-platform aarch64-manylinux_2_28 --output-file deploy/locks/arm64.txt
@@ -94,6 +95,22 @@ audit: $(TOOLS)/.installed ## ask PyPI for known weaknesses of what the locks na
 
 soak: $(VENV)/.installed-dev ## play a day of bad weather in virtual time, about 40 min; ARGS="--hours 1 --seed 7"
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+releases: $(VENV)/.installed-dev ## the box for 64-bit Pis with trixie, as a tar for the role; needs root and mmdebstrap
+	deploy/image/release.sh trixie arm64
+
+# A Debian system in a folder, and the release that goes into it.
+MACHINE = STELLAR_WIND_SYSTEM="$$(deploy/image/root.sh trixie amd64 system box)" \
+	$(BIN)/python -m pytest -s -o faulthandler_timeout=0
+
+ansible-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## run the role in a Debian of its own; needs root and mmdebstrap
+	cd deploy/ansible && PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" ansible-lint --offline --profile production
+	deploy/image/release.sh trixie amd64
+	$(MACHINE) tests/deploy/test_role.py
+
+nspawn-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box, kill, hang and upgrade it; needs systemd-nspawn too
+	deploy/image/release.sh trixie amd64
+	$(MACHINE) tests/deploy/test_booted.py
 
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

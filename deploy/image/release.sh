@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Collects what a release is made of, as wheels in a tar, so that nothing is compiled on a box and nothing fetched by it.
+#
+#     deploy/image/release.sh SUITE ARCHITECTURE     makes build/releases/stellar-wind-VERSION-SUITE-ARCHITECTURE.tar
+#
+# The one rule: every file that comes from elsewhere is checked against the lock, and what is compiled here of those
+# files gets a hash of its own. PyPI's wheels are only fetched; the rest is compiled in a system of that architecture.
+set -eu
+
+suite=$1 architecture=$2
+here=$(dirname "$0")
+lock=$here/../locks/$architecture.txt
+name=$suite-$architecture
+out=build/wheels/$name
+# The same commit is the same release, to the byte: the role tells releases apart by their content.
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+case $suite in bookworm) python=3.11 ;; trixie) python=3.13 ;; *) echo "Which Python has $suite?" >&2; exit 2 ;; esac
+case $architecture in arm64) machine=aarch64 ;; amd64) machine=x86_64 ;; *) echo "What is $architecture?" >&2; exit 2 ;; esac
+
+fetched=$out/fetched-$(sha256sum <"$lock" | cut -c1-12)
+if [ ! -e "$fetched" ]; then
+    rm -rf "$out"
+    mkdir -p "$out/sources"
+    .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock" -d "$out" \
+        --platform "manylinux_2_28_$machine" --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" \
+        --python-version "$python" --implementation cp
+    find "$out" -maxdepth 1 -name '*.tar.gz' -exec mv {} "$out/sources/" \;
+    # PyPI's lgpio wants to be told that the library is to be compiled into it.
+    root=$(mktemp -d)
+    tar -C "$root" -xf "$("$here/root.sh" "$suite" "$architecture" compiler)"
+    cp -r "$out/sources" "$root/sources"
+    QEMU_CPU=cortex-a53 chroot "$root" env PYPI=1 sh -c \
+        'python3 -m pip wheel --quiet --no-index --no-deps --no-build-isolation -w /wheels /sources/*' >&2
+    cp "$root"/wheels/*.whl "$out/"
+    rm -rf "$root"
+    touch "$fetched"
+fi
+
+rm -f "$out"/stellar_wind_box-*.whl
+.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w "$out" .
+rm -rf build/lib build/bdist.*
+(cd "$out" && for wheel in *.whl; do
+    rest=${wheel#*-}
+    echo "${wheel%%-*}==${rest%%-*} --hash=sha256:$(sha256sum <"$wheel" | cut -c1-64)"
+done) >"$out/requirements.txt"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+mkdir -p build/releases
+rm -f build/releases/stellar-wind-*-"$name".tar
+tar --create --file "build/releases/stellar-wind-$version-$name.tar" --sort=name --mtime="@$SOURCE_DATE_EPOCH" \
+    --owner=0 --group=0 --numeric-owner --mode=go=rX --transform='s,^\.,wheels,' --exclude=./sources \
+    --exclude='./fetched-*' -C "$out" .
+ls -l "build/releases/stellar-wind-$version-$name.tar"

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The box under a systemd of its own, without a network, a sound card or a panel: `make nspawn-test`."""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.machine import ROOT, Machine, missing, sh
+
+SYSTEM = os.environ.get("STELLAR_WIND_SYSTEM", "")
+PLAYER, LISTENER = "stellar-wind.service", "stellar-wind-listener@*.service"
+
+pytestmark = pytest.mark.skipif(
+    not SYSTEM or bool(missing()), reason=missing() or "`make nspawn-test` runs it: it takes minutes"
+)
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    machine = Machine(tmp_path_factory.mktemp("machine"), Path(SYSTEM))
+    made = machine.play("site.yml")
+    assert made.failed == 0, made.said
+    # A trial of minutes, in seconds: the same script.
+    short = machine.folder / "etc/systemd/system/stellar-wind-trial.service.d/short.conf"
+    short.parent.mkdir()
+    short.write_text("[Service]\nEnvironment=STELLAR_WIND_TRIAL=60 STELLAR_WIND_PLAYED=5\n")
+    # The door by which the role came in; a card has it masked, too.
+    for unit in ("ssh.service", "ssh.socket"):
+        (machine.folder / "etc/systemd/system" / unit).unlink(missing_ok=True)
+        (machine.folder / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    machine.boot()
+    try:
+        yield machine
+    finally:
+        machine.remove()
+
+
+def pid(box: Machine) -> int:
+    return int(box.show(PLAYER, "MainPID") or 0)
+
+
+def plays(box: Machine) -> bool:
+    return box.show(PLAYER, "ActiveState") == "active"
+
+
+def listeners(box: Machine) -> list[int]:
+    shown = box.ask(f"systemctl show --value -p MainPID '{LISTENER}'").split()
+    return [int(each) for each in shown if each != "0"]
+
+
+def test_it_plays_without_network_card_or_panel(box: Machine) -> None:
+    box.until(lambda: plays(box))
+    assert box.show(PLAYER, "StatusText")
+    box.until(lambda: len(listeners(box)) == 1)
+
+
+def test_nothing_listens_on_a_port(box: Machine) -> None:
+    assert box.ask("ss -lntuH") == ""
+
+
+def test_neither_can_do_what_it_need_not(box: Machine) -> None:
+    box.until(lambda: plays(box) and listeners(box))
+    for process in (pid(box), listeners(box)[0]):
+        status = dict(
+            line.split(":\t", 1)
+            for line in box.ask(f"cat /proc/{process}/status").splitlines()
+            if ":\t" in line
+        )
+        assert status["Uid"].split()[0] != "0"
+        assert status["CapEff"] == "0" * 16
+        assert status["CapBnd"] == "0" * 16
+        assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == "2"
+        inside = f"nsenter -t {process} -m"
+        for folder in ("/etc", "/opt/stellar-wind", "/usr", "/var/lib"):
+            assert "Read-only" in box.ask(f"{inside} touch {folder}/x 2>&1 || :")
+        assert box.ask(f"{inside} ls -A /root /home /boot /var/log 2>&1 | grep -v : || :") == ""
+    assert box.ask(f"nsenter -t {pid(box)} -n ip -brief address | grep -v ^lo || :") == ""
+    assert box.ask(f"nsenter -t {listeners(box)[0]} -m ls /dev/snd 2>&1 || :").endswith(
+        "No such file or directory"
+    )
+
+
+@pytest.mark.parametrize("signal", ["KILL", "STOP"])
+def test_a_player_that_dies_or_hangs_is_replaced(box: Machine, signal: str) -> None:
+    box.until(lambda: plays(box))
+    first = pid(box)
+    box.ask(f"kill -{signal} {first}")
+    box.until(lambda: plays(box) and pid(box) not in (0, first))
+    assert box.ask(f"test -e /proc/{first} || echo gone") == "gone"
+    box.until(lambda: len(listeners(box)) == 1)  # the old player's went with it
+
+
+@pytest.mark.parametrize("signal", ["KILL", "STOP"])
+def test_a_listener_that_dies_or_hangs_is_replaced(box: Machine, signal: str) -> None:
+    box.until(lambda: plays(box) and listeners(box))
+    player, first = pid(box), listeners(box)[0]
+    box.ask(f"kill -{signal} {first}")
+    box.until(lambda: listeners(box) and first not in listeners(box), 240)
+    assert pid(box) == player  # and the music played on
+
+
+def test_a_wrong_setting_is_said_and_not_tried_again(box: Machine) -> None:
+    settings = box.folder / "etc/stellar-wind.toml"
+    good = settings.read_text()
+    settings.write_text("tempo = 999\n" + good)
+    box.ask(f"systemctl restart {PLAYER}", check=False)
+    box.until(lambda: box.show(PLAYER, "ActiveState") == "failed")
+    assert box.show(PLAYER, "ExecMainStatus") == "78"
+    assert "allowed is a number from 30 to 180" in box.ask(f"systemctl status {PLAYER}", check=False)
+    settings.write_text(good)
+    box.ask(f"systemctl restart {PLAYER}")
+    assert plays(box)
+
+
+# --- releases
+
+
+def newer(folder: Path, program: str = "") -> Path:
+    """A folder with a release like the installed one, of other content; `program` ends the box's own `box.py`."""
+    (release,) = (ROOT / "build/releases").glob("stellar-wind-*-trixie-amd64.tar")
+    wheels = folder / "wheels"
+    sh(f"tar -C {folder} -xf {release}")
+    if program:
+        (wheel,) = wheels.glob("stellar_wind_box-*.whl")
+        changed = wheel.with_suffix(".new")
+        with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(changed, "w") as new:
+            for name in old.namelist():
+                text = old.read(name)
+                new.writestr(name, text + program.encode() if name == "appliance/box.py" else text)
+        changed.replace(wheel)
+        asked = wheels / "requirements.txt"
+        lines = [line for line in asked.read_text().splitlines() if not line.startswith("stellar_wind_box")]
+        digest = sh(f"sha256sum {wheel}").split()[0]
+        asked.write_text("\n".join([*lines, f"stellar_wind_box==0.1.0 --hash=sha256:{digest}"]) + "\n")
+    sh(f"tar -C {folder} --create --file {folder / release.name} --mtime=@1 wheels")
+    shutil.rmtree(wheels)
+    return folder
+
+
+def current(box: Machine) -> str:
+    return box.ask("readlink /opt/stellar-wind/current")
+
+
+def test_a_new_release_is_rolled_out(box: Machine, tmp_path: Path) -> None:
+    old = current(box)
+    rolled = box.play("site.yml", stellar_wind_releases=newer(tmp_path))
+    assert rolled.failed == 0, rolled.said
+    assert current(box) != old
+    assert box.ask("readlink /opt/stellar-wind/previous") == old
+    assert plays(box)
+
+
+def test_a_bad_release_rolls_itself_back(box: Machine, tmp_path: Path) -> None:
+    old = current(box)
+    bad = newer(tmp_path, "\n\nBox.run = lambda *_, **__: exit(1)  # it ends before a sound is out\n")
+    rolled = box.play("site.yml", stellar_wind_releases=bad)
+    assert rolled.failed == 1
+    assert "did not play" in rolled.said
+    assert current(box) == old
+    box.until(lambda: plays(box))
+
+
+def test_a_power_cut_in_the_middle_of_a_trial(box: Machine) -> None:
+    """The trial is taken up again with the next start, and a release that does not play is left."""
+    old = current(box)
+    box.ask(f"cp -a /opt/stellar-wind/{old} /opt/stellar-wind/releases/bad")
+    box.ask("printf '#!/bin/sh\\nexit 1\\n' >/tmp/bad; rm /opt/stellar-wind/releases/bad/bin/python")
+    box.ask("install -m 755 /tmp/bad /opt/stellar-wind/releases/bad/bin/python")
+    box.ask("stellar-wind-release use bad")
+    box.halt()
+    box.boot()
+    assert current(box) == "releases/bad"
+    box.until(lambda: current(box) == old, 240)
+    box.until(lambda: plays(box))
+
+
+def test_who_may_play_may_ask_for_the_power_to_go_off(box: Machine) -> None:
+    box.until(lambda: plays(box))
+    uid = box.ask(f"stat -c %u /proc/{pid(box)}")
+    leader = box.leader
+    box.ask(f"setpriv --reuid={uid} --clear-groups touch /run/stellar-wind/power-off")
+    box.until(lambda: not Path(f"/proc/{leader}").exists(), 60)
+    box.leader = 0
