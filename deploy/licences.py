@@ -23,6 +23,7 @@ fetches; on x86-64 it is PyPI's, whose source is the sdist of the same version.
 |---|---|---|
 """
 NOT_OURS = ("pip",)  # it comes with every virtual environment
+UNSAID = {"lgpio": "Unlicense"}  # what a package's source says and its metadata does not
 
 
 def licence(component: dict[str, Any]) -> str:
@@ -32,7 +33,7 @@ def licence(component: dict[str, Any]) -> str:
         if said := entry.get("expression") or entry.get("license", {}).get("id"):
             return str(said)
     words = [entry["license"]["name"].rpartition(" :: ")[2] for entry in found]
-    return words[0] if words else "not stated"
+    return words[0] if words else UNSAID.get(component["name"], "not stated")
 
 
 def main(path: str) -> None:

@@ -27,7 +27,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     # A trial of minutes, in seconds: the same script.
     short = machine.folder / "etc/systemd/system/stellar-wind-trial.service.d/short.conf"
     short.parent.mkdir()
-    short.write_text("[Service]\nEnvironment=STELLAR_WIND_TRIAL=60 STELLAR_WIND_PLAYED=5\n")
+    short.write_text("[Service]\nEnvironment=STELLAR_WIND_TRIAL=150 STELLAR_WIND_PLAYED=5\n")
     # The door by which the role came in; a card has it masked, too.
     for unit in ("ssh.service", "ssh.socket"):
         (machine.folder / "etc/systemd/system" / unit).unlink(missing_ok=True)
