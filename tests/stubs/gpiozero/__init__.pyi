@@ -2,6 +2,7 @@
 # gpiozero 2.0, as far as the box uses it.
 from typing import Self
 
+from gpiozero.pins.pi import PiBoardInfo as PiBoardInfo
 from gpiozero.pins.pi import PiFactory, PiPin
 
 class GPIOZeroError(Exception): ...

@@ -11,6 +11,8 @@ class HeaderInfo:
 
 class PiBoardInfo:
     headers: Mapping[str, HeaderInfo]
+    @classmethod
+    def from_revision(cls, revision: int) -> PiBoardInfo: ...
     model: str
     description: str
     def find_pin(self, name: int | str) -> Iterator[tuple[HeaderInfo, PinInfo]]: ...
