@@ -58,6 +58,10 @@ bench-underruns: $(VENV)/.installed-dev ## an hour of virtual time and ten real 
 bench-listener: $(VENV)/.installed-dev ## what an operation costs, beside the SDK's streams and httpx-sse
 	$(BIN)/python -m benchmarks.listener $(ARGS)
 
+.PHONY: bench-faults
+bench-faults: $(VENV)/.installed-dev ## inject every fault of a network into a box that plays; ARGS="--only N5"
+	$(BIN)/python -m benchmarks.faults $(ARGS)
+
 bench-endurance: $(VENV)/.installed-dev ## a listener's 10,000 reconnects and 1,000,000 operations: does anything grow?
 	$(BIN)/python -m benchmarks.endurance $(ARGS)
 

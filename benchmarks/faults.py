@@ -26,7 +26,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,12 +130,19 @@ def held(fault: str, *sorts: str) -> Inject:
 
 
 def once(*faults: str, sort: str = "stream") -> Inject:
-    """The next requests of a sort meet these faults, one each."""
+    """The next requests of a sort meet these faults, one each, and then none."""
 
     async def inject(stage: Stage) -> bool:
-        stage.server.faults[sort] = iter(faults)
+        met = asyncio.Event()
+
+        def each() -> Iterator[str]:
+            yield from faults
+            met.set()
+
+        stage.server.faults[sort] = each()
         if sort == "stream":
             stage.cut()
+        await met.wait()
         return False
 
     return inject
@@ -287,7 +294,7 @@ exec(sick)
 
 
 def _server(row: Row) -> HorizonServer:
-    chain = generated([position * 37 % 400 for position in range(600)])
+    chain = generated([position * 37 % 400 for position in range(100)])
     # Horizon looks for new ledgers every 5 s; here every second, so that it adds little to what is measured.
     return HorizonServer(chain, tip=1000, poll=1.0, tls=https(CA, row.tls) if row.tls else None)
 
