@@ -18,7 +18,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import resource
+import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -156,7 +158,9 @@ class Keeper:
         try:
             await asyncio.wait_for(_end(process), GOODBYE)
         except TimeoutError:
-            process.kill()
+            with suppress(ProcessLookupError):  # it has ended in this very moment
+                # All of its session: whatever it left behind holds the pipe open when it itself has long gone.
+                os.killpg(process.pid, signal.SIGKILL)
             await _end(process)
 
 

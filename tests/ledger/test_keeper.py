@@ -131,6 +131,14 @@ def test_a_listener_that_does_not_leave_is_made_to() -> None:
         begun.close()
 
 
+def test_what_a_dead_listener_leaves_behind_goes_too() -> None:
+    """Somebody's own listener may be a shell script: what it started holds the pipe, and the script has gone."""
+    command = ["sh", "-c", "sleep 600 & echo $!"]
+    keeper, told = keep(command, lambda keeper, told: until(lambda: keeper.dropped == 1))
+    assert keeper.dropped == 1  # and `keep` has ended, which waits for all of them
+    assert told == []
+
+
 def test_cat_of_a_tape_is_a_listener(tmp_path: Path) -> None:
     with TapeWriter(tmp_path / "x.tape", Header("public")) as tape:
         for entry in (
