@@ -47,9 +47,9 @@ def test_a_planted_silence_is_found() -> None:
 
 @pytest.mark.parametrize(("plant", "where"), [("hang", "in _spoil"), ("deaf", "in _watch")])
 def test_a_planted_hang_is_found(plant: str, where: str) -> None:
-    code, said = soak("--plant", plant, "--patience", "5", hours=0.03)
+    code, said = soak("--plant", plant, "--patience", "15", hours=0.03)
     assert code == 1
-    assert "Timeout (0:00:05)!" in said
+    assert "Timeout (0:00:15)!" in said
     assert where in said
 
 

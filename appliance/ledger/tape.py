@@ -32,6 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.ledger.amounts import MAX_CLASSIC, MAX_CONTRACT
 from appliance.values import Amount, Answer, BoxError, Controls, Kind, Ledger, Link, LinkState
 
 VERSION = 1
@@ -163,7 +164,7 @@ def _ledger(fields: dict[str, Any]) -> Ledger:
         succeeded=_count(fields["succeeded"]),
         failed=_count(fields["failed"]),
         amounts=tuple(
-            Amount(_count(stroops, least=1), _KINDS[kind], bool(native), sequence)
+            Amount(_count(stroops, 1, MAX_CONTRACT), _KINDS[kind], bool(native), sequence)
             for kind, native, stroops in fields["amounts"]
         ),
     )
@@ -199,9 +200,9 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
-def _count(value: Any, least: int = 0) -> int:
-    """A JSON integer, neither a float nor a boolean in its place."""
-    if type(value) is not int or value < least:
+def _count(value: Any, least: int = 0, most: int = MAX_CLASSIC) -> int:
+    """A JSON integer, neither a float nor a boolean in its place, and none that no network could mean."""
+    if type(value) is not int or not least <= value <= most:
         raise ValueError(value)
     return value
 

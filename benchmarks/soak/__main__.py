@@ -96,7 +96,7 @@ class Soak:
         rng = self._rng
         weather = Weather(self._folder, Random(rng.random()))
         self.box = SoakedBox(
-            load({"volume": 1.0}, {}).settings,
+            load({"volume": 1.0, "keep.format": "tape"}, {}).settings,
             bundled(),
             weather.listener.command,
             lambda: load({"scene": rng.choice(SCENES)}, {}).settings,

@@ -156,11 +156,17 @@ class Weather:
     async def _strike(self) -> None:
         """Begin a fault now and then; several may last at once, each of a kind."""
         faults, lasting = self.faults(), dict[str, asyncio.Task[None]]()
+        names = self.rng.sample(list(faults), len(faults))
         async with asyncio.TaskGroup() as group:
+            # Each kind once, and soon: what it makes the box remember, or its libraries, is then no growth later on.
+            for name in names:
+                await self._calm(OFTEN, 2 * OFTEN)
+                self.happened[name] += 1
+                lasting[name] = group.create_task(faults[name]())
             while True:
-                await asyncio.sleep(self.rng.uniform(OFTEN, SELDOM))
-                name = self.rng.choice(list(faults))
-                if name not in lasting or lasting[name].done():
+                await self._calm(OFTEN, SELDOM)
+                name = self.rng.choice(names)
+                if lasting[name].done():
                     self.happened[name] += 1
                     lasting[name] = group.create_task(faults[name]())
 
@@ -186,6 +192,7 @@ class Weather:
             "a bouncing button": self._bounce,
             "muted for a while": self._mute,
             "a nap": self._nap,
+            "the last half hour is kept": self._keep,
             "another scene": self._scene,
             "the disk is gone": self._disk,
             "a flood of log lines": self._log,
@@ -236,7 +243,7 @@ class Weather:
         line = encode(self._line(replace(self._next(), amounts=())))
         for amount in ("0", "-5", "1e400", "NaN", "true", '"7"', "null", "[]", "1" * 400, "1.5"):
             self.listener.rave(line.replace("[]", f'[["payment",1,{amount}]]').encode() + b"\n")
-        huge = Amount(10**60, Kind.CONTRACT, False, 0)
+        huge = Amount(2**127 - 1, Kind.CONTRACT, False, 0)
         self._say(replace(self._next(), amounts=(huge,) * 9))
 
     async def _torn(self) -> None:
@@ -307,6 +314,11 @@ class Weather:
         await self._calm(1200, 2400)
         while self.box.controls.muted or self.box.controls.sleep:
             self.box.obey(Pressed(Button.MUTE))
+
+    async def _keep(self) -> None:
+        while not (self.folder / "state").is_dir():  # the disk is gone, and has faults of its own
+            await asyncio.sleep(1.0)
+        self.box.obey(Doubled(Button.NETWORK))
 
     # --- the computer ---------------------------------------------------------------------------------------
 
