@@ -101,19 +101,19 @@ soak: $(VENV)/.installed-dev ## play a day of bad weather in virtual time, about
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 releases: $(VENV)/.installed-dev ## the box for 64-bit Pis with trixie, as a tar for the role; needs root and mmdebstrap
-	deploy/image/release.sh trixie arm64
+	deploy/release/release.sh trixie arm64
 
 # A Debian system in a folder, and the release that goes into it.
-MACHINE = STELLAR_WIND_SYSTEM="$$(deploy/image/root.sh trixie amd64 system box)" \
+MACHINE = STELLAR_WIND_SYSTEM="$$(deploy/release/root.sh trixie amd64 system box)" \
 	$(BIN)/python -m pytest -s -o faulthandler_timeout=0
 
 ansible-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## run the role in a Debian of its own; needs root and mmdebstrap
 	cd deploy/ansible && PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" ansible-lint --offline --profile production
-	deploy/image/release.sh trixie amd64
+	deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_role.py
 
 nspawn-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box, kill, hang and upgrade it; needs systemd-nspawn too
-	deploy/image/release.sh trixie amd64
+	deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_booted.py
 
 clean: ## remove the virtual environment and everything that was made

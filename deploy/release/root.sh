@@ -3,9 +3,9 @@
 #
 # Makes a Debian system as a tar, and keeps it: the same packages asked for again cost nothing.
 #
-#     deploy/image/root.sh SUITE ARCHITECTURE LIST...      prints the tar's path, under build/roots/
+#     deploy/release/root.sh SUITE ARCHITECTURE LIST...      prints the tar's path, under build/roots/
 #
-# LIST names files of packages, one a line, in deploy/image/packages/. DEBIAN is the mirror to take them from. The one
+# LIST names files of packages, one a line, in deploy/release/packages/. DEBIAN is the mirror to take them from. The one
 # rule: one transaction, because every hook of the initramfs takes a minute under emulation. Needs root, mmdebstrap, and
 # for another architecture than this machine's qemu-user-static and binfmt_misc.
 set -eu
@@ -16,9 +16,6 @@ shift 2
 here=$(dirname "$0")
 
 packages=$(for list in "$@"; do grep -v '^#' "$here/packages/$list.txt"; done | sort -u | paste -sd,)
-components=main
-case " $* " in *" board "*) components=main,non-free-firmware ;; esac
-parts=$(echo "$components" | tr , ' ')
 # A new week is a new system: security updates are in it.
 name=$(printf '%s' "$suite $architecture $packages $(date +%G-%V)" | sha256sum | cut -c1-12)
 tar=build/roots/$suite-$architecture-$name.tar
@@ -31,11 +28,11 @@ if [ "$(dpkg --print-architecture)" != "$architecture" ]; then
     update-binfmts --enable qemu-aarch64
 fi
 # qemu's default processor signs every return address, in software: twenty times slower.
-QEMU_CPU=cortex-a53 mmdebstrap --quiet --variant=minbase --architectures="$architecture" --components="$components" \
+QEMU_CPU=cortex-a53 mmdebstrap --quiet --variant=minbase --architectures="$architecture" \
     --include="$packages" --aptopt='Apt::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-    "$suite" "$part" "deb $DEBIAN/debian $suite $parts" "deb $DEBIAN/debian $suite-updates $parts" \
-    "deb $DEBIAN/debian-security $suite-security $parts" >&2
+    "$suite" "$part" "deb $DEBIAN/debian $suite main" "deb $DEBIAN/debian $suite-updates main" \
+    "deb $DEBIAN/debian-security $suite-security main" >&2
 mv "$part" "$tar"
 echo "$tar"

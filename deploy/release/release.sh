@@ -3,7 +3,7 @@
 #
 # Collects what a release is made of, as wheels in a tar, so that nothing is compiled on a box and nothing fetched by it.
 #
-#     deploy/image/release.sh SUITE ARCHITECTURE     makes build/releases/stellar-wind-VERSION-SUITE-ARCHITECTURE.tar
+#     deploy/release/release.sh SUITE ARCHITECTURE     makes build/releases/stellar-wind-VERSION-SUITE-ARCHITECTURE.tar
 #
 # The one rule: every file that comes from elsewhere is checked against the lock, and what is compiled here of those
 # files gets a hash of its own. PyPI's wheels are only fetched; the rest is compiled in a system of that architecture.
