@@ -83,9 +83,8 @@ def obey(now: Controls, gesture: Gesture, networks: Sequence[str]) -> tuple[Cont
             return _go(now, (networks.index(now.network) + 1) % len(networks), networks), None
         case Held(Button.NETWORK):
             return _go(now, 0, networks), None
-        case Doubled(Button.NETWORK):
+        case _:  # NETWORK twice
             return _answered(now, TURN), Wish.KEEP
-    return now, None
 
 
 def _go(now: Controls, place: int, networks: Sequence[str]) -> Controls:

@@ -26,6 +26,7 @@ from appliance.crashes import begun as begun_run
 from appliance.crashes import encode
 from appliance.keep import BOUND, CHAPTER, HALF_HOUR, LEAD, Memory, NothingPlays, again, ask, keep, unpack
 from appliance.ledger.tape import BadTape, Player, bundled, open_tape
+from appliance.music.queue import Inbox
 from appliance.music.scales import clash
 from appliance.render import composer
 from appliance.settings import Settings, load
@@ -156,9 +157,22 @@ def test_what_there_is_no_room_for_is_the_oldest() -> None:
     assert session.memory._chapters[-1].begins == pytest.approx(600.0, abs=0.1)
 
 
-def test_a_network_that_changes_forgets_the_same_ledgers(tmp_path: Path) -> None:
+class Punctual(Inbox):
+    """The main thread leaves a ledger just after the performer has forgotten what was there before."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self._ledger = ledger
+
+    def clear(self) -> None:
+        super().clear()
+        self.put(self._ledger)
+
+
+def test_a_network_that_changes_forgets_and_hears_the_same_ledgers(tmp_path: Path) -> None:
     session = Session(7)
     session.play(20.0)
+    session.performer.composer.queue = Punctual(session.busy())
     session.performer.composer.queue.put(
         session.busy()
     )  # heard by nobody: the next block is another network's
