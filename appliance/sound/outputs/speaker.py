@@ -212,10 +212,10 @@ class Speaker:
             playing = None
             while not self._leaving.is_set():
                 playing = playing or self._best(self._find())
-                self._tried.set()
                 if playing:
                     playing = self._play(*playing)
                 if not playing:
+                    self._tried.set()
                     self._leaving.wait(RETRY)
         except BaseException as error:  # the performer raises it
             self._failure = error
@@ -244,6 +244,7 @@ class Speaker:
         self._clear()
         self._card, self._words, self._why = card, choice.words, ""
         latency = self.latency  # of a full buffer
+        self._tried.set()
         try:
             while (better is None or fade.level > 0.0) and (samples := self._blocks.get()) is not None:
                 dry = card.write(fade.apply(samples, 0.0 if better else 1.0))
