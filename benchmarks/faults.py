@@ -44,6 +44,7 @@ EVERY = 5.0  # s between two ledgers
 LOOK = 0.02  # s between two looks at the audio clock
 PATIENCE = 240.0  # s; who is not back by then does not come back
 START = 2.5  # s in which the sound has begun
+SWELL = 6.0  # s more until it is as loud as it is meant to be
 STILL = 1.0  # s of the audio clock
 SILENT = -70.0  # dBFS
 
@@ -179,6 +180,7 @@ def struck(mode: str) -> Inject:
 
     async def inject(stage: Stage) -> bool:
         strike(stage.server, mode)
+        await asyncio.sleep(EVERY)  # a ledger of before may be on its way
         return False
 
     return inject
@@ -333,6 +335,8 @@ async def measure(row: Row) -> dict[str, float | None]:
                     await _heard(box, begun)
                     await asyncio.sleep(2 * EVERY)
                     begun = now()
+                else:
+                    await asyncio.sleep(SWELL)
                 before = 0 if row.early else len(server.requests) + len(spare.requests)
                 box.forget()
                 over = now() if await row.inject(stage) else begun

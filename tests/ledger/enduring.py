@@ -33,7 +33,8 @@ from tests.ledger.following import QUICK, soon
 from tests.slope import Sample, look
 
 SAMPLES = 60
-KEPT = 100  # bytes of each thing done that a planted leak keeps
+# Bytes of each thing done that a planted leak keeps; of a reconnect the page, for what breaks moves memory by pages.
+KEPT = {"operations": 100, "reconnects": 200_000}
 # KiB in a million: what 31 MB a year are of reconnects, of which a healthy stream makes 65 an hour.
 STEEP = {"operations": 1000.0, "reconnects": 31 * 1024 / (65 * 24 * 365) * 1e6}
 
@@ -79,7 +80,7 @@ async def endure(what: str, url: str, count: int, leak: bool) -> list[Sample]:
             else:
                 more = int(isinstance(entry, Link) and entry.state is LinkState.CONNECTING)
             if leak:
-                kept += [bytes(KEPT) for _ in range(more)]
+                kept += [b"x" * KEPT[what] for _ in range(more)]
             done += more
             if done >= (len(samples) + 1) * count // SAMPLES:
                 if leak:

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from appliance.ledger.budget import HEADER, Bucket, own, public
 from appliance.ledger.horizon import LIMIT
+from appliance.ledger.visit import Mode
+from appliance.values import Ledger
 from tests.horizon_records import generated
 from tests.horizon_server import HorizonServer
-from tests.ledger.following import Entry, heard, ledgers, network, reasons
+from tests.ledger.following import MODES, QUICK, Entry, heard, ledgers, network, reasons, stroops
 
 
 @given(st.lists(st.floats(0, 600), min_size=1, max_size=300), st.integers(101, 4000), st.integers(1, 100))
@@ -123,3 +125,30 @@ def test_a_server_that_counts_as_horizon_does_never_has_to_refuse() -> None:
     assert server.credits <= 101 + seconds * pace
     read = sum(len(ledger.amounts) for ledger in ledgers(entries)) / LIMIT / len(chain.ledgers)
     assert 1 <= read < 2.9  # pages were left out, for four requests in 2.5 s are too many
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_bytes_that_are_counted_are_those_that_come(mode: Mode) -> None:
+    """Measured: what the allowance has lost is what the server has sent, headers as HEADER says included."""
+    most = 1e12
+    taken = replace(own(), traffic=Bucket(most, most))  # to which nothing comes back
+    server = HorizonServer(generated([600] * 4), tip=1000)
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry, Ledger):
+            server.tip = min(1003, entry.sequence + 1)
+
+    def all_of(entries: list[Entry]) -> bool:
+        return len(stroops(entries)) == (2400 if mode == "operations" else 2000)  # of the first, one page
+
+    async def run() -> float:
+        async with server:
+            patience = replace(QUICK, burst=0.05)
+            await heard(
+                network(server), all_of, see, allowances={server.url: taken}, mode=mode, patience=patience
+            )
+            return most - taken.traffic.left(asyncio.get_running_loop().time())
+
+    counted = asyncio.run(run())
+    assert server.sent > 30_000
+    assert counted == pytest.approx(server.sent + HEADER * len(server.requests), rel=0.02)
