@@ -11,7 +11,7 @@ TOOLS := build/tools
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
-	bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
+	bench-panel screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
 	soak clean
 
 help: ## show this list
@@ -68,6 +68,13 @@ bench-endurance: $(VENV)/.installed-dev ## a listener's 10,000 reconnects and 1,
 picture: $(VENV)/.installed-dev ## draw the README's picture: four minutes of the bundled recording
 	mkdir -p build docs
 	$(BIN)/stellar-wind render -o build/wind.flac --seconds 240 --scene wind --seed 1 --plot docs/wind.png
+
+bench-panel: $(VENV)/.installed-dev ## the panel's cost, its knobs' rest, and whether eye and ear agree; two minutes
+	$(BIN)/python -m benchmarks.panel
+
+screenshot: $(VENV)/.installed-dev ## draw the README's picture of the panel in a terminal
+	mkdir -p docs
+	$(BIN)/python -m benchmarks.screenshot docs/desk.svg
 
 bench-music: $(VENV)/.installed-dev ## measure the music, tape by tape and scene by scene; an hour with all the sound
 	$(BIN)/python -m benchmarks.music $(ARGS)

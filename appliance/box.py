@@ -461,7 +461,8 @@ class Box:
     def _status(self) -> Status:
         now = asyncio.get_running_loop().time()
         scale = self._performer.composer.scale
-        notes = [(at, sounded) for at, sounded in list(self._heard) if sounded.note.voice not in BED]
+        heard = [(at, sounded) for at, sounded in list(self._heard) if sounded.note.voice is not Voice.DRONE]
+        notes = [(at, sounded) for at, sounded in heard if sounded.note.voice is not Voice.PAD]
         played = [sounded.note for at, sounded in notes if now - 60 < at <= now]
         waited = [note.waited for note in played[-8:] if note.amount]
         levels = self._lamps.levels(now)
@@ -477,7 +478,7 @@ class Box:
             muted=self.controls.muted,
             level=10 * float(np.log10(self._power + 1e-12)),
             silent=not self._output.standing.card,
-            score=tuple(mark(sounded, at, now) for at, sounded in notes if now - SCORE < at <= now),
+            score=tuple(mark(sounded, at, now) for at, sounded in heard if now - SCORE < at <= now),
         )
 
     def _words(self) -> str:

@@ -222,7 +222,40 @@ def _doctor(arguments: argparse.Namespace) -> int:
     print(as_json(findings) if arguments.json else screen(findings, width))  # noqa: T201 - its answer
     if arguments.bundle and not arguments.json:
         print(f"{arguments.bundle} is for whoever helps; look it through before you send it.")  # noqa: T201 - its answer
-    return int(any(finding.verdict is Verdict.WRONG for finding in findings))
+    wrong = any(finding.verdict is Verdict.WRONG for finding in findings)
+    if arguments.part == "panel" and not arguments.json and sys.stdin.isatty():
+        wrong = bool(_walk(loaded.settings)) or wrong
+    return int(wrong)
+
+
+def _walk(settings: Settings) -> list[str]:
+    """Walk round the panel with whoever sits before it: what is wrong with it."""
+    import time
+
+    from appliance.panel.gpio import NoPanel, board, chosen
+    from appliance.panel.knobs import SAMPLES
+    from appliance.panel.mock import Mock
+    from appliance.panel.walk import walk
+
+    def tick() -> float:
+        time.sleep(1 / SAMPLES)
+        return time.monotonic()
+
+    wiring = settings.panel.wiring
+    name = chosen(settings.panel.factory, wiring)
+    if name == "none":
+        return []
+    try:
+        pins = Mock(wiring, {}).board() if name == "mock" else board(name, wiring)
+    except NoPanel as error:
+        print(f"There is no panel to walk round: {error}.")  # noqa: T201 - its answer
+        return [str(error)]
+    try:
+        wrong = walk(pins, wiring, print, input, tick)
+    finally:
+        pins.close()
+    print("All of it is wired right." if not wrong else f"{len(wrong)} of it to put right.")  # noqa: T201 - its answer
+    return wrong
 
 
 def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:

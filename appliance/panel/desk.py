@@ -22,7 +22,7 @@ from rich.text import Text
 
 from appliance.values import Button, Doubled, Gesture, Knob, Pressed, Turned, Voice
 
-SCORE, COLUMN = 40.0, 0.2  # s of the score that can be shown, and of one step in it
+SCORE, COLUMN = 60.0, 0.4  # s of the score that can be shown, and of one step in it
 FRAMES = 15  # a second: a terminal's glow needs no more, and a laptop's fan must not hear of it
 
 KEYS: dict[bytes, Gesture] = {

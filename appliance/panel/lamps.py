@@ -163,6 +163,11 @@ def seen(light: float) -> float:
     return float(light ** (1 / GAMMA))
 
 
+def lead(bright: float) -> float:
+    """Seconds from the begin of a rise to a peak of `bright` to the first light."""
+    return ATTACK * seen(DIMMEST) / bright
+
+
 def _shaded(level: float, light: float) -> float:
     """What is left of a level where there is only so much light: its bright part gives way, its dim one stays."""
     if level <= SOFTEST:
@@ -236,8 +241,12 @@ class Lamps:
         self._from = seconds
 
     def hit(self, degree: int, velocity: float, at: float) -> None:
-        """A note of this degree is heard at `at`. A scale of other than six degrees shares the lamps."""
-        self._coming.append((at, degree % NOTE_LAMPS, SOFTEST + (1.0 - SOFTEST) * velocity))
+        """A note of this degree is heard at `at`; its lamp begins to rise so early that it is seen by then.
+
+        A scale of other than six degrees shares the lamps.
+        """
+        bright = SOFTEST + (1.0 - SOFTEST) * velocity
+        self._coming.append((at - lead(bright), degree % NOTE_LAMPS, bright))
 
     def tell(self, state: Shown, seconds: float) -> None:
         """The box is in this state; it may say so again and again."""

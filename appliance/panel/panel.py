@@ -125,7 +125,8 @@ class _Leds:
     def turn(self, seconds: float) -> Iterable[Gesture]:
         self._odd = not self._odd
         if self._odd:
-            self._device.shine([duty(level) for level in self._lamps.levels(seconds)])
+            # A frame is seen until the next: it shows the middle of that time.
+            self._device.shine([duty(level) for level in self._lamps.levels(seconds + 1 / SAMPLES)])
         return ()
 
     def close(self) -> None:
@@ -170,7 +171,7 @@ class Panel:
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stop.is_set():
-            self.turn(due)
+            self.turn(time.monotonic())  # not `due`: who is late shows what is now
             self._looked.set()
             due = max(due + (1 / SAMPLES if self._there else IDLE), time.monotonic() - LATE)
             self._stop.wait(due - time.monotonic())

@@ -60,6 +60,7 @@ INKS: dict[Voice, Colour] = {
     Voice.CHIME: (200, 170, 250),
     Voice.HOLLOW: (170, 120, 120),
     Voice.MURMUR: (90, 105, 130),
+    Voice.PAD: (50, 58, 84),
 }
 
 
@@ -269,15 +270,14 @@ class Score(Picture):
     def pixels(self, width: int, height: int) -> Pixels:
         """A roll: time to the left, pitch upwards; a head as bright as the note is loud, and a tail."""
         rows = [[GROUND] * width for _ in range(height)]
-        for mark in self.drawn:
+        for mark in sorted(self.drawn, key=lambda mark: mark.voice is not Voice.PAD):  # chords lie below
             row = round((1.0 - mark.height) * (height - 1))
-            head = width - 1 - int(mark.age / COLUMN)
+            head = width - 1 - round(mark.age / COLUMN)
             tail = min(width - 1, head + int(min(mark.length, mark.age) / COLUMN))
             for column in range(max(0, head), tail + 1):
-                share = (0.45 + 0.55 * mark.loud) * math.exp(-(column - head) / 6.0)
-                old = 0.25 + 0.75 * (column / width)
-                ground = rows[row][column]
-                rows[row][column] = mix(ground, INKS.get(mark.voice, WHITE), share * old)
+                fade = 1.0 if mark.voice is Voice.PAD else math.exp(-(column - head) / 5.0)
+                share = (0.5 + 0.5 * mark.loud) * fade * (0.2 + 0.8 * column / width)
+                rows[row][column] = mix(rows[row][column], INKS.get(mark.voice, WHITE), share)
         return rows
 
 
@@ -413,15 +413,16 @@ class Screen(App[None]):
 
 
 def headline(status: Status, width: int) -> str:
-    """The line at the top: what plays, and how."""
-    lag = "" if status.lag is None else f"{status.lag:.1f} s behind · "
+    """The line at the top: what plays, and how, as far as there is room for it."""
     loud = "silent" if status.level < -90 else f"{status.level:.0f} dB"
-    right = (
-        f"{status.notes_a_minute} notes a minute · {lag}{loud}{' · no sound card' if status.silent else ''}"
-    )
-    title = "stellar wind  "
-    gap = max(2, width - len(title) - len(status.words) - len(right))
-    return f"{title}[b rgb(255,184,90)]{status.words}[/]{' ' * gap}[rgb(110,118,138)]{right}[/]"
+    facts = [f"{status.notes_a_minute} notes a minute", f"{loud}{', no sound card' if status.silent else ''}"]
+    if status.lag is not None:
+        facts.append(f"{status.lag:.1f} s behind")
+    while len(facts) > 1 and len(status.words) + len(" · ".join(facts)) + 2 > width:
+        facts.pop()
+    right = " · ".join(facts)
+    gap = " " * max(2, width - len(status.words) - len(right))
+    return f"[b rgb(255,184,90)]{status.words}[/]{gap}[rgb(110,118,138)]{right}[/]"
 
 
 @asynccontextmanager

@@ -213,11 +213,13 @@ def test_it_shows_what_it_is_told() -> None:
     run(test)
 
 
-def test_the_headline_names_what_is_missing() -> None:
-    assert headline(STATUS, 80).endswith("71 notes a minute · 2.3 s behind · -32 dB[/]")
-    assert headline(replace(STATUS, lag=None, level=-120.0, silent=True), 20).endswith(
-        "71 notes a minute · silent · no sound card[/]"
+def test_the_headline_says_what_there_is_room_for() -> None:
+    assert headline(STATUS, 80).endswith("71 notes a minute · -32 dB · 2.3 s behind[/]")
+    assert headline(STATUS, 45).endswith("71 notes a minute · -32 dB[/]")
+    assert headline(replace(STATUS, lag=None, level=-120.0, silent=True), 80).endswith(
+        "· silent, no sound card[/]"
     )
+    assert headline(STATUS, 10).endswith("]71 notes a minute[/]")
 
 
 def test_names_stand_below_their_lamps() -> None:
@@ -244,15 +246,18 @@ def test_a_dial_is_lit_up_to_its_pointer() -> None:
 
 def test_the_score_runs_to_the_left() -> None:
     score = Score()
-    score.drawn = (Mark(2.0, 1.0, 1.0, 1.0, Voice.BELL), Mark(9000.0, 0.0, 1.0, 1.0, Voice.PAD))
+    score.drawn = (Mark(2.0, 1.0, 1.0, 1.0, Voice.BELL), Mark(9000.0, 0.0, 1.0, 1.0, Voice.BELL))
     rows = score.pixels(60, 10)
     head = 59 - round(2.0 / COLUMN)
     assert [column for column, colour in enumerate(rows[0]) if colour != GROUND] == list(
         range(head, head + round(1.0 / COLUMN) + 1)
     )
-    assert rows[0][head][0] > rows[0][head + 3][0]  # it fades
+    assert rows[0][head][0] > rows[0][head + 2][0]  # it fades
     assert {colour for row in rows[1:] for colour in row} == {GROUND}
-    assert Voice.PAD not in INKS
+    score.drawn = (Mark(0.0, 1.0, 1.0, 1.0, Voice.BELL), Mark(4.0, 1.0, 9.0, 0.5, Voice.PAD))
+    now = score.pixels(60, 10)[0][-1]
+    assert now == INKS[Voice.BELL] or now[0] > 200  # a chord lies below the notes
+    assert score.pixels(60, 10)[0][-5] not in (GROUND, now)
 
 
 def test_equal_pixels_are_one_segment() -> None:
