@@ -54,8 +54,9 @@ class Watched(Box):
 
     ledgers: list[float]  # when each was heard, in s of the loop's clock
 
-    def forget(self) -> None:
-        """Begin to watch anew."""
+    def forget(self, loud: float = 0.0) -> None:
+        """Begin to watch anew. Until the moment `loud` of the loop's clock it may be as quiet as it is at its start."""
+        self.loud = loud
         self.still, self.quietest = 0.0, 1.0  # s of the audio clock; mean square
         self.left: float | None = None  # when the recording had to play
 
@@ -73,7 +74,8 @@ class Watched(Box):
             if played != self._performer.now.seconds:
                 played, moved = self._performer.now.seconds, now()
             self.still = max(self.still, now() - moved)
-            self.quietest = min(self.quietest, self._power)
+            if now() >= self.loud:
+                self.quietest = min(self.quietest, self._power)
             if self.left is None and not self._source.live:
                 self.left = now()
 
@@ -335,12 +337,12 @@ async def measure(row: Row) -> dict[str, float | None]:
                     await _heard(box, begun)
                     await asyncio.sleep(2 * EVERY)
                     begun = now()
-                else:
-                    await asyncio.sleep(SWELL)
                 before = 0 if row.early else len(server.requests) + len(spare.requests)
-                box.forget()
+                loud = now() + SWELL if row.early else now()
+                box.forget(loud)
                 over = now() if await row.inject(stage) else begun
                 back = await _heard(box, begun if row.early and over == begun else now())
+                await asyncio.sleep(loud + EVERY - now())  # who is back at once has still to be heard
             taken = {
                 "still": box.still,
                 "quietest": 10 * math.log10(box.quietest + 1e-12),
