@@ -49,7 +49,8 @@ def bundle(path: Path, machine: Machine, loaded: Loaded, findings: Sequence[Find
         "doctor.txt": screen(findings, 120),
         "doctor.json": as_json(findings),
         "settings.toml": as_toml(loaded),
-        "log.txt": machine.ask((*LOG, *(f"--unit={unit}" for unit in UNITS))) or "There is none.",
+        "log.txt": machine.ask((*LOG, *(f"--unit={unit}" for unit in UNITS)))
+        or "None that this user may read.",
         **{f"computer{name}": text for name in FILES if (text := machine.read(name))},
     }
     try:

@@ -69,7 +69,7 @@ def test_it_holds_what_helps_and_nothing_private(tmp_path: Path) -> None:
 
 def test_without_a_log_it_says_so(tmp_path: Path) -> None:
     bundle(tmp_path / "x.zip", patient(tmp_path), load({}, {}), FINDINGS)
-    assert contents(tmp_path / "x.zip")["log.txt"] == "There is none.\n"
+    assert contents(tmp_path / "x.zip")["log.txt"] == "None that this user may read.\n"
 
 
 def test_a_place_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
