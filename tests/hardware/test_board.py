@@ -8,58 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
 import pytest
 
 from hardware.tools import netlist
-from hardware.tools.circuit import HARDWARE, circuit, nets
+from hardware.tools.circuit import circuit, nets
 from hardware.tools.geometry import geometry
+from hardware.tools.made import Pad, board, pads, reference
 from hardware.tools.router import Copper
-from hardware.tools.sexpr import Node, children, numbers, parse, plain, value
+from hardware.tools.sexpr import children, numbers, plain, value
 
 PLAN = geometry()
 SIZE = PLAN["board"]
-
-
-@dataclass(frozen=True)
-class Pad:
-    """A pad where it is on the board."""
-
-    ref: str
-    number: str
-    net: str
-    x: float
-    y: float
-
-
-@cache
-def board() -> Node:
-    return parse((HARDWARE / "kicad/panel.kicad_pcb").read_text(encoding="utf-8"))
-
-
-def reference(footprint: Node) -> str:
-    return next(
-        plain(field[2]) for field in children(footprint, "property") if plain(field[1]) == "Reference"
-    )
-
-
-@cache
-def pads() -> list[Pad]:
-    found = []
-    for footprint in children(board(), "footprint"):
-        x, y, *turn = numbers(footprint, "at")
-        angle = math.radians(turn[0] if turn else 0)
-        for pad in children(footprint, "pad"):
-            dx, dy = numbers(pad, "at")[:2]
-            right, down = (
-                dx * math.cos(angle) + dy * math.sin(angle),
-                dy * math.cos(angle) - dx * math.sin(angle),
-            )
-            net = next((plain(name[-1]).removeprefix("/") for name in children(pad, "net")), "")
-            found.append(Pad(reference(footprint), plain(pad[1]), net, x + right, y + down))
-    return found
 
 
 def pad(ref: str, number: str) -> Pad:

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: CERN-OHL-P-2.0
+"""Everything that is written from the tables: the parts list, the wiring drawing's source, the case's numbers, and the
+tables inside README.md and ASSEMBLY.md.
+
+The one rule: what stands between two marks in a paper, and each file that is named here, is made by this program and by
+nobody's hand; a test makes them again and compares. Pure but for `main`, which writes.
+
+    python -m hardware.tools.papers
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from hardware.tools.budget import LIMIT, lamps_typical, lamps_worst
+from hardware.tools.circuit import CONVERTER, HARDWARE, Part, circuit, header, hole, kinds, table
+from hardware.tools.geometry import geometry
+
+COLUMNS = (
+    *("References", "Quantity", "Value", "Description", "Manufacturer", "Part number", "Alternates"),
+    *("Footprint", "Data sheet drawing", "Price class", "Stuffing", "Checked with a distributor"),
+)
+
+
+def ordered() -> dict[str, list[Part]]:
+    """The parts on the board by kind, those that are only copper left out."""
+    known = kinds()
+    parts = sorted(circuit(), key=lambda part: list(known).index(part.kind))
+    groups = {kind: list(group) for kind, group in groupby(parts, key=lambda part: part.kind)}
+    return {kind: group for kind, group in groups.items() if known[kind]["stuffing"] != "board"}
+
+
+def bill() -> str:
+    """BOM.csv: what to order, a kind of part a line."""
+    groups = ordered()
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for name, kind in kinds().items():
+        if kind["stuffing"] == "board":
+            continue
+        refs = [part.ref for part in groups.get(name, [])]
+        pieces = len(refs) or kind.get("pieces", 1)
+        writer.writerow(
+            [
+                *(" ".join(refs), pieces, kind["value"], kind["says"], kind["maker"], kind["number"]),
+                *(kind["alternates"], kind.get("footprint", ""), kind["drawing"], kind["price"]),
+                *(kind["stuffing"], "no"),
+            ]
+        )
+    return out.getvalue()
+
+
+def pin_table(of: Mapping[str, Any] | None = None) -> str:
+    """Which GPIO and which pin of the header each part is on."""
+    of = of or table()
+    rows = [(f"lamp, {lamp['name']}", lamp["label"], lamp["bcm"]) for lamp in of["lamps"]]
+    rows += [(f"button {button['name'].upper()}", "to ground", button["bcm"]) for button in of["buttons"]]
+    rows += [
+        (f"MCP3008 {line}", f"its pin {CONVERTER[line]}", of["adc"][line])
+        for line in ("clock", "mosi", "miso", "select")
+    ]
+    for knob in of["knobs"]:
+        rows += [(f"encoder {knob['name']}", contact.upper(), knob[contact]) for contact in ("a", "b")]
+    lines = ["| part | | GPIO | pin of the header |", "|---|---|---|---|"]
+    lines += [f"| {part} | {detail} | {bcm} | {hole(bcm)} |" for part, detail, bcm in rows]
+    return "\n".join(lines)
+
+
+def budget_table() -> str:
+    """What the lamps draw, all of them lit."""
+    return "\n".join(
+        [
+            "| all nine lamps lit | mA |",
+            "|---|---|",
+            f"| usual diode, 3.30 V | {lamps_typical():.1f} |",
+            f"| lowest diode and resistor, rail 5 % high | {lamps_worst():.1f} |",
+            f"| limit | {LIMIT:.0f} |",
+        ]
+    )
+
+
+# The order of soldering: what is low first, so that the board lies flat; what a step is for; who leaves it out.
+STEPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("The memory (optional)", ("eeprom", "eeprom_resistor", "write_resistor", "eeprom_capacitor"),
+     "On the underside. The box works without it; leave it off unless you know that you want it."),
+    ("Resistors of the lamps", ("lamp_resistor",), "680 ohm: blue, grey, black, black, brown. Either way round."),
+    ("Resistors of the buttons", ("series_resistor",), "1 kilohm: brown, black, black, brown, brown."),
+    ("Resistors of the encoders (encoders only)", ("encoder_resistor",),
+     "1 kilohm. With potentiometers they stay off, or do no harm."),
+    ("Socket of the converter (potentiometers only)", ("converter",),
+     "The notch to the right, as printed. The chip goes in at the very end."),
+    ("Capacitors (potentiometers only)", ("wiper_capacitor", "supply_capacitor"),
+     "C1 is the 1 uF one (105), C2 and C3 are 100 nF (104). Either way round."),
+    ("Buttons", ("button",), "They fit in two ways, both right. Press them flat before you solder."),
+    ("Plugs of the knobs (potentiometers)", ("potentiometer_plug",), "Or solder the wires of the knobs in here."),
+    ("Plugs of the knobs (encoders)", ("encoder_plug",), "Or solder the wires of the knobs in here."),
+    ("Plug of a DAC (optional)", ("dac_plug",), "Only if a DAC board hangs in the bay."),
+    ("Socket of the Pi", ("header",),
+     "On the underside, soldered from above. Put it on the Pi with its spacers first, then it stands straight."),
+    ("Lamps", ("lamp",),
+     "Long leg to the right, flat side to the left, through the printed combs, which give them their height."),
+)  # fmt: skip
+
+
+def steps() -> str:
+    """The steps of ASSEMBLY.md, each with the drawing that shows it."""
+    groups, known = ordered(), kinds()
+    out = []
+    for number, (title, names, words) in enumerate(STEPS, 1):
+        what = "; ".join(
+            f"{', '.join(part.ref for part in groups[name])}: {known[name]['value']}" for name in names
+        )
+        out.append(
+            f"### {number}. {title}\n\n{what}. {words}\n\n![step {number}](pictures/step-{number:02}.svg)\n"
+        )
+    return "\n".join(out)
+
+
+def scad() -> str:
+    """The case's numbers, from the plan and from the table of pins."""
+    plan, of = geometry(), table()
+    case, size, place = plan["case"], plan["board"], plan["place"]
+    zero = [[x, size["holes"][2][1] - 23] for x in (size["holes"][0][0], size["holes"][1][0])]
+    holes = [[case["board"][0] + x, case["board"][1] + y] for x, y in (*size["holes"], *zero)]
+    values: dict[str, object] = {
+        **{("floor_" if key == "floor" else key): value for key, value in case.items()},
+        "board_width": size["width"],
+        "board_depth": size["depth"],
+        "board_thickness": size["thickness"],
+        "pi_holes": holes,
+        "lamps": [place[f"D{n}"][:2] for n in range(1, len(of["lamps"]) + 1)],
+        "lamp_names": [lamp["label"] for lamp in of["lamps"]],
+        "buttons": [place[f"SW{n}"][:2] for n in range(1, len(of["buttons"]) + 1)],
+        "button_names": [button["name"].upper() for button in of["buttons"]],
+        "knob_names": [knob["name"].upper() for knob in of["knobs"]],
+    }
+    lines = [
+        "// SPDX-License-Identifier: CERN-OHL-P-2.0",
+        "// Made from geometry.toml and appliance/panel/pins.toml by tools/papers.py: change those, not this.",
+        *(f"{name} = {_scad(value)};" for name, value in values.items()),
+    ]
+    for side in ("back", "left"):
+        lines.append(f"function {side}_of(model) =")
+        lines += [f'    model == "{name}" ? {_scad(pi[side])} :' for name, pi in plan["pi"].items()]
+        lines.append('    assert(false, "model is pi3, pi4, pi5 or zero2w");')
+    return "\n".join(lines) + "\n"
+
+
+def _scad(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_scad, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else f"{value}"
+
+
+WIRES = ("OG", "GY", "BU", "YE", "GN", "VT", "BN", "WH", "TQ")
+
+
+def wiring(of: Mapping[str, Any] | None = None) -> str:
+    """The hand-wired build as WireViz reads it: the Pi's header, each part, and a bundle of wires to each."""
+    of = of or table()
+    known, names = kinds(), header()
+    power = next(pin for pin, name in names.items() if name == "3V3" and pin > 1)
+    grounds = [pin for pin, name in names.items() if name == "GND"]
+    used: dict[int, str] = {power: "3V3"}
+    lines = [
+        "# SPDX-License-Identifier: CERN-OHL-P-2.0",
+        "# Made from appliance/panel/pins.toml by tools/papers.py: change that, not this. WireViz 0.4 draws it.",
+        "metadata:",
+        "  title: Stellar Wind Box, wired by hand",
+    ]
+    parts: list[str] = []
+    cables: list[str] = []
+    joins: list[str] = []
+
+    def cable(number: int, colours: list[str], length: float) -> str:
+        look = f"category: bundle, gauge: 0.14 mm2, length: {length}, colors: [{', '.join(colours)}]"
+        cables.append(f"  W{number}: {{{look}}}")
+        return f"W{number}: [1-{len(colours)}]" if len(colours) > 1 else f"W{number}: [1]"
+
+    adc = {line: hole(of["adc"][line]) for line in ("clock", "mosi", "miso", "select")}
+    used |= {pin: f"GPIO{of['adc'][line]} {line}" for line, pin in adc.items()}
+    chip = {"select": "CS", "mosi": "DIN", "miso": "DOUT", "clock": "CLK"}
+    chip_pins = [1 + knob["channel"] for knob in of["knobs"]] + [9, 10, 11, 12, 13, 14, 15, 16]
+    chip_names = [f"CH{knob['channel']}" for knob in of["knobs"]] + [
+        "DGND",
+        *chip.values(),
+        "AGND",
+        "VREF",
+        "VDD",
+    ]
+    ground = iter(grounds * 4)
+    here = next(ground)
+    used[here] = "GND"
+    parts.append(
+        f"  U1: {{type: {known['converter']['number']}, subtype: DIP-16, pins: {chip_pins},"
+        f" pinlabels: [{', '.join(chip_names)}],"
+        " notes: join VREF to VDD and DGND to AGND; 1 uF from VDD to AGND}"
+    )
+    order = ["clock", "mosi", "miso", "select"]
+    colours = ["RD", "BK", *WIRES[:4]]
+    wires = cable(1, colours, 0.2)
+    joins.append(
+        f"  - [J1: [{power}, {here}, {', '.join(str(adc[line]) for line in order)}], {wires},"
+        f" U1: [16, 14, {', '.join(CONVERTER[line] for line in order)}]]"
+    )
+    number = 1
+    for count, knob in enumerate(of["knobs"], 1):
+        number += 1
+        parts.append(
+            f"  RV{count}: {{type: potentiometer 10k, pinlabels: [left, wiper, right],"
+            f" notes: '{knob['name'].upper()}; 100 nF from wiper to left'}}"
+        )
+        wires = cable(number, ["BK", WIRES[3 + count], "RD"], 0.15)
+        joins.append(f"  - [U1: [14, {1 + knob['channel']}, 15], {wires}, RV{count}: [1, 2, 3]]")
+    for count, button in enumerate(of["buttons"], 1):
+        number += 1
+        here, pin = next(ground), hole(button["bcm"])
+        used |= {here: "GND", pin: f"GPIO{button['bcm']} {button['name']}"}
+        parts.append(
+            f"  SW{count}: {{type: push button, pinlabels: [a, b], notes: {button['name'].upper()}}}"
+        )
+        joins.append(
+            f"  - [J1: [{pin}, {here}], {cable(number, [WIRES[5 + count], 'BK'], 0.15)}, SW{count}: [1, 2]]"
+        )
+    for count, lamp in enumerate(of["lamps"], 1):
+        number += 1
+        here, pin = next(ground), hole(lamp["bcm"])
+        used |= {here: "GND", pin: f"GPIO{lamp['bcm']} {lamp['name']}"}
+        parts.append(
+            f"  D{count}: {{type: lamp with {known['lamp_resistor']['value']} ohm, pinlabels: [long leg, short leg],"
+            f" notes: '{lamp['name']}: {lamp['label']}'}}"
+        )
+        joins.append(
+            f"  - [J1: [{pin}, {here}], {cable(number, [WIRES[count - 1], 'BK'], 0.15)}, D{count}: [1, 2]]"
+        )
+    pins = sorted(used)
+    lines += [
+        "connectors:",
+        "  J1:",
+        "    type: Raspberry Pi, 40-pin header",
+        "    subtype: pins",
+        f"    pins: {pins}",
+        f"    pinlabels: [{', '.join(used[pin] for pin in pins)}]",
+        *parts,
+        "cables:",
+        *cables,
+        "connections:",
+        *joins,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def within(paper: str, mark: str, text: str) -> str:
+    """A paper with what stands between two marks made anew."""
+    begin, end = f"<!-- made: {mark} -->", f"<!-- end: {mark} -->"
+    pattern = re.compile(re.escape(begin) + r".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(paper):
+        raise ValueError(f"There is no {begin} ... {end}.")
+    return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", paper)
+
+
+def made() -> Iterator[tuple[str, str]]:
+    """Every file that this program makes, by its path below hardware/, as it should be."""
+    yield "BOM.csv", bill()
+    yield "enclosure/geometry.scad", scad()
+    yield "wiring/panel.yml", wiring()
+    readme = (HARDWARE / "README.md").read_text(encoding="utf-8")
+    readme = within(readme, "pins", pin_table())
+    yield "README.md", within(readme, "budget", budget_table())
+    assembly = (HARDWARE / "ASSEMBLY.md").read_text(encoding="utf-8")
+    yield "ASSEMBLY.md", within(assembly, "steps", steps())
+
+
+def main() -> None:
+    """Write what is made."""
+    from hardware.tools.assembly import drawings
+
+    for path, text in (*made(), *drawings(tuple(names for _, names, _ in STEPS))):
+        target = HARDWARE / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
