@@ -85,7 +85,8 @@ def cable() -> Iterator[None]:
         subprocess.run(["ip", "netns", "del", SPACE], check=False, capture_output=True)
         pytest.skip(f"needs a kernel with namespaces, veth and nftables: {error.stderr.strip()}")
     yield
-    run("ip", "netns", "del", SPACE)  # the cable goes with it
+    run("ip", "link", "del", OURS)  # by itself it would go with the namespace, but some time later
+    run("ip", "netns", "del", SPACE)
 
 
 class Listening:
