@@ -111,7 +111,7 @@ class Machine:
             cwd=ANSIBLE, env=environ, capture_output=True, text=True, check=False, timeout=1800,
         )  # fmt: skip
         recap = Recap(said.stdout + said.stderr)
-        print(f"{book} {' '.join(words)}: {recap}")  # noqa: T201 - `make` shows it
+        print(f"{book} {' '.join(words)}: {recap}", flush=True)  # noqa: T201 - `make` shows it
         return recap
 
     def boot(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SYSTEMD = Path(__file__).parent.parent.parent / "deploy" / "systemd"
-UNITS = sorted(file for file in SYSTEMD.iterdir() if file.suffix in (".service", ".socket"))
+UNITS = sorted(file for file in SYSTEMD.iterdir() if file.suffix in (".path", ".service", ".socket"))
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 EXPOSURE = 2.0  # of 10; a unit without any sandbox has 9.6
 
