@@ -10,6 +10,7 @@ TOOLS := build/tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.PHONY: hardware hardware-check drawings-check
 .PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
 	bench-panel screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
 	soak clean
@@ -41,7 +42,7 @@ render-check: $(VENV)/.installed-dev ## render once, and check the score and the
 soak-check: $(VENV)/.installed-dev ## play an hour of the soak, about two minutes
 	$(BIN)/python -m benchmarks.soak --hours 1 --seed 1
 
-check: lint types test render-check soak-check ## all that must hold before a change goes in
+check: lint types test render-check soak-check drawings-check ## all that must hold before a change goes in
 
 bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -123,6 +124,15 @@ nspawn-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box, kill, h
 	deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_booted.py
 
+hardware: $(VENV)/.installed-hardware ## make every drawing of the board and the case again (KiCad 9, OpenSCAD)
+	$(MAKE) -f hardware/Makefile BIN=$(BIN)
+
+hardware-check: $(VENV)/.installed-hardware ## check them all: ERC, DRC, parity, netlist, budget, the case's bodies
+	$(BIN)/python -m hardware.tools.check
+
+drawings-check: $(VENV)/.installed-dev ## the part of it that takes seconds; says what it skips where there is no KiCad
+	$(BIN)/python -m hardware.tools.check --quick
+
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -140,3 +150,7 @@ $(TOOLS)/.installed: deploy/tools.txt
 	$(PYTHON) -m venv --clear $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+$(VENV)/.installed-hardware: pyproject.toml deploy/setup.sh
+	@$(SETUP) '[dev,hardware]'
+	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
