@@ -13,8 +13,11 @@ import mido
 import pytest
 import soundfile
 
+from appliance import cli
 from appliance.cli import EX_CONFIG, main
 from appliance.ledger.tape import Header, Line, TapeWriter, decode, open_tape
+from appliance.panel.gpio import on_a_pi
+from appliance.settings import load
 from appliance.values import Amount, Kind, Ledger
 
 COMMAND = [sys.executable, "-m", "appliance"]
@@ -197,3 +200,14 @@ def test_the_listener_tells_its_own_watchdog_and_no_other(tmp_path: Path, its_ow
         if not its_own:
             with pytest.raises(BlockingIOError):
                 systemd.recv(100)
+
+
+def test_a_machine_without_a_panel_is_not_walked_round(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._walk(load({"panel.factory": "none"}, {}).settings) == []
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(on_a_pi(), reason="this is a Raspberry Pi")
+def test_a_walk_round_a_panel_that_is_not_there_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(cli._walk(load({"panel.factory": "lgpio"}, {}).settings)) == 1
+    assert capsys.readouterr().out.startswith("There is no panel to walk round: ")

@@ -154,7 +154,7 @@ def test_no_music_makes_a_lamp_flash_more_than_three_times_a_second(
         at += apart
         lamps.hit(degree, velocity, at)
     shown = [
-        [duty(level) for level in levels] for levels in frames(lamps, min(at, 8.0) + 1.0)
+        [duty(level) for level in levels] for levels in frames(lamps, min(at, 4.0) + 1.0)
     ]  # the rest is more of it
     for lamp in range(LAMPS):
         lit = [levels[lamp] for levels in shown]
