@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from appliance.sound import CHANNELS, SAMPLE_RATE
 
 CEILING = 0.85  # full scale; -1.4 dBFS, so that the true peak, between the samples, stays under -1 dBTP
-RUNAWAY = 16.0  # full scale; no sum of sound voices comes near, so something is broken
+RUNAWAY = 6.0  # full scale; 32 voices at full velocity and all pads reach 3.9, so something is broken
 RECOVERY = 0.4  # s, time constant of the limiter's return
 KNOB = 0.05  # s, time constant of the volume; shorter zips, longer feels loose
 SOFTEST = -48.0  # dB at the knob's lowest position that still sounds; at 0 itself there is silence

@@ -2,7 +2,8 @@
 """From the voices to two channels: the wind, and the space that all share.
 
 The one rule: one reverb and one echo for all, never an effect per note; nothing enters a feedback loop unguarded,
-because one bad sample in a reverb would silence the box for good. What moves slowly (filters, gusts) is set a few times
+because one bad sample in a reverb would silence the box for good, and nothing goes to the ears through a guard, which
+would make a bad sample one that the master lets pass. What moves slowly (filters, gusts) is set a few times
 a second: a filter that follows an audio signal costs three times one that is told. The performer's thread.
 
     leads ─┬──────────────┬────────▶ ┐
@@ -69,7 +70,7 @@ class Mixer:
 
         self._drone = voices.drone_mix.mix(2)
         self._dry = Mix(
-            [self._lead, self._dark_echo, self._pads, self._pad_both, self._drone, self._wind], voices=2
+            [voices.lead_mix, self._dark_echo, self._pads, self._pad_both, self._drone, self._wind], voices=2
         )
         self._wet_pads = self._pad_send.mix(2)
         self._wet_in = Mix([self._lead, self._dark_echo, self._wet_pads, self._wind], voices=2)
@@ -78,7 +79,7 @@ class Mixer:
         self._wet_cut = ButHP(self._wet_guard, freq=120.0, add=ALIVE)
         self._room = SigTo(0.2, time=GLIDE, init=0.2)
         self._reverb = WGVerb(self._wet_cut, feedback=REVERB, cutoff=3400, bal=1, mul=self._room)
-        self._out = Mix([self._dry, self._reverb], voices=2, mul=1.02)
+        self._out = Mix([self._dry, self._reverb], voices=2, mul=0.98)
         self._sent = self._out.out()
 
     def follow(self, bed: Bed) -> None:

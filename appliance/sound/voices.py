@@ -30,7 +30,7 @@ from appliance.values import Note, Sounded, Voice
 
 HUSH = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
 SHED = 0.1  # s to silence voices that are too many; a machine that is late cannot give them longer
-LEAD = 0.335  # level of all leads beside the bed
+LEAD = 0.315  # level of all leads beside the bed
 BEND = (
     3.0  # e-foldings of a fall: 26 dB for a pad, 52 dB for a lead, whose amplitude is the envelope's square
 )

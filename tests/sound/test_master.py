@@ -41,7 +41,7 @@ def test_what_is_quiet_passes_untouched_one_block_later() -> None:
     assert master.reduction == 0.0
 
 
-@given(st.lists(st.floats(-15.0, 15.0, width=32), min_size=1, max_size=30))
+@given(st.lists(st.floats(-5.5, 5.5, width=32), min_size=1, max_size=30))
 def test_nothing_passes_the_ceiling_and_no_gain_jumps(levels: list[float]) -> None:
     out = finish(awake(), *levels)
     assert np.abs(out).max() <= CEILING + 1e-6
@@ -68,7 +68,7 @@ def test_the_reduction_is_told_in_decibels() -> None:
     assert master.reduction == pytest.approx(6.02, abs=0.01)
 
 
-@pytest.mark.parametrize("broken", [float("nan"), float("inf"), -float("inf"), 17.0, -1e30])
+@pytest.mark.parametrize("broken", [float("nan"), float("inf"), -float("inf"), 6.5, -1e30])
 def test_a_broken_block_becomes_silence(broken: float) -> None:
     master = awake()
     raw = block(0.1)

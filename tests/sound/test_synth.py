@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real synth, stepped by hand."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from random import Random
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pyo import PyoObject, PyoTableObject
 
+from appliance.music.composer import Composer
+from appliance.music.scales import Scale
+from appliance.music.scenes import SCENES
 from appliance.sound import SAMPLE_RATE
+from appliance.sound.performer import Performer
 from appliance.sound.synth import Synth
-from appliance.sound.voices import TIMBRES
-from appliance.values import Bed, Note, Sounded, Voice
+from appliance.sound.voices import TIMBRES, hertz
+from appliance.values import Amount, Bed, Controls, Kind, Ledger, Note, Sounded, Voice
 
 BLOCK = 512
 INAUDIBLE = -100.0  # dB
@@ -105,6 +112,65 @@ def test_nothing_is_made_after_the_start() -> None:
         assert synth.streams == before
 
 
+def test_nothing_is_made_while_scenes_and_tempo_change() -> None:
+    def made() -> int:
+        gc.collect()
+        return sum(isinstance(it, PyoObject | PyoTableObject) for it in gc.get_objects())
+
+    with awake() as synth:
+        performer = Performer(Composer(SCENES["wind"], Scale("wind", 0), Random(1)), synth)
+        performer.block(Controls(1.0, 60.0, "public"))
+        before, streams = made(), synth.streams
+        assert before > 50
+        for index, scene in enumerate(("night", "original", "wind")):
+            amounts = tuple(Amount(2**size, Kind.OFFER, True, 1) for size in range(1, 60))
+            performer.composer.queue.put(Ledger(index, 0, 60, 1, 0, amounts))
+            for _ in range(300):
+                performer.block(Controls(0.5, 60.0 + 40 * index, "public", scene=scene))
+        assert synth.stolen > 0
+        assert (made(), synth.streams) == (before, streams)
+
+
+def test_another_scene_comes_without_a_click_or_a_gap() -> None:
+    with awake(voices=16) as synth:
+        performer = Performer(Composer(SCENES["wind"], Scale("wind", 0), Random(1)), synth)
+        blocks = []
+        for index in range(1800):
+            scene = ("wind", "night", "original")[index // 600]
+            performer.block(Controls(1.0, 60.0, "public", scene=scene))
+            blocks.append(performer.samples.copy())
+        sound = np.concatenate(blocks)[500 * BLOCK :]
+        assert clicking(sound) < INAUDIBLE + 10  # the wind lies at -95
+        assert min(level(part) for part in np.array_split(sound, 140)) > -45  # a tenth of a second each
+
+
+def test_the_bed_is_steered_without_a_zip() -> None:
+    with awake() as synth:
+        synth.play(note(Voice.PAD, 72, length=30.0))
+        render(synth, 6.0)
+
+        def steer(index: int) -> None:
+            synth.follow(Bed(index % 2, 0.0, index % 2))
+
+        steered = render(synth, 2.0, 6.0, steer)
+        assert clicking(steered) < INAUDIBLE
+
+
+@pytest.mark.parametrize("voice", [voice for voice in Voice if voice not in (Voice.PAD, Voice.DRONE)])
+def test_the_highest_notes_fold_nothing_back(voice: Voice) -> None:
+    with awake() as synth:
+        synth.follow(Bed(0.5, 0.0, 0.0))
+        render(synth, 15.0)  # the reverb's level glides to nothing
+        synth.play(Sounded(Note(95, 1.0, 5.0, voice, bright=1.0), 15.0, 15.0, 5.0))
+        sound = render(synth, 4.0, 15.0)[-2 * SAMPLE_RATE :].mean(axis=1)
+        spectrum = np.abs(np.fft.rfft(sound * np.blackman(len(sound))))
+        hz = np.arange(len(spectrum)) / 2
+        between = np.full(len(spectrum), True)
+        for first in (hertz(95), hertz(95) * TIMBRES[voice].detune):
+            between &= np.abs(hz / first - np.round(hz / first)) > 0.02
+        assert 20 * np.log10(spectrum[between].max() / spectrum.max()) < -80
+
+
 def test_one_seed_is_one_sound() -> None:
     def piece(seed: int) -> bytes:
         with awake(seed=seed) as synth:
@@ -190,6 +256,30 @@ def test_a_broken_sound_is_silenced_at_once_and_made_whole(
         streams = synth.streams
         render(synth, 1.0, 17.5)
         assert synth.streams == streams
+
+
+PARTS: dict[str, Callable[[Synth], PyoObject]] = {
+    "lead": lambda synth: synth._voices.leads.voices[0]._edge,
+    "pad": lambda synth: synth._voices.pads.voices[0].sides[0],
+    "drone": lambda synth: synth._voices.drones.voices[0].sides[0],
+    "wind": lambda synth: synth._mixer._wind,
+}
+
+
+@pytest.mark.parametrize("planted", [float("nan"), float("inf"), 1e3])
+@pytest.mark.parametrize("part", PARTS)
+def test_whatever_breaks_is_not_heard_and_sounds_again(part: str, planted: float) -> None:
+    with awake() as synth:
+        synth.follow(Bed(0.5, 1.0, 0.5))
+        for voice in (Voice.SWELL, Voice.PAD, Voice.DRONE):
+            synth.play(note(voice, 48, length=30.0))
+        loudest = np.abs(render(synth, 3.0)).max()
+        PARTS[part](synth).setMul(planted)
+        broken = render(synth, 0.5, 3.0)
+        assert np.isfinite(broken).all()
+        assert np.abs(broken).max() <= loudest  # what sounded, and no more
+        assert synth.silenced == 1
+        assert synth.sounding == 3
 
 
 def test_what_stays_broken_is_not_made_anew_all_the_time() -> None:

@@ -11,10 +11,11 @@ NIGHT = replace(
     WIND,
     name="night",
     low=36,  # C2 up to C5
+    pad_low=55,  # the chords rise, and leave the deep to the melody
     density=0.625,
-    bed=0.90,  # fewer notes leave more to it
+    bed=0.94,  # fewer notes leave more to it
     hold=(28.0, 60.0),
     wind=0.0,
     space=0.75,
-    brightness=0.58,
+    brightness=0.66,
 )
