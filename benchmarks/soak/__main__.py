@@ -206,7 +206,7 @@ def main() -> int:
         soak = Soak(arguments.hours, seed, folder, arguments.plant, arguments.patience)
         figures = soak.run()
     spent = time.process_time() - begun
-    title = f"{arguments.hours:g} h in {spent:.0f} s of CPU, {soak.seconds / spent:.0f} times real time"
+    title = f"{soak.seconds / 3600:.2f} h in {spent:.0f} s of CPU, {soak.seconds / spent:.0f} times real time"
     print(table(title, figures))
     print("\n".join(f"    {count:>5} x {name}" for name, count in soak.weather.happened.most_common()))
     grown = soak.grown()
