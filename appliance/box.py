@@ -37,8 +37,7 @@ from appliance.evening import Evening, Night, minute_of_day
 from appliance.hands import FASTEST, SLOWEST, Wish, obey
 from appliance.journal import Notices
 from appliance.keep import KEPT, Memory, keep
-from appliance.ledger.keeper import Keeper
-from appliance.ledger.source import Source
+from appliance.ledger.hearing import Hearing
 from appliance.ledger.tape import Player, Tape
 from appliance.music.scenes import SCENES
 from appliance.panel.desk import COLUMN, SCORE, Mark, Status, keys, show
@@ -59,8 +58,6 @@ from appliance.values import (
     Gesture,
     Knob,
     Ledger,
-    Link,
-    LinkState,
     Sounded,
     Voice,
 )
@@ -94,7 +91,7 @@ class Box:
         crashes: Crashes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings, self._listener, self._reread, self._clock = settings, listener, reread, clock
+        self._settings, self._reread, self._clock = settings, reread, clock
         self._networks = list(networks(settings))
         self.controls = self._said = Controls(
             settings.volume, settings.tempo, settings.network, scene=settings.scene
@@ -103,15 +100,17 @@ class Box:
         self._keepsakes = folder and folder / KEPT
         self._memory = Memory(settings)
         self._keeping: asyncio.Task[None] | None = None
-        self._last: tuple[str, int] | None = None  # network and sequence of the last ledger
         self._crashes = crashes or Crashes(None)
         self._evening = Evening(Night.between(**settings.night.model_dump()), settings.sound.loudest)
-        self._restore()
-        self._source = Source(Player(recording.__iter__, loop=True))
-        self._keeper: Keeper | None = None
-        self._failed = False  # the network is away, and that has been said
-        self._was_live = False
-        self._why = ""  # the network may be away
+        last = self._restore()
+        self._hearing = Hearing(
+            Player(recording.__iter__, loop=True),
+            listener,
+            self.controls.network,
+            last,
+            put=self._put,
+            clock=lambda: self._performer.now.seconds,
+        )
         self._lamps = Lamps(LIGHT[settings.panel.lamps])
         self._mock: Mock | None = None  # the panel, if it is one on the screen
         self._panel: Panel | None = None
@@ -124,16 +123,17 @@ class Box:
         self._desk = False
         self._errand: asyncio.Task[None] | None = None
 
-    def _restore(self) -> None:
+    def _restore(self) -> tuple[str, int] | None:
+        """Take up how the controls were left; returns the network and the sequence of the last ledger."""
         left = state.read(self._state_file, state.decode) if self._state_file else None
         self._thrift = state.Thrift(left)
         if left:
             self.controls = state.restored(self._said, left, self._networks, SCENES)
-            self._last = left.heard
         run, now = self._crashes.run, self._clock()
         if run.sleep:
             self._evening.sleep(max(0.0, run.sleeps_at - now) / 60, now)
         self.controls = replace(self.controls, muted=run.muted, sleep=run.sleep)
+        return left.heard if left else None
 
     async def run(self, *, desk: bool) -> None:
         """Play until SIGINT or SIGTERM. `desk` shows the panel in the terminal. Raises what ended the performer."""
@@ -150,10 +150,7 @@ class Box:
         parts.append(self._performing)
         if self._notices.wanted:
             parts.append(self._telling)
-        parts.append(self._feeding)
-        if self._listener:
-            parts.append(self._listening)
-        parts.append(self._surviving)
+        parts += [self._feeding, self._listening, self._surviving]
         if self._state_file:
             parts.append(self._remembering)
         if desk:
@@ -189,7 +186,7 @@ class Box:
         before, now = self.controls, self._clock()
         self.controls, wish = obey(before, gesture, self._networks)
         if self.controls.network != before.network:
-            self._switch(self.controls.network)
+            self._hearing.switch(self.controls.network)
         if self.controls.sleep != before.sleep:
             self._evening.sleep(self.controls.sleep, now)
             self._lamps.count(self.controls.sleep // 30, now)
@@ -206,13 +203,6 @@ class Box:
             self._keeping = asyncio.create_task(
                 keep(self._memory, self._keepsakes, self._settings.keep.format)
             )
-
-    def _switch(self, network: str) -> None:
-        self._failed = self._was_live = False
-        self._why = ""
-        self._source.lose()
-        if self._keeper:
-            self._keeper.switch(network)
 
     # --- the evening ----------------------------------------------------------------------------------------
 
@@ -355,50 +345,24 @@ class Box:
 
     @asynccontextmanager
     async def _feeding(self) -> AsyncIterator[None]:
-        name = "the recording" if self._listener is None else "the recording until the network answers"
-        log.info("Playing %s.", name)
+        self._hearing.begin()
         async with _running(self._feed()):
             yield
 
     async def _feed(self) -> None:
         while True:
-            for ledger in self._source.due(self._performer.now.seconds):
-                self._performer.composer.queue.put(ledger)
+            self._hearing.play()
             self._light()
-            if self._was_live and not self._source.live:
-                self._away()
-            self._was_live = self._source.live
             self._memory.settle()
             await asyncio.sleep(TICK)
 
+    def _put(self, ledger: Ledger) -> None:
+        self._performer.composer.queue.put(ledger)
+
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
-        assert self._listener is not None  # noqa: S101 - `run` starts this part only with a listener
-        self._keeper = Keeper(self._listener, self.controls.network, self._hear, quiet=self._desk)
-        async with _running(self._keeper.run()):
+        async with _running(self._hearing.listen(quiet=self._desk)):
             yield
-
-    def _hear(self, entry: Ledger | Link) -> None:
-        if isinstance(entry, Link):
-            if entry.state in (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE):
-                self._why = entry.reason
-                if not self._source.live and not self._failed:
-                    self._away()
-            return
-        if self._last == (last := (self.controls.network, entry.sequence)):
-            return  # each listener begins with the last closed ledger, which we may have played before a restart
-        self._last = last
-        if not self._source.live:
-            log.info("Live: playing the %s network.", self.controls.network)
-        self._failed, self._why = False, ""
-        self._source.hear(self._performer.now.seconds)
-        self._performer.composer.queue.put(entry)
-
-    def _away(self) -> None:
-        """Say that the network is away, once until it is back: failures while its ledgers still play are no news."""
-        self._failed = True
-        why = self._why or "it has said nothing for a while"
-        log.warning("The %s network is away: %s. The recording plays.", self.controls.network, why)
 
     # --- surviving a crash, and a power cut ------------------------------------------------------------------
 
@@ -422,7 +386,7 @@ class Box:
         async with _running(self._remember()):
             yield
         with suppress(TimeoutError):
-            if self._thrift.changed(self._state()) or self._last:
+            if self._thrift.changed(self._state()) or self._hearing.last:
                 async with asyncio.timeout(GOODBYE):
                     await self._save()
 
@@ -442,7 +406,7 @@ class Box:
             log.warning("Cannot remember where the knobs stand: %s. The box plays on.", error)
 
     def _state(self) -> state.State:
-        return state.State(state.Stand.of(self._said), state.Stand.of(self.controls), self._last)
+        return state.State(state.Stand.of(self._said), state.Stand.of(self.controls), self._hearing.last)
 
     # --- showing --------------------------------------------------------------------------------------------
 
@@ -490,9 +454,9 @@ class Box:
     def _shown(self) -> Shown:
         if self._crashes.run.safe:
             return Shown.TROUBLE
-        if self._source.live:
+        if self._hearing.live:
             return Shown.LIVE
-        return Shown.CONNECTING if self._listener and not self._failed else Shown.OFFLINE
+        return Shown.OFFLINE if self._hearing.away else Shown.CONNECTING
 
 
 def position(tempo: float) -> float:

@@ -33,7 +33,6 @@ from pathlib import Path
 from appliance.box import Box
 from appliance.ledger.tape import bundled
 from appliance.settings import load
-from appliance.values import Ledger, Link
 from tests.horizon_records import generated
 from tests.horizon_server import HorizonServer, strike
 from tests.horizon_tls import authority, certify, https
@@ -60,15 +59,10 @@ class Watched(Box):
         self.still, self.quietest = 0.0, 1.0  # s of the audio clock; mean square
         self.left: float | None = None  # when the recording had to play
 
-    def _hear(self, entry: Ledger | Link) -> None:
-        super()._hear(entry)
-        if isinstance(entry, Ledger):
-            self.ledgers.append(asyncio.get_running_loop().time())
-
     async def watch(self) -> None:
         """Look at the audio clock, at what sounds and at where it comes from, for ever."""
         now = asyncio.get_running_loop().time
-        played, moved = 0.0, now()
+        played, moved, last = 0.0, now(), None
         while True:
             await asyncio.sleep(LOOK)
             if played != self._performer.now.seconds:
@@ -76,7 +70,10 @@ class Watched(Box):
             self.still = max(self.still, now() - moved)
             if now() >= self.loud:
                 self.quietest = min(self.quietest, self._power)
-            if self.left is None and not self._source.live:
+            if self._hearing.last != last:
+                last = self._hearing.last
+                self.ledgers.append(now())
+            if self.left is None and not self._hearing.live:
                 self.left = now()
 
 
