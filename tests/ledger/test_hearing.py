@@ -61,9 +61,7 @@ def test_the_recording_plays_until_the_network_speaks_and_when_it_is_silent() ->
     assert (ear.hearing.live, ear.hearing.away) == (False, True)
 
 
-def test_what_goes_away_is_told_once_and_so_is_its_return(
-    recording: Tape, said: pytest.LogCaptureFixture
-) -> None:
+def test_what_goes_away_is_told_once_and_so_is_its_return(said: pytest.LogCaptureFixture) -> None:
     ear = Ear()
     for _ in range(3):
         ear.hearing.hear(AWAY)
@@ -101,9 +99,7 @@ def test_after_a_switch_nothing_is_known_of_the_network() -> None:
     assert (ear.hearing.live, ear.hearing.away) == (False, False)
 
 
-def test_without_a_listener_the_network_is_away_and_nobody_is_kept(
-    recording: Tape, said: pytest.LogCaptureFixture
-) -> None:
+def test_without_a_listener_the_network_is_away_and_nobody_is_kept(said: pytest.LogCaptureFixture) -> None:
     ear = Ear(listener=False)
     ear.hearing.begin()
     asyncio.run(ear.hearing.listen(quiet=False))
