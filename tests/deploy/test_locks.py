@@ -26,7 +26,8 @@ def locked(architecture: str) -> dict[str, str]:
 def required(architecture: str, python: str) -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     where = {"platform_machine": MACHINES[architecture], "sys_platform": "linux", "python_version": python}
-    requirements = [Requirement(text) for text in project["dependencies"]]
+    texts = project["dependencies"] + project["optional-dependencies"]["pi"]
+    requirements = [Requirement(text) for text in texts]
     return [r for r in requirements if not r.marker or r.marker.evaluate(where)]
 
 
