@@ -52,6 +52,7 @@ LEAD = (
     120.0  # s of music before, in which a synth comes to sound as the box's did: twice as long as any chord
 )
 KEPT = "kept"  # the folder of what was kept, beside the state
+MOST = 100  # half hours that are kept there, 1 MB each at most without their sound
 LOWEST = 19  # priority of a render beside a box that plays
 EVERY = 10  # blocks between two words about the progress
 PATIENCE = 20.0  # s for a box that was asked
@@ -199,6 +200,7 @@ async def keep(memory: Memory, folder: Path, form: str) -> None:
         log.error("Cannot keep what was played: %s. Make room, or name another folder in `state`.", error)
         return
     log.info("Kept what was just played: %s.", path)
+    await asyncio.to_thread(_let_go, folder)
     if form == "tape":
         return
     rendered = path.with_name(path.name.replace(".tape.gz", f".{form}"))
@@ -219,6 +221,16 @@ async def keep(memory: Memory, folder: Path, form: str) -> None:
         log.error("Cannot make %s of it: %s", rendered.name, said.decode(errors="replace").strip()[-200:])
     else:
         log.info("And made %s of it.", rendered.name)
+
+
+def _let_go(folder: Path) -> None:
+    """Remove what was kept before the last MOST, tapes and what was made of them: no disk is filled from a panel."""
+    names = sorted({path.name.partition(".")[0] for path in folder.glob("*.tape.gz")})
+    for name in names[:-MOST]:
+        log.info("Let go of %s, kept before %d others.", name, MOST)
+        for path in folder.glob(f"{name}.*"):
+            with suppress(OSError):
+                path.unlink()
 
 
 def ask(places: Iterable[Path | None], clock: Callable[[], float] = time.monotonic) -> Path:

@@ -24,7 +24,19 @@ from numpy.typing import NDArray
 from appliance.cli import main
 from appliance.crashes import begun as begun_run
 from appliance.crashes import encode
-from appliance.keep import BOUND, CHAPTER, HALF_HOUR, LEAD, Memory, NothingPlays, again, ask, keep, unpack
+from appliance.keep import (
+    BOUND,
+    CHAPTER,
+    HALF_HOUR,
+    LEAD,
+    MOST,
+    Memory,
+    NothingPlays,
+    again,
+    ask,
+    keep,
+    unpack,
+)
 from appliance.ledger.tape import BadTape, Player, bundled, open_tape
 from appliance.music.queue import Inbox
 from appliance.music.scales import clash
@@ -349,6 +361,20 @@ def test_a_disk_that_takes_nothing_is_said(tmp_path: Path, caplog: pytest.LogCap
     (tmp_path / "kept").touch()
     asyncio.run(keep(session.memory, tmp_path / "kept", "tape"))
     assert "Cannot keep what was played: [Errno 17] File exists" in caplog.text
+
+
+def test_the_oldest_gives_way_with_all_that_was_made_of_it(tmp_path: Path) -> None:
+    session = Session(9)
+    session.play(1.0)
+    for number in range(MOST):
+        (tmp_path / f"2020-01-01-{number:06}.tape.gz").touch()
+    (tmp_path / "2020-01-01-000000.mid").touch()
+    (tmp_path / "mine.txt").touch()
+    asyncio.run(keep(session.memory, tmp_path, "tape"))
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == MOST + 1
+    assert not left & {"2020-01-01-000000.tape.gz", "2020-01-01-000000.mid"}
+    assert {"2020-01-01-000001.tape.gz", "mine.txt"} < left
 
 
 def test_what_cannot_be_rendered_is_said_and_the_tape_is_there(
