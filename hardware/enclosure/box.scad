@@ -29,9 +29,20 @@ function on_board(p) = at([board[0] + p[0], board[1] + p[1]]);
 
 module rounded(w, d, h, r) { hull() for (x = [r, w - r], y = [r, d - r]) translate([x, y, 0]) cylinder(h = h, r = r); }
 
-module words(text_, p, size) {
-    translate([at(p)[0], at(p)[1], face - engraving]) linear_extrude(engraving + 1)
+module words(text_, p, size, deep) {
+    translate([at(p)[0], at(p)[1], face - engraving]) linear_extrude(deep)
         text(text_, size = size, halign = "center", valign = "center", font = "DejaVu Sans:style=Bold");
+}
+
+// A long name on an odd place goes a line lower, where its neighbours leave it room.
+function lower(i) = len(lamp_names[i]) > 2 && i % 2 == 1 ? 4.8 : 0;
+
+module labels(deep) {
+    for (i = [0 : len(lamps) - 1])
+        words(lamp_names[i], [board[0] + lamps[i][0], board[1] + lamps[i][1] + 6 + lower(i)], 3.2, deep);
+    for (i = [0 : len(buttons) - 1])
+        words(button_names[i], [board[0] + buttons[i][0], board[1] + buttons[i][1] + 11], 3.6, deep);
+    for (i = [0 : len(knobs) - 1]) words(knob_names[i], [knobs[i][0], knobs[i][1] - knob_width / 2 - 7.5], 3.6, deep);
 }
 
 module base() {
@@ -59,21 +70,22 @@ module base() {
             translate([-1, depth - pi[1] - s[0] - s[1] / 2, pi_z - 1]) cube([wall + 2, s[1], s[2] + 1]);
         translate([jack[0], depth + 1, pi_z + jack[1] / 2]) rotate([90, 0, 0]) cylinder(h = wall + 2, d = jack[1]);
         // Air: in under the Pi, out at the right.
-        for (i = [0 : 6]) translate([26 + i * 9, depth - 50, -1]) rounded(3, 32, floor_ + 2, 1.4);
+        for (i = [1 : 5]) translate([26 + i * 9, depth - 50, -1]) rounded(3, 32, floor_ + 2, 1.4);
         for (i = [0 : 5]) translate([width - wall - 1, 22 + i * 9, floor_ + 10]) cube([wall + 2, 3, 15]);
     }
 }
 
-// The back left corner is full of the Pi's sockets: its post hangs from the corner, growing at no more than 50 degrees.
+// The back corners are full, of the Pi's sockets and of a DAC's jack: their posts hang from the corner, above the
+// highest socket (16 mm over the Pi), growing at some 65 degrees between two walls: print them slowly.
 module post(p) {
-    low = p[0] < width / 2 && p[1] < depth / 2;
-    translate([at(p)[0], at(p)[1], 0]) if (low) hull() {
-        translate([0, 0, face_z - 3]) cylinder(h = 3, r = 4.2);
-        translate([-p[0] + 1.6, p[1] - 1.6, face_z - 12]) cylinder(h = 1, r = 1);
-        translate([-p[0] + 1.6, p[1] - 1.6, face_z - 1]) cylinder(h = 1, r = 1);
+    side = p[0] < width / 2 ? -1 : 1;
+    wall_x = side < 0 ? -p[0] + 1.6 : width - p[0] - 1.6;
+    translate([at(p)[0], at(p)[1], 0]) if (p[1] < depth / 2) hull() {
+        translate([0, 0, face_z - 2]) cylinder(h = 2, r = 4.2);
+        translate([wall_x, p[1] - 1.6, pi_z + 16.6]) cylinder(h = face_z - pi_z - 16.6, r = 1);
     } else hull() {
         cylinder(h = face_z, r = 4.2);
-        translate([p[0] < width / 2 ? -4 : 4, p[1] < depth / 2 ? 4 : -4, 0]) cylinder(h = face_z, r = 3);
+        translate([4 * side, -4, 0]) cylinder(h = face_z, r = 3);
     }
 }
 
@@ -89,10 +101,7 @@ module face_plate() {
         rounded(width, depth, face, corner);
         holes();
         for (p = screws) translate([at(p)[0], at(p)[1], face - 1.7]) cylinder(h = 1.8, d1 = 3.4, d2 = 6.8);
-        for (i = [0 : len(lamps) - 1]) words(lamp_names[i], [board[0] + lamps[i][0], board[1] + lamps[i][1] + 6.2], 3.4);
-        for (i = [0 : len(buttons) - 1])
-            words(button_names[i], [board[0] + buttons[i][0], board[1] + buttons[i][1] + 10.5], 3.6);
-        for (i = [0 : len(knobs) - 1]) words(knob_names[i], [knobs[i][0] + (i == 0 ? 23 : -23), knobs[i][1] + 10], 3.6);
+        labels(engraving + 1);
     }
     // What a finger finds: where a knob's middle is.
     for (p = knobs) translate([at(p)[0], at(p)[1] + knob_width / 2 + 2.2, face]) cylinder(h = 1, d1 = 2.6, d2 = 1.4, $fn = 20);
@@ -148,6 +157,7 @@ module together() {
     inside();
     translate([0, 0, face_z]) {
         color("#efe9da") face_plate();
+        color("#3a3a3a") labels(engraving - 0.05);
         color("#3a3a3a") for (p = buttons) translate([on_board(p)[0], on_board(p)[1], face + 2.5]) rotate([180, 0, 0])
             cap(p == buttons[1]);
         color("orange") for (p = lamps) translate([on_board(p)[0], on_board(p)[1], lamp_proud + face - 2.5]) sphere(d = 5);
