@@ -294,7 +294,8 @@ def route(
     best: Attempt | None = None
     for _ in range(ROUNDS):
         attempt = Attempt(board, claims, names)
-        attempt.lay(poured, nets[poured][0], early, partly=True)
+        if early:
+            attempt.lay(poured, nets[poured][0], early, partly=True)
         for net in order:
             if not attempt.lay(net, *nets[net]):
                 attempt.laid.failed.append(net)
