@@ -456,6 +456,8 @@ class Box:
             return Shown.TROUBLE
         if self._hearing.live:
             return Shown.LIVE
+        if self._hearing.unplugged:
+            return Shown.SETUP
         return Shown.OFFLINE if self._hearing.away else Shown.CONNECTING
 
 

@@ -62,6 +62,7 @@ class LinkState(StrEnum):
     BACKING_OFF = "backing_off"
     SWITCHING = "switching"
     OFFLINE = "offline"
+    UNPLUGGED = "unplugged"  # no way leads out of this computer: no cable, and no Wi-Fi that it knows
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import Machine
+from appliance.ledger.routes import IPV4, IPV6, ways_out
 from appliance.settings import Settings
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no version of this program is older
@@ -22,16 +23,9 @@ ASK_CLOCK = ("timedatectl", "show", "--property=NTPSynchronized", "--value")
 
 def network(machine: Machine, _: Settings) -> Iterator[Finding]:
     """Does any way lead out? By the routing tables of the kernel; with a hint where it is a weak Wi-Fi."""
-    ways = [
-        row[0] for row in _rows(machine, "/proc/net/route") if len(row) > 7 and row[1] == row[7] == "0" * 8
-    ]
-    ways += [
-        row[-1]
-        for row in _rows(machine, "/proc/net/ipv6_route")
-        if row[:2] == ["0" * 32, "00"] and row[-1] != "lo"
-    ]
-    if not machine.has("/proc/net/route"):
+    if not machine.has(IPV4):
         return
+    ways = ways_out(machine.read(IPV4), machine.read(IPV6))
     if not ways:
         advice = "Plug in a cable, or set up the Wi-Fi: `sudo nmtui`; the recording plays meanwhile."
         yield wrong("network", "No way leads out of this computer.", advice)

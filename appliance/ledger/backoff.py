@@ -25,6 +25,7 @@ class Pace:
     cap: float = 60.0  # the most that any wait takes
     limited_base: float = 10.0  # the same two after a 429: Horizon regains one request a second
     limited_cap: float = 120.0
+    unproven_cap: float = 15.0  # after a certificate that does not count: once the clock is right, it will
     healthy: float = 60.0  # unbroken health that forgives
     per_hour: float = 120.0  # failures; jitter alone comes to some more, for its mean is half the cap
     at_once: float = 20.0  # of these, for the first minutes of a bad night
@@ -47,14 +48,19 @@ class Backoff:
         """Something good has come at `now` (seconds on any clock that never goes back)."""
         self._well = (self._well[0] if self._well else now, now)
 
-    def failed(self, now: float, *, limited: bool = False) -> float:
-        """Seconds to wait after a failure at `now`; `limited` says that the server asked us to slow down."""
+    def failed(self, now: float, *, limited: bool = False, unproven: bool = False) -> float:
+        """Seconds to wait after a failure at `now`.
+
+        `limited` says that the server asked us to slow down, `unproven` that it could not prove who it is.
+        """
         if self._well and self._well[1] - self._well[0] >= self.pace.healthy:
             self.failures = 0
         self._well = None
         base, cap = (
             (self.pace.limited_base, self.pace.limited_cap) if limited else (self.pace.base, self.pace.cap)
         )
+        if unproven:
+            cap = self.pace.unproven_cap
         # 2^16 s is far beyond any cap, and the power must not grow with a month of failures.
         wait = self.chance.uniform(0, min(cap, base * 2 ** min(self.failures, 16)))
         self.failures += 1

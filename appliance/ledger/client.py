@@ -285,9 +285,9 @@ def _as_lost() -> Iterator[None]:
     except Lost:
         raise
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-        raise Lost("cannot prove who it is (is the date right?)") from error
+        raise Lost("cannot prove who it is (is the date right?)", unproven=True) from error
     except aiohttp.ClientConnectorDNSError as error:
-        raise Lost("cannot be found (is there a network?)") from error
+        raise Lost("cannot be found (is there a network?)", unfound=True) from error
     except TimeoutError as error:
         raise Lost("does not answer") from error
     except aiohttp.ClientConnectorError as error:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, MutableMapping
+from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from appliance.ledger.backoff import Backoff
 from appliance.ledger.budget import Allowance, own, public
 from appliance.ledger.horizon import Horizon
 from appliance.ledger.networks import RPC, Network
+from appliance.ledger.routes import leads_out
 from appliance.ledger.rpc import Rpc
 from appliance.ledger.visit import Lost, Tip, Visit, Way, resume
 from appliance.values import Ledger, Link, LinkState
@@ -42,11 +43,13 @@ async def follow(
     *,
     backoff: Backoff | None = None,
     allowances: MutableMapping[str, Allowance] | None = None,
+    plugged: Callable[[], bool] = leads_out,
 ) -> AsyncGenerator[Ledger | Link, None]:
     """The ledgers of `network` from the last closed one on, and each change of the link's state; for ever.
 
     `allowances` are what is left of the servers' limits, by endpoint; handed to the next call, they outlast a switch
-    to another network and back. Nothing that a server does is raised; to stop, cancel the task.
+    to another network and back. `plugged` says whether any way leads out of this computer. Nothing that a server does
+    is raised; to stop, cancel the task.
     """
     way, backoff = way or Way(), backoff or Backoff()
     turns = _Turns(network, way, {} if allowances is None else allowances)
@@ -82,10 +85,11 @@ async def follow(
                 continue
             failures += 1
             reason = f"{turns.host} {lost}"
-            wait = backoff.failed(now(), limited=lost.limited)
+            wait = backoff.failed(now(), limited=lost.limited, unproven=lost.unproven)
             wait = turns.passed(lost, first=backoff.failures == 1, now=now(), wait=wait)
             state = LinkState.OFFLINE if failures >= TRIES * len(network.endpoints) else LinkState.BACKING_OFF
             state = LinkState.STALE if lost.stale else state
+            state = LinkState.UNPLUGGED if lost.unfound and not plugged() else state
             lost = None  # its traceback holds whatever broke, megabytes of it, and the wait may be an hour
             yield Link(state, network.name, reason, wait)
             await asyncio.sleep(wait)

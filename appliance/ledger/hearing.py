@@ -20,7 +20,7 @@ from appliance.values import Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
 
-TROUBLED = (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE)
+TROUBLED = (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE, LinkState.UNPLUGGED)
 
 
 class Hearing:
@@ -46,6 +46,7 @@ class Hearing:
         self._why = ""  # the network may be away
         self._was_live = False
         self.away = listener is None  # the network is away, and that has been said
+        self.unplugged = False  # no way leads out of this computer
         self.last = last
 
     @property
@@ -85,6 +86,8 @@ class Hearing:
     def hear(self, entry: Ledger | Link) -> None:
         """Take what a listener says."""
         if isinstance(entry, Link):
+            if entry.state is not LinkState.CONNECTING:  # each attempt begins with that
+                self.unplugged = entry.state is LinkState.UNPLUGGED
             if entry.state in TROUBLED:
                 self._why = entry.reason
                 if not self.live and not self.away:
@@ -95,7 +98,7 @@ class Hearing:
         self.last = last
         if not self.live:
             log.info("Live: playing the %s network.", self._network)
-        self.away, self._why = False, ""
+        self.away, self.unplugged, self._why = False, False, ""
         self._source.hear(self._clock())
         self._put(entry)
 

@@ -40,12 +40,16 @@ class Lost(BoxError, ConnectionError):
         retry_after: float = 0.0,
         stale: bool = False,
         status: int = 0,
+        unproven: bool = False,
+        unfound: bool = False,
     ) -> None:
         super().__init__(reason)
         self.limited = limited  # the server asks for fewer requests
         self.retry_after = retry_after  # seconds that it asks for, 0 if it does not say
         self.stale = stale  # the server answers, but its ledgers stand still
         self.status = status  # of HTTP, or an RPC server's code, where that was what was wrong
+        self.unproven = unproven  # its certificate does not count, perhaps because of our clock
+        self.unfound = unfound  # nobody knows where it is
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,18 @@ async def heard(
     *,
     allowances: dict[str, Allowance] | None = None,
     backoff: Backoff | None = None,
+    plugged: bool = True,
     **way: Any,
 ) -> list[Entry]:
     """What `follow` says up to the moment at which `until` is content; `see` gets each entry as it comes."""
     entries: list[Entry] = []
     allowances = allowances or dict.fromkeys(of.endpoints, own())
     following = follow(
-        of, Way(**{"patience": QUICK, **way}), backoff=backoff or soon(), allowances=allowances
+        of,
+        Way(**{"patience": QUICK, **way}),
+        backoff=backoff or soon(),
+        allowances=allowances,
+        plugged=lambda: plugged,
     )
     async with asyncio.timeout(60), aclosing(following):
         async for entry in following:

@@ -32,6 +32,12 @@ def test_a_429_waits_longer() -> None:
     assert [backoff.failed(0, limited=True) for _ in range(6)] == [10, 20, 40, 80, 120, 120]
 
 
+def test_who_cannot_prove_who_it_is_is_asked_soon_again() -> None:
+    """N15: the clock may be right at any moment, and nothing but a handshake is asked until then."""
+    backoff = Backoff(chance=Most())
+    assert [backoff.failed(0, unproven=True) for _ in range(7)] == [1, 2, 4, 8, 15, 15, 15]
+
+
 def test_full_jitter_uses_the_whole_range() -> None:
     waits = sorted(Backoff(failures=3, chance=random.Random(seed)).failed(0) for seed in range(400))
     assert 0 <= waits[0] < 0.2

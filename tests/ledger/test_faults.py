@@ -154,8 +154,8 @@ def test_whatever_a_server_does_it_is_called_120_times_an_hour(fault: str) -> No
     """N5: one that says byebye at once, too. The pace is the real one, an hour is 0.36 s."""
 
     class Fast(Backoff):
-        def failed(self, now: float, *, limited: bool = False) -> float:
-            return super().failed(now * 10_000, limited=limited) / 10_000
+        def failed(self, now: float, *, limited: bool = False, unproven: bool = False) -> float:
+            return super().failed(now * 10_000, limited=limited, unproven=unproven) / 10_000
 
     chain = generated([1] * 2000)
     backoff = Fast(Pace(), random.Random(1))
@@ -466,10 +466,14 @@ def test_when_every_endpoint_has_failed_the_network_is_offline() -> None:
     assert told_states == [LinkState.BACKING_OFF] * 5 + [LinkState.OFFLINE] * 2
 
 
-def test_a_name_that_nobody_knows() -> None:
-    """N16: DNS is not there yet."""
+@pytest.mark.parametrize(("plugged", "state"), [(True, LinkState.BACKING_OFF), (False, LinkState.UNPLUGGED)])
+def test_a_name_that_nobody_knows(plugged: bool, state: LinkState) -> None:
+    """N16: DNS is not there yet; or the computer has no way out at all, which its owner can change."""
     nowhere = Network("here", "x", ("https://horizon.invalid",))
-    entries = asyncio.run(heard(nowhere, lambda entries: bool(reasons(entries)), patience=Patience()))
+    entries = asyncio.run(
+        heard(nowhere, lambda entries: bool(reasons(entries)), patience=Patience(), plugged=plugged)
+    )
+    assert states(entries) == [LinkState.CONNECTING, state]
     assert reasons(entries) == ["horizon.invalid cannot be found (is there a network?)"]
 
 

@@ -99,6 +99,21 @@ def test_after_a_switch_nothing_is_known_of_the_network() -> None:
     assert (ear.hearing.live, ear.hearing.away) == (False, False)
 
 
+def test_a_computer_without_a_way_out_is_one_until_something_else_is_heard() -> None:
+    ear = Ear()
+    seen = []
+    for state in (
+        *(LinkState.UNPLUGGED, LinkState.CONNECTING) * 2,
+        LinkState.BACKING_OFF,
+        LinkState.UNPLUGGED,
+    ):
+        ear.hearing.hear(replace(AWAY, state=state))
+        seen.append(ear.hearing.unplugged)
+    assert seen == [True] * 4 + [False, True]
+    ear.hearing.hear(LEDGER)
+    assert not ear.hearing.unplugged
+
+
 def test_without_a_listener_the_network_is_away_and_nobody_is_kept(said: pytest.LogCaptureFixture) -> None:
     ear = Ear(listener=False)
     ear.hearing.begin()
