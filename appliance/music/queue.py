@@ -31,6 +31,7 @@ QUIET = 2.0  # a network is quiet while its ledgers bring less than a half of wh
 CROWD = 2  # notes that begin together
 STEP = 0.525  # s: a beat is halved until its parts are no longer than this
 ROOM = 40  # amounts taken over from another scene: what can be played before it is old
+WHOLE = LATEST / STEP * CROWD  # of one ledger can be heard; a quiet network's has no more operations
 FULL = 0.85  # of the steps that a busy network may fill; without rests a rhythm is a drill
 
 
@@ -71,11 +72,17 @@ class Pace:
         self._last: float | None = None
 
     def hear(self, ledger: Ledger, seconds: float) -> None:
-        """Take a ledger in, at `seconds` of the audio clock."""
+        """Take a ledger in, at `seconds` of the audio clock.
+
+        A first ledger of more than WHOLE operations is a busy network's; what a smaller one is, the next ones teach.
+        """
+        amounts = len(set(ledger.amounts))
+        if self._last is None and ledger.operations > WHOLE:
+            self.amounts = float(amounts)
         if self._last is not None and SHORTEST <= (gap := seconds - self._last) <= LONGEST:
             self.interval += 0.1 * (gap - self.interval)
         self._last = seconds
-        self.amounts += 0.1 * (len(set(ledger.amounts)) - self.amounts)
+        self.amounts += 0.1 * (amounts - self.amounts)
 
 
 def parts(now: Moment) -> int:

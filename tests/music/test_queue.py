@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import itertools
 import math
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -85,6 +86,14 @@ def test_a_quiet_network_is_heard_whole(tempo: float) -> None:
     assert len(heard) == 5 * 15
     assert queue.passed_over == 0
     assert max(at - waiting.arrived for at, waiting in heard) < 8.0
+
+
+def test_the_first_ledger_of_a_busy_network_is_no_crowd() -> None:
+    """A ledger may hold few amounts and be a busy network's: by its operations that is seen at once."""
+    first = replace(ledger(*range(1, 19)), operations=247)
+    heard, _ = play({0.0: first}, 12.0)
+    assert 5 <= len(heard) <= 9  # as many as of every ledger after it
+    assert min(b - a for a, b in itertools.pairwise(at for at, _ in heard)) >= 0.5
 
 
 def test_a_few_amounts_on_a_quiet_network_come_close_together() -> None:
