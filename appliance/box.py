@@ -45,7 +45,7 @@ from appliance.panel.gpio import board, chosen, on_a_pi
 from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, OPENING, Lamps, Shown
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
-from appliance.power import power_off
+from appliance.power import WEAK, power_off, too_weak
 from appliance.render import composer, synth
 from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
@@ -119,6 +119,7 @@ class Box:
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._leaving = False
+        self._weak = False  # the power supply
         self._power = 0.0  # mean square of what sounds now
         self._desk = False
         self._errand: asyncio.Task[None] | None = None
@@ -130,9 +131,11 @@ class Box:
         if left:
             self.controls = state.restored(self._said, left, self._networks, SCENES)
         run, now = self._crashes.run, self._clock()
-        if run.sleep:
-            self._evening.sleep(max(0.0, run.sleeps_at - now) / 60, now)
-        self.controls = replace(self.controls, muted=run.muted, sleep=run.sleep)
+        if run.sleep and run.sleeps_at > now:
+            self._evening.sleep((run.sleeps_at - now) / 60, now)
+            self.controls = replace(self.controls, muted=run.muted, sleep=run.sleep)
+        else:  # a timer that ran out while nothing played has muted the box
+            self.controls = replace(self.controls, muted=run.muted or bool(run.sleep), sleep=0)
         return left.heard if left else None
 
     async def run(self, *, desk: bool) -> None:
@@ -140,8 +143,8 @@ class Box:
         loop, self._desk = asyncio.get_running_loop(), desk
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
-        if not desk:  # in a terminal a hang-up is a hang-up
-            loop.add_signal_handler(signal.SIGHUP, self.reload)
+        # In a terminal a hang-up is a hang-up.
+        loop.add_signal_handler(signal.SIGHUP, self.stop if desk else self.reload)
         loop.add_signal_handler(signal.SIGUSR1, self.keep)
         self._mock = self._mocked(desk)
         parts = [self._turning_down]
@@ -209,7 +212,7 @@ class Box:
     @asynccontextmanager
     async def _turning_down(self) -> AsyncIterator[None]:
         self._look()  # the first sound is no louder than the hour allows
-        async with _running(self._turn_down()):
+        async with self._running(self._turn_down()):
             yield
 
     async def _turn_down(self) -> None:
@@ -261,6 +264,8 @@ class Box:
         now = self._clock()
         if self._performer.now.seconds < OPENING:
             self._lamps.tell(Shown.STARTING, now)
+        elif self._weak:
+            self._lamps.tell(Shown.TROUBLE, now)
         else:
             self._lamps.tell(self._shown() if self._output.standing.card else Shown.NO_CARD, now)
         self._lamps.muted = self.controls.muted
@@ -330,7 +335,7 @@ class Box:
 
     @asynccontextmanager
     async def _telling(self) -> AsyncIterator[None]:
-        async with _running(self._tell()):
+        async with self._running(self._tell()):
             yield
 
     async def _tell(self) -> None:
@@ -346,7 +351,7 @@ class Box:
     @asynccontextmanager
     async def _feeding(self) -> AsyncIterator[None]:
         self._hearing.begin()
-        async with _running(self._feed()):
+        async with self._running(self._feed()):
             yield
 
     async def _feed(self) -> None:
@@ -361,18 +366,21 @@ class Box:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
-        async with _running(self._hearing.listen(quiet=self._desk)):
+        async with self._running(self._hearing.listen(quiet=self._desk)):
             yield
 
     # --- surviving a crash, and a power cut ------------------------------------------------------------------
 
     @asynccontextmanager
     async def _surviving(self) -> AsyncIterator[None]:
-        async with _running(self._survive()):
+        async with self._running(self._survive()):
             yield
 
     async def _survive(self) -> None:
         while True:
+            if (weak := too_weak()) != self._weak:
+                self._weak = weak
+                log.warning(WEAK if weak else "The power supply gives enough again.")
             await self._crashes.keep(
                 muted=self.controls.muted,
                 sleep=self.controls.sleep,
@@ -383,7 +391,7 @@ class Box:
 
     @asynccontextmanager
     async def _remembering(self) -> AsyncIterator[None]:
-        async with _running(self._remember()):
+        async with self._running(self._remember()):
             yield
         with suppress(TimeoutError):
             if self._thrift.changed(self._state()) or self._hearing.last:
@@ -419,7 +427,7 @@ class Box:
                 yield
         else:
             with keys(self.obey):
-                async with _running(show(self._status)):
+                async with self._running(show(self._status)):
                     yield
 
     def _status(self) -> Status:
@@ -460,6 +468,27 @@ class Box:
             return Shown.SETUP
         return Shown.OFFLINE if self._hearing.away else Shown.CONNECTING
 
+    # --- parts that run beside -------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _running(self, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Run `work` beside what is in the `with`, and cancel it at the end."""
+        task = asyncio.create_task(self._part(work))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _part(self, work: Coroutine[Any, Any, None]) -> None:
+        """A part that fails ends the box, which whoever keeps it starts anew; half a box would play on for months."""
+        try:
+            await work
+        except Exception as error:
+            self._failure = self._failure or error
+            self.stop()
+
 
 def position(tempo: float) -> float:
     """Where the tempo's knob stands, 0 to 1."""
@@ -470,15 +499,3 @@ def mark(sounded: Sounded, at: float, now: float) -> Mark:
     """A note that was heard `at`, as the score on the screen draws it `now`, five octaves high."""
     note, age = sounded.note, (now // COLUMN - at // COLUMN) * COLUMN
     return Mark(age, min(1.0, max(0.0, (note.pitch - 36) / 60)), sounded.length, note.velocity, note.voice)
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `work` beside what is in the `with`, and cancel it at the end."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

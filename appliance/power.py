@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Switching the power off, when MUTE has been held.
+"""The power: switching it off, when MUTE has been held, and whether there is enough of it.
 
-The one rule: the box asks and goes on playing; whether it may is the system's to say, and when it does, a SIGTERM ends
-the box as ever. The main thread's loop.
+The one rule: the box asks and goes on playing; whether it may switch off is the system's to say, and when it does, a
+SIGTERM ends the box as ever. The main thread's loop.
 """
 
 from __future__ import annotations
@@ -11,9 +11,17 @@ import asyncio
 import logging
 import shlex
 from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+HWMON = Path("/sys/class/hwmon")
+SENSOR, ALARM = (
+    "rpi_volt",
+    "in0_lcrit_alarm",
+)  # of the kernel's driver raspberrypi-hwmon: below 4.63 V it says 1
+WEAK = "The power supply gives too little: use the board's own, and a short cable. The box plays on."
 PARTING = 1.5  # s: a phrase of six notes
 
 
@@ -36,3 +44,12 @@ async def power_off(command: str, after: float = PARTING) -> None:
             return
         why = said.decode(errors="replace").strip().partition("\n")[0] or f"exit code {process.returncode}"
     log.error("Cannot switch the power off: %s. Allow it, or name another command in panel.power_off.", why)
+
+
+def too_weak(sensors: Path = HWMON) -> bool:
+    """Whether the board says that its supply gives too little at this moment. What cannot be read says nothing."""
+    with suppress(OSError):
+        for name in sensors.glob("*/name"):
+            if name.read_text().strip() == SENSOR:
+                return name.with_name(ALARM).read_text().strip() == "1"
+    return False

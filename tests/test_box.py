@@ -11,11 +11,13 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.box import Box
+from appliance.crashes import Crashes
 from appliance.evening import Dim
 from appliance.ledger.tape import bundled
 from appliance.settings import load
@@ -64,6 +66,33 @@ def test_the_power_goes_by_the_owners_command(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert (tmp_path / "off").exists()
+
+
+def test_a_part_that_fails_ends_the_box() -> None:
+    it = box()
+
+    async def fail() -> None:
+        raise OSError("worn out")
+
+    async def run() -> None:
+        async with it._running(fail()):
+            await it._stop.wait()
+
+    asyncio.run(run())
+    assert str(it._failure) == "worn out"
+
+
+@pytest.mark.parametrize(
+    ("sleeps_in", "muted", "sleep"), [(600.0, False, 30), (-1.0, True, 0), (0.0, True, 0)]
+)
+def test_a_sleep_timer_that_ran_out_while_nothing_played_has_muted_it(
+    sleeps_in: float, muted: bool, sleep: int, tmp_path: Path
+) -> None:
+    crashes = Crashes(None)
+    crashes.run = replace(crashes.run, sleep=30, sleeps_at=1000.0 + sleeps_in)
+    it = Box(load({}, {}).settings, bundled(), None, crashes=crashes, clock=lambda: 1000.0)
+    assert (it.controls.muted, it.controls.sleep) == (muted, sleep)
+    assert ("sleeps within 10 min" in it._words()) is bool(sleep)
 
 
 @asynccontextmanager

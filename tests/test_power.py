@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.power import power_off
+from appliance.power import power_off, too_weak
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,24 @@ def test_where_no_command_is_named_none_is_run(caplog: pytest.LogCaptureFixture)
 def test_a_command_is_words(tmp_path: Path) -> None:
     asyncio.run(power_off(f"touch '{tmp_path}/o f f'", 0.0))
     assert (tmp_path / "o f f").exists()
+
+
+@pytest.mark.parametrize(
+    ("sensors", "weak"),
+    [
+        ({}, False),
+        ({"hwmon0": ("cpu_thermal", "1"), "hwmon1": ("rpi_volt", "1")}, True),
+        ({"hwmon0": ("rpi_volt", "0")}, False),
+        ({"hwmon0": ("rpi_volt", None)}, False),
+        ({"hwmon0": ("cpu_thermal", "1")}, False),
+    ],
+)
+def test_a_weak_supply_is_what_the_boards_sensor_says(
+    sensors: dict[str, tuple[str, str | None]], weak: bool, tmp_path: Path
+) -> None:
+    for sensor, (name, alarm) in sensors.items():
+        (tmp_path / sensor).mkdir()
+        (tmp_path / sensor / "name").write_text(f"{name}\n")
+        if alarm is not None:
+            (tmp_path / sensor / "in0_lcrit_alarm").write_text(f"{alarm}\n")
+    assert too_weak(tmp_path) is weak

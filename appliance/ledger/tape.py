@@ -217,7 +217,8 @@ class Tape:
 
     def __iter__(self) -> Iterator[Line]:
         self.dropped = 0
-        with _open(self.path) as file, suppress(EOFError, zlib.error):  # a torn end ends the tape
+        # A torn end ends the tape, and so does a card that is worn out: what has been read was good.
+        with suppress(EOFError, zlib.error, OSError), _open(self.path) as file:
             for text in file:
                 try:
                     line = decode(text)
@@ -255,6 +256,9 @@ def _open(path: Path) -> io.BufferedReader | gzip.GzipFile:
     return gzip.open(path, "rb") if compressed else path.open("rb")
 
 
+SHORTEST = 1.0  # s of a turn; a tape of no length at all would turn for ever
+
+
 class Player:
     """Hands out a tape's ledgers as time passes, and begins again at its end if `loop` is set.
 
@@ -286,7 +290,7 @@ class Player:
             self._next = self._read()
             if self._next is None and self._loop:
                 # The pause between the last ledger and the first is as long as the first one's own time.
-                self._begun += line.seconds
+                self._begun += max(line.seconds, SHORTEST)
                 self._turn = self._lines()
                 self._next = self._read()
         return due

@@ -19,7 +19,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import lru_cache, partial
 from itertools import groupby
 
 from rich.color import Color as Ink
@@ -38,6 +38,7 @@ from appliance.panel.mock import Mock
 from appliance.values import Button, Doubled, Gesture, Knob, Voice
 
 FRAMES = 20  # a second: a terminal's glow needs no more, and a laptop's fan must not hear of it
+DRAWN = 4096  # pieces of a picture that are remembered: some hundred recur, and a window changes its size
 PRESS = 0.12  # s that a key presses a button for
 GOODBYE = 1.0  # s that Textual may take to leave
 
@@ -71,7 +72,7 @@ def mix(low: Colour, high: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-@cache
+@lru_cache(DRAWN)
 def _style(upper: Colour, lower: Colour) -> Style:
     return Style(color=Ink.from_rgb(*upper), bgcolor=Ink.from_rgb(*lower))
 
@@ -114,10 +115,10 @@ class Picture(Widget):
 # --- lamps --------------------------------------------------------------------------------------------------
 
 NOTE_CELL, NETWORK_CELL, HIGH = 7, 10, 8  # pixels of a lamp with its glow; the names of networks are long
-STEPS = 40  # that a glow is drawn in
+STEPS = 40  # that a glow is drawn in, and a note
 
 
-@cache
+@lru_cache(DRAWN)
 def glow(step: int, colour: Colour, width: int) -> Pixels:
     """A lamp that looks `step` of STEPS bright: a lens, and the light that it throws on the case."""
     level = step / STEPS
@@ -187,7 +188,7 @@ def places(width: int) -> tuple[int, int]:
 TURN = math.radians(300)  # from end to end, as a potentiometer turns
 
 
-@cache
+@lru_cache(DRAWN)
 def dial(step: int, width: int, height: int) -> Pixels:
     """A knob that stands at `step` hundredths: its scale, lit up to the pointer."""
     middle_x, middle_y = width / 2, height / 2
@@ -277,7 +278,8 @@ class Score(Picture):
             for column in range(max(0, head), tail + 1):
                 fade = 1.0 if mark.voice is Voice.PAD else math.exp(-(column - head) / 5.0)
                 share = (0.5 + 0.5 * mark.loud) * fade * (0.2 + 0.8 * column / width)
-                rows[row][column] = mix(rows[row][column], INKS.get(mark.voice, WHITE), share)
+                ink = INKS.get(mark.voice, WHITE)
+                rows[row][column] = mix(rows[row][column], ink, round(share * STEPS) / STEPS)
         return rows
 
 

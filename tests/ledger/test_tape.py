@@ -162,6 +162,28 @@ def test_a_torn_tape_plays_up_to_the_tear(tmp_path: Path) -> None:
     assert 1000 < len(list(open_tape(path))) <= 5000
 
 
+def test_a_tape_that_cannot_be_read_to_its_end_is_at_its_end(tmp_path: Path) -> None:
+    """A worn card: a byte that is another one now, or a file that has gone."""
+    path = tmp_path / "x.tape.gz"
+    with TapeWriter(path, Header("public")) as writer:
+        for index in range(3):
+            writer.write(Line(float(index), Link(LinkState.LIVE, "public")))
+    tape, content = open_tape(path), bytearray(path.read_bytes())
+    content[-8] ^= 1  # of the checksum
+    path.write_bytes(content)
+    assert len(list(tape)) == 3
+    player = Player(tape.__iter__, loop=True)
+    path.unlink()
+    assert player.until(1e6) == []
+    assert player.ended
+
+
+def test_a_tape_without_length_does_not_turn_for_ever() -> None:
+    player = Player(lambda: iter([Line(0.0, Link(LinkState.CONNECTING, "public"))]), loop=True)
+    assert player.until(10.0) == []
+    assert not player.ended
+
+
 def test_what_is_no_tape_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "song.wav").write_bytes(b"RIFF....WAVE")
     (tmp_path / "empty").write_bytes(b"")

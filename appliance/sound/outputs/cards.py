@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -130,16 +131,23 @@ def look(environ: Mapping[str, str] = os.environ, proc: Path = PROC, drm: Path =
     """What there is now. What cannot be read is not there."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     sockets = [Path(runtime, name) for name in ("pulse/native", "pipewire-0")] if runtime else []
-    server = "PULSE_SERVER" in environ or any(socket.exists() for socket in sockets)
+    server = "PULSE_SERVER" in environ or any(map(os.path.exists, sockets))
     return Seen(tuple(_cards(proc, drm)), server)
 
 
 def _cards(proc: Path, drm: Path) -> Iterator[Card]:
     for number, name, driver in listed(_text(proc / "cards")):
         place = proc / f"card{number}"
-        devices = tuple(sorted(_devices(place.glob("pcm*p/info"))))
-        elds = tuple(_text(file) for file in sorted(place.glob("eld#*"))) if devices else ()
+        devices = tuple(sorted(_devices(_found(place, "pcm*p/info"))))
+        elds = tuple(_text(file) for file in _found(place, "eld#*")) if devices else ()
         yield Card(name, driver, devices, elds, _edid(drm, name) if devices and not elds else b"")
+
+
+def _found(place: Path, pattern: str) -> list[Path]:
+    """Files of a folder that may go at any moment; until Python 3.12 a glob raises where it meets that."""
+    with suppress(OSError):
+        return sorted(place.glob(pattern))
+    return []
 
 
 def listed(text: str) -> list[tuple[int, str, str]]:
@@ -159,7 +167,7 @@ def _edid(drm: Path, name: str) -> bytes:
     """A Pi's vc4hdmi0 is the socket HDMI-A-1; a Pi with one socket leaves the number out."""
     if not (match := re.fullmatch(r"vc4hdmi(\d?)", name)):
         return b""
-    for file in drm.glob(f"card*-HDMI-A-{int(match[1] or 0) + 1}/edid"):
+    for file in _found(drm, f"card*-HDMI-A-{int(match[1] or 0) + 1}/edid"):
         try:
             return file.read_bytes()
         except OSError:

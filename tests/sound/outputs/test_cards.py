@@ -12,6 +12,7 @@ from appliance.sound.outputs.cards import (
     Choice,
     Kind,
     Seen,
+    _found,
     choices,
     edid_hears,
     kind_of,
@@ -220,3 +221,14 @@ def test_a_sound_server_is_seen(tmp_path: Path) -> None:
     tree(tmp_path, {"pulse/native": ""})
     assert look(runtime, tmp_path, tmp_path).server
     assert look({"PULSE_SERVER": "tcp:music"}, tmp_path, tmp_path).server
+
+
+class Going(type(Path())):  # type: ignore[misc] # the class of this system's paths
+    """A folder that goes while it is looked at, as a card's does when it is pulled out."""
+
+    def glob(self, pattern: str) -> list[Path]:
+        raise FileNotFoundError(pattern)
+
+
+def test_a_card_that_goes_while_it_is_looked_at_is_not_there() -> None:
+    assert _found(Going("/proc/asound/card1"), "eld#*") == []
