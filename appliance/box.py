@@ -41,7 +41,7 @@ from appliance.ledger.hearing import Hearing
 from appliance.ledger.tape import Player, Tape
 from appliance.music.scenes import SCENES
 from appliance.panel.desk import COLUMN, SCORE, Mark, Status, keys, show
-from appliance.panel.gpio import board, chosen, on_a_pi
+from appliance.panel.gpio import FACTORIES, board, chosen, on_a_pi
 from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, OPENING, Lamps, Shown
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
@@ -148,7 +148,7 @@ class Box:
         loop.add_signal_handler(signal.SIGUSR1, self.keep)
         self._mock = self._mocked(desk)
         parts = [self._turning_down]
-        if self._mock or self._settings.panel.factory != "none":
+        if self._mock or self._settings.panel.factory in (*FACTORIES, "auto" if on_a_pi() else ""):
             parts.append(self._panelling)
         parts.append(self._performing)
         if self._notices.wanted:
@@ -196,7 +196,10 @@ class Box:
         if wish is Wish.KEEP:
             self.keep()
         if wish is Wish.POWER_OFF:
-            self._errand = asyncio.create_task(power_off(self._settings.panel.power_off))
+            if self._mock:  # whoever plays with keys does not mean the computer that they sit at
+                log.info("MUTE was held: here a box would switch its power off.")
+            else:
+                self._errand = asyncio.create_task(power_off(self._settings.panel.power_off))
 
     def keep(self) -> None:
         """Keep the last half hour, in a file. The main thread."""
@@ -426,7 +429,7 @@ class Box:
             async with showing(self._status, self._mock, self.obey, self.stop):
                 yield
         else:
-            with keys(self.obey):
+            with keys(self.obey, self.stop):
                 async with self._running(show(self._status)):
                     yield
 

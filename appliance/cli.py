@@ -66,6 +66,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.crashes import Crashes
+    from appliance.ledger.tape import bundled, open_tape
     from appliance.state import folder
 
     desk = sys.stdout.isatty()
@@ -74,17 +75,17 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     signal.signal(
         signal.SIGUSR1, signal.SIG_IGN
     )  # who asks too early what was just played gets nothing, and ends nothing
+    asked = open_tape(arguments.tape) if arguments.tape else None  # a slip of the hand is no crash
     crashes = Crashes(place)  # before anything is imported that may crash
 
     from appliance.box import Box
-    from appliance.ledger.tape import bundled, open_tape
 
     safe = crashes.run.safe
     settings = plain(loaded.settings) if safe else loaded.settings
-    recording = arguments.tape or (Path(settings.recording.path) if settings.recording.path else None)
+    named = settings.recording.path
     box = Box(
         settings,
-        open_tape(recording) if recording else bundled(),
+        asked or (open_tape(Path(named)) if named else bundled()),
         None if arguments.tape else _listener(arguments, settings),
         None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
         None if safe else place,
@@ -232,7 +233,7 @@ def _walk(settings: Settings) -> list[str]:
     """Walk round the panel with whoever sits before it: what is wrong with it."""
     import time
 
-    from appliance.panel.gpio import NoPanel, board, chosen
+    from appliance.panel.gpio import NoPanel, board, chosen, on_a_pi
     from appliance.panel.knobs import SAMPLES
     from appliance.panel.mock import Mock
     from appliance.panel.walk import walk
@@ -243,8 +244,8 @@ def _walk(settings: Settings) -> list[str]:
 
     wiring = settings.panel.wiring
     name = chosen(settings.panel.factory, wiring)
-    if name == "none":
-        return []
+    if name == "none" or (settings.panel.factory == "auto" and not on_a_pi()):
+        return []  # which the check above has said
     try:
         pins = Mock(wiring, {}).board() if name == "mock" else board(name, wiring)
     except NoPanel as error:

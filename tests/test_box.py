@@ -5,6 +5,7 @@ import asyncio
 import os
 import pty
 import signal
+import subprocess
 import sys
 import termios
 import time
@@ -66,6 +67,21 @@ def test_the_power_goes_by_the_owners_command(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert (tmp_path / "off").exists()
+
+
+def test_a_key_does_not_switch_off_the_computer_of_whoever_typed_it(tmp_path: Path) -> None:
+    it = box(**{"panel.power_off": f"touch '{tmp_path}/off'", "panel.factory": "mock"})
+    it._mock = it._mocked(desk=True)
+    assert it._mock
+    it.obey(Held(Button.MUTE))
+    assert it._errand is None
+
+
+def test_a_tape_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
+    for _ in range(2):
+        words = ["--tape", str(tmp_path / "x.tape"), "--set", f"state={tmp_path}"]
+        assert subprocess.run([*RUN, *words], capture_output=True, check=False).returncode == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_part_that_fails_ends_the_box() -> None:

@@ -15,6 +15,7 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -35,7 +36,9 @@ KEYS: dict[bytes, Gesture] = {
     b"s": Doubled(Button.MUTE),
     b"k": Doubled(Button.NETWORK),
 }
-LEGEND = "↑ ↓ volume   ← → tempo   n network   m mute   s sleep   k keep   Ctrl-C ends"
+LEGEND = "↑ ↓ volume   ← → tempo   n network   m mute   s sleep   k keep   q ends"
+QUIT = b"q"
+ONE_LINE: Any = {"no_wrap": True, "overflow": "ellipsis"}  # a narrow window loses the end, not the order
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Status:
 
 def picture(status: Status) -> Group:
     """The desk as rich text."""
-    lamps = Text("  ")
+    lamps = Text("  ", **ONE_LINE)
     for label, level in status.notes:
         lamps.append("● ", style=_glow(level, (255, 176, 64)))
         lamps.append(f"{label:<4}", style="dim")
@@ -82,9 +85,10 @@ def picture(status: Status) -> Group:
     loud = "silent" if status.level < -90 else f"{status.level:.0f} dB"
     line = Text(
         f"  {status.words}  ·  {status.notes_a_minute} notes a minute  ·  {lag}"
-        f"{volume}  ·  tempo {status.tempo:.0f}  ·  {loud}{' (no sound card)' if status.silent else ''}"
+        f"{volume}  ·  tempo {status.tempo:.0f}  ·  {loud}{' (no sound card)' if status.silent else ''}",
+        **ONE_LINE,
     )
-    return Group(lamps, line, Text("  " + LEGEND, style="dim"))
+    return Group(lamps, line, Text("  " + LEGEND, style="dim", **ONE_LINE))
 
 
 def _glow(level: float, colour: tuple[int, int, int]) -> str:
@@ -102,8 +106,11 @@ async def show(status: Callable[[], Status], console: Console | None = None) -> 
 
 
 @contextmanager
-def keys(post: Callable[[Gesture], None]) -> Iterator[None]:
-    """Read keys from the terminal, one gesture each, while in the `with`; the terminal is left as it was found."""
+def keys(post: Callable[[Gesture], None], leave: Callable[[], None]) -> Iterator[None]:
+    """Read keys from the terminal, one gesture each, while in the `with`; the terminal is left as it was found.
+
+    QUIT calls `leave`.
+    """
     if not sys.stdin.isatty():
         yield
         return
@@ -112,8 +119,11 @@ def keys(post: Callable[[Gesture], None]) -> Iterator[None]:
     tty.setcbreak(descriptor)  # keys come at once and unechoed; Ctrl-C still means what it means
 
     def read() -> None:
-        for gesture in gestures(os.read(descriptor, 64)):
+        typed = os.read(descriptor, 64)
+        for gesture in gestures(typed):
             post(gesture)
+        if QUIT in typed:
+            leave()
 
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, read)

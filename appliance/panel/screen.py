@@ -417,14 +417,15 @@ class Screen(App[None]):
 def headline(status: Status, width: int) -> str:
     """The line at the top: what plays, and how, as far as there is room for it."""
     loud = "silent" if status.level < -90 else f"{status.level:.0f} dB"
-    facts = [f"{status.notes_a_minute} notes a minute", f"{loud}{', no sound card' if status.silent else ''}"]
+    facts = ["no sound card"] * status.silent + [f"{status.notes_a_minute} notes a minute", loud]
     if status.lag is not None:
         facts.append(f"{status.lag:.1f} s behind")
-    while len(facts) > 1 and len(status.words) + len(" · ".join(facts)) + 2 > width:
+    while facts and len(status.words) + len(" · ".join(facts)) + 2 > width:
         facts.pop()
     right = " · ".join(facts)
-    gap = " " * max(2, width - len(status.words) - len(right))
-    return f"[b rgb(255,184,90)]{status.words}[/]{gap}[rgb(110,118,138)]{right}[/]"
+    words = status.words if len(status.words) <= width else f"{status.words[: width - 1]}…"
+    gap = " " * max(0, width - len(words) - len(right))
+    return f"[b rgb(255,184,90)]{words}[/]{gap}[rgb(110,118,138)]{right}[/]"
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ def test_keys_are_read_as_they_are_typed_and_the_terminal_is_left_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     master, slave = pty.openpty()
-    heard: list[Gesture] = []
+    heard: list[Gesture | None] = []
 
     async def type_a_key() -> None:
         arrived = asyncio.Event()
@@ -75,9 +75,9 @@ def test_keys_are_read_as_they_are_typed_and_the_terminal_is_left_as_it_was(
             heard.append(gesture)
             arrived.set()
 
-        with keys(post):
+        with keys(post, lambda: heard.append(None)):
             assert not termios.tcgetattr(slave)[3] & termios.ECHO
-            os.write(master, b"m")
+            os.write(master, b"mq")
             await asyncio.wait_for(arrived.wait(), 5)
 
     with os.fdopen(slave) as terminal:
@@ -86,13 +86,13 @@ def test_keys_are_read_as_they_are_typed_and_the_terminal_is_left_as_it_was(
         asyncio.run(type_a_key())
         assert termios.tcgetattr(slave) == before
     os.close(master)
-    assert heard == [Pressed(Button.MUTE)]
+    assert heard == [Pressed(Button.MUTE), None]  # and one that leaves
 
 
 def test_without_a_terminal_there_are_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
-        with keys(lambda _: None):
+        with keys(lambda _: None, lambda: None):
             pass
 
 

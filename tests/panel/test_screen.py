@@ -223,10 +223,10 @@ def test_it_shows_what_it_is_told() -> None:
 def test_the_headline_says_what_there_is_room_for() -> None:
     assert headline(STATUS, 80).endswith("71 notes a minute · -32 dB · 2.3 s behind[/]")
     assert headline(STATUS, 45).endswith("71 notes a minute · -32 dB[/]")
-    assert headline(replace(STATUS, lag=None, level=-120.0, silent=True), 80).endswith(
-        "· silent, no sound card[/]"
-    )
-    assert headline(STATUS, 10).endswith("]71 notes a minute[/]")
+    silent = replace(STATUS, lag=None, level=-120.0, silent=True)
+    assert headline(silent, 80).endswith("]no sound card · 71 notes a minute · silent[/]")
+    assert headline(silent, 30).endswith("]no sound card[/]")
+    assert headline(STATUS, 10) == "[b rgb(255,184,90)]public: l…[/][rgb(110,118,138)][/]"
 
 
 def test_names_stand_below_their_lamps() -> None:
