@@ -108,8 +108,9 @@ audit: $(TOOLS)/.installed ## ask PyPI for known weaknesses of what the locks na
 soak: $(VENV)/.installed-dev ## play a day of bad weather in virtual time, about 40 min; ARGS="--hours 1 --seed 7"
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-releases: $(VENV)/.installed-dev ## the box for 64-bit Pis with trixie, as a tar for the role; needs root and mmdebstrap
-	deploy/release/release.sh trixie arm64
+SUITE ?= trixie
+releases: $(VENV)/.installed ## the box for 64-bit Pis, as a tar for the role (SUITE=bookworm); needs root and mmdebstrap
+	deploy/release/release.sh $(SUITE) arm64
 
 # A Debian system in a folder, and the release that goes into it.
 MACHINE = STELLAR_WIND_SYSTEM="$$(deploy/release/root.sh trixie amd64 system box)" \
