@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.panel.lamps import Shown
+
 SCRIPT = Path(__file__).parent.parent.parent / "deploy" / "systemd" / "stellar-wind-release"
 
 pytestmark = pytest.mark.skipif(not Path("/proc/uptime").exists(), reason="needs Linux")
@@ -26,11 +28,12 @@ class Box:
         (self._programs / "sleep").symlink_to("/bin/true")  # time is what /proc/uptime says
         self.player("active")
 
-    def player(self, state: str) -> None:
+    def player(self, state: str, shown: Shown = Shown.LIVE) -> None:
         systemctl = self._programs / "systemctl"
         systemctl.write_text(
             f'#!/bin/sh\necho "$@" >>{self.asked}\n'
             f"echo ActiveState={state}; echo ActiveEnterTimestampMonotonic=0\n"
+            f"echo 'StatusText=public: {shown.value}; on the card Headphones'\n"
         )
         systemctl.chmod(0o755)
 
@@ -89,6 +92,13 @@ def test_one_that_does_not_play_is_left(box: Box, state: str) -> None:
     assert box.links() == {"current": "releases/1"}
     assert box.asked.read_text().splitlines()[-1] == "restart --no-block stellar-wind.service"
     assert box.releases() == ["1", "2", "3"]
+
+
+def test_one_that_plays_only_in_safe_mode_is_left(box: Box) -> None:
+    box.run("use", "2")
+    box.player("active", Shown.TROUBLE)
+    assert box.run("judge", trial=1).returncode == 1
+    assert box.links() == {"current": "releases/1"}
 
 
 def test_one_that_has_not_played_for_long_enough_is_left(box: Box) -> None:
