@@ -88,7 +88,7 @@ def disk(machine: Machine, settings: Settings) -> Iterator[Finding]:
     if place is None or (left := machine.space(machine.at(place))) is None:
         yield note("disk", "There is no folder for what hands have set.", "Name one in the setting `state`.")
         return
-    if machine.at(place, "state.json.bad").exists():
+    if machine.has(place, "state.json.bad"):
         says = f"What hands had set could not be read once, and was put aside in {place}."
         yield note(
             "disk", says, "If that file is new each time you look, the card may be dying: copy it to another."

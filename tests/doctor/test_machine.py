@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,6 +21,40 @@ def test_files_are_read_below_the_root_and_a_missing_one_is_nothing(tmp_path: Pa
     assert (it.number("/a/b0"), it.number("/a/b1"), it.number("/a/c")) == (16, None, None)
     assert it.find("/a/b*") == ["/a/b0", "/a/b1"]
     assert (it.has("/a"), it.has("/b")) == (True, False)
+
+
+SOMEBODY = """
+import os, sys
+from pathlib import Path
+from appliance.doctor import CHECKS, PARTS
+from appliance.doctor.privacy import private
+from appliance.settings import load
+from tests.doctor.patient import patient
+
+root, settings = Path(sys.argv[1]), load({}, {}).settings
+machine = patient(root, environ={"HOME": "/srv/x", "XDG_RUNTIME_DIR": f"{root}/run/user/1000"})
+os.seteuid(65534)
+for check in (check for part in PARTS for check in CHECKS.get(part, ())):
+    for finding in check(machine, settings):
+        print(finding.check, finding.says)
+private(machine, settings)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_what_is_closed_to_who_asks_is_not_there() -> None:
+    closed = ("var/lib/stellar-wind", "run/user/1000", "etc/NetworkManager/system-connections")
+    with TemporaryDirectory() as root:  # pytest's own folders are all closed
+        Path(root).chmod(0o755)
+        patient(Path(root), {f"{folder}/state.json.bad": "x" for folder in closed})
+        for folder in closed:
+            Path(root, folder).chmod(0o700)
+        examined = subprocess.run(
+            [sys.executable, "-c", SOMEBODY, root], capture_output=True, text=True, check=False
+        )
+    assert examined.returncode == 0, examined.stderr
+    assert "are free where /var/lib/stellar-wind is." in examined.stdout
+    assert "put aside" not in examined.stdout
 
 
 @pytest.mark.parametrize(
