@@ -23,6 +23,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -213,6 +214,11 @@ def write(path: Path, content: bytes) -> None:
 
 
 async def save(path: Path, content: bytes) -> OSError | None:
+    """Write `content` in the place of the file, apart."""
+    return await apart(partial(write, path, content))
+
+
+async def apart(write: Callable[[], None]) -> OSError | None:
     """Write on a thread of its own; returns what went wrong. A disk that hangs keeps the thread, never the box."""
     loop = asyncio.get_running_loop()
     written: asyncio.Future[OSError | None] = loop.create_future()
@@ -220,7 +226,7 @@ async def save(path: Path, content: bytes) -> OSError | None:
     def work() -> None:
         result = None
         try:
-            write(path, content)
+            write()
         except OSError as error:
             result = error
         with suppress(RuntimeError):  # the loop is gone: nobody waits any more

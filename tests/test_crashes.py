@@ -2,6 +2,8 @@
 import asyncio
 import json
 import math
+import os
+import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -35,12 +37,17 @@ def crashing(moments: list[float]) -> list[bool]:
     return safe
 
 
-def test_the_fifth_crash_within_two_minutes_is_one_too_many() -> None:
+def test_the_fifth_crash_within_five_minutes_is_one_too_many() -> None:
     assert crashing([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0]) == [False] * 5 + [True] * 2
 
 
+def test_what_hangs_is_found_out_too() -> None:
+    """On a small board 10 s of import, and 27 until the watchdog has ended it and systemd starts it anew."""
+    assert crashing([37.0 * index for index in range(6)]) == [False] * 5 + [True]
+
+
 def test_what_crashes_more_seldom_may_go_on() -> None:
-    assert not any(crashing([25.0 * index for index in range(100)]))
+    assert not any(crashing([61.0 * index for index in range(100)]))
 
 
 @given(st.lists(st.floats(0, 1000), max_size=30).map(sorted))
@@ -125,6 +132,34 @@ def test_ten_minutes_of_sound_forgive_and_only_changes_are_written(tmp_path: Pat
     assert read(file, decode) == replace(crashes.run, muted=True)
     keep(SOUND, muted=True)
     assert read(file, decode) == replace(crashes.run, muted=True, starts=())
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+def test_a_slow_disk_brings_nothing_back_after_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    crashes, slow, done = Crashes(tmp_path), threading.Event(), threading.Event()
+
+    def fsync(_: int) -> None:
+        slow.set()
+        done.wait(60)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    async def cancelled() -> None:
+        keeping = asyncio.create_task(crashes.keep(muted=True, sleep=0, sleeps_at=0.0, sounded=1.0))
+        assert await asyncio.to_thread(slow.wait, 60)
+        keeping.cancel()
+
+    asyncio.run(cancelled())
+    (writer,) = (thread for thread in threading.enumerate() if thread.name == "state")
+    if patience:
+        threading.Timer(0.05, done.set).start()
+    crashes.end(patience)
+    assert done.is_set() == bool(patience)  # it has waited, or it has not
+    done.set()
+    writer.join(60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_box_that_can_keep_nothing_counts_nothing(tmp_path: Path) -> None:
