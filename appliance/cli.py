@@ -17,7 +17,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +65,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.crashes import Crashes
-    from appliance.ledger.tape import bundled, open_tape
+    from appliance.ledger.tape import bundled, open_tape, playable
     from appliance.state import folder
 
     desk = sys.stdout.isatty()
@@ -75,7 +74,7 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     signal.signal(
         signal.SIGUSR1, signal.SIG_IGN
     )  # who asks too early what was just played gets nothing, and ends nothing
-    asked = open_tape(arguments.tape) if arguments.tape else None  # a slip of the hand is no crash
+    asked = playable(open_tape(arguments.tape)) if arguments.tape else None  # a slip of the hand is no crash
     crashes = Crashes(place)  # before anything is imported that may crash
 
     from appliance.box import Box
@@ -85,7 +84,7 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     named = settings.recording.path
     box = Box(
         settings,
-        asked or (open_tape(Path(named)) if named else bundled()),
+        asked or (playable(open_tape(Path(named))) if named else bundled()),
         None if arguments.tape else _listener(arguments, settings),
         None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
         None if safe else place,
@@ -136,16 +135,13 @@ def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
         print(record(arguments.source, arguments.ledgers, arguments.output, settings.network))  # noqa: T201 - its answer
         return
-    from appliance.ledger.listener import record_network
+    from appliance.ledger.taping import record_network
 
     journal.start(verbose=arguments.verbose)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(
-            record_network(
-                networks(settings), settings.network, arguments.output, arguments.seconds, _way(settings)
-            )
-        )
-    print(f"Recorded {arguments.output}.")  # noqa: T201 - its answer
+    taping = record_network(
+        networks(settings), settings.network, arguments.output, arguments.seconds, _way(settings)
+    )
+    print(asyncio.run(taping))  # noqa: T201 - its answer
 
 
 def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
@@ -153,7 +149,7 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from rich.progress import Progress
 
     from appliance.keep import again
-    from appliance.ledger.tape import BadTape, bundled, open_tape
+    from appliance.ledger.tape import BadTape, bundled, open_tape, playable
     from appliance.render import render
 
     settings = loaded.settings
@@ -161,6 +157,8 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
     kept = tape.header.opening
     if kept and arguments.plot:
         raise BadTape(f"{tape.path} was kept by a box: it can be heard again, but not drawn.")
+    if not kept:
+        playable(tape)
     seconds = arguments.seconds or (kept.seconds if kept else 60.0)
     picture = _picture(arguments.plot, tape, settings) if arguments.plot else None
     console = Console(stderr=True)

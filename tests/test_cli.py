@@ -18,7 +18,7 @@ from appliance.cli import EX_CONFIG, main
 from appliance.ledger.tape import Header, Line, TapeWriter, decode, open_tape
 from appliance.panel.gpio import on_a_pi
 from appliance.settings import load
-from appliance.values import Amount, Kind, Ledger
+from appliance.values import Amount, Kind, Ledger, Link, LinkState
 
 COMMAND = [sys.executable, "-m", "appliance"]
 
@@ -87,6 +87,11 @@ def test_without_a_tape_the_bundled_recording_is_rendered(tmp_path: Path) -> Non
         (("render", "-o", "x"), 1, "x names no format"),
         (("render", "-o", "x.wav", "--tape", "nowhere.tape"), 1, "Cannot read the tape nowhere.tape"),
         (("render", "-o", "/nowhere/x.wav"), 1, "Cannot write /nowhere/x.wav: No such file or directory"),
+        (
+            ("render", "-o", "x.wav", "--tape", "nowhere.tape"),
+            1,
+            "nowhere.tape: No such file or directory. Check",
+        ),
         (("record", "-o", "/nowhere/x.tape"), 1, "Cannot write the tape /nowhere/x.tape"),
         (("config", "--tempo", "500"), EX_CONFIG, "30 to 180"),
         (("config", "--set", "sound.lateness=3"), EX_CONFIG, "sound.lateness"),
@@ -155,15 +160,34 @@ def test_operations_become_a_tape_of_numbers(tmp_path: Path, capsys: pytest.Capt
     assert "abab" not in output.read_text()
 
 
-def test_a_silent_network_still_makes_a_tape(tmp_path: Path) -> None:
+def test_a_network_that_is_away_is_no_recording(tmp_path: Path) -> None:
     config = tmp_path / "box.toml"
     config.write_text(
         'network = "mine"\n[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n'
     )
     output = tmp_path / "x.tape"
     words = ["record", "--config", str(config), "-o", str(output), "--seconds", "0.5"]
-    subprocess.run([*COMMAND, *words], check=True, capture_output=True)
+    ended = subprocess.run([*COMMAND, *words], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"stellar-wind: {output} holds no ledger, for the mine network said none" in ended.stderr
     assert [type(decode(line)) for line in output.read_text().splitlines()][:2] == [Header, Line]
+
+
+@pytest.mark.parametrize("words", [("run",), ("render", "-o", "x.wav")])
+def test_a_tape_without_a_ledger_is_not_played(tmp_path: Path, words: tuple[str, ...]) -> None:
+    path = tmp_path / "x.tape"
+    with TapeWriter(path, Header("testnet")) as writer:
+        writer.write(Line(0.0, Link(LinkState.OFFLINE, "testnet")))
+    # A process of its own, for `run` changes what signals and the log do.
+    environ = os.environ | {"STATE_DIRECTORY": str(tmp_path), "STELLAR_WIND_SOUND__DEVICE": "none"}
+    command = [*COMMAND, words[0], "--tape", str(path), *words[1:]]
+    ended = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (
+        ended.stderr
+        == f"stellar-wind: {path} holds no ledger: nothing would be heard of it. Record another tape.\n"
+    )
+    assert not Path("x.wav").exists()
 
 
 # --- under systemd ------------------------------------------------------------------------------------------

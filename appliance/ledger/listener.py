@@ -21,14 +21,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from pathlib import Path
 from typing import Any
 
 from appliance.ledger.backoff import Backoff
 from appliance.ledger.budget import Allowance
 from appliance.ledger.follow import follow
 from appliance.ledger.networks import Network
-from appliance.ledger.tape import Header, Line, Pulse, TapeWriter
+from appliance.ledger.tape import Header, Line, Pulse
 from appliance.ledger.visit import Way
 from appliance.ledger.voice import Voice
 from appliance.values import Ledger, Link, LinkState
@@ -140,21 +139,6 @@ def serve(
         await listen(networks, start, write=write, commands=_standard_input(), way=way)
 
     asyncio.run(body())
-
-
-async def record_network(
-    networks: Mapping[str, Network], network: str, output: Path, seconds: float | None, way: Way
-) -> None:
-    """Write what a network says to the tape `output`, for `seconds` or until cancelled."""
-    silence = asyncio.StreamReader()  # nobody commands
-    with TapeWriter(output, Header(network, "recorded from the network")) as tape, suppress(TimeoutError):
-
-        def write(line: Header | Line) -> None:
-            if isinstance(line, Line) and not isinstance(line.entry, Pulse):
-                tape.write(line)
-
-        async with asyncio.timeout(seconds):
-            await listen(networks, network, write=write, commands=silence, way=way)
 
 
 def _standard_input() -> asyncio.StreamReader:

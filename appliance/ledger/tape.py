@@ -237,12 +237,20 @@ def open_tape(path: Path) -> Tape:
     except BadLine:
         header = None
     except (OSError, EOFError, zlib.error) as error:
-        raise BadTape(f"Cannot read the tape {path}: {error}. Check the path and the file.") from error
+        why = getattr(error, "strerror", None) or error  # of a torn file, in zlib's words
+        raise BadTape(f"Cannot read the tape {path}: {why}. Check the path and the file.") from error
     if not isinstance(header, Header):
         raise BadTape(
             f"{path} is not a tape: its first line must be the header that `stellar-wind record` writes."
         )
     return Tape(path, header)
+
+
+def playable(tape: Tape) -> Tape:
+    """The same tape, read up to its first ledger; raises BadTape if it has none, for nothing of it would be heard."""
+    if not any(isinstance(line.entry, Ledger) for line in tape):
+        raise BadTape(f"{tape.path} holds no ledger: nothing would be heard of it. Record another tape.")
+    return tape
 
 
 def bundled() -> Tape:
