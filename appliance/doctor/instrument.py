@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import MODEL, Machine
 from appliance.settings import Settings
-from appliance.sound.outputs.cards import AUTO, DRM, PROC, choices, look
+from appliance.sound.outputs.cards import AUTO, DRM, PROC, choices, listed, look
 
 STATUS = "/proc/asound/card*/pcm*p/sub*/status"
 LOUDNESS = (
@@ -31,10 +31,12 @@ def sound(machine: Machine, settings: Settings) -> Iterator[Finding]:
     seen = look(machine.environ, machine.at(PROC), machine.at(DRM))
     found, wanted = choices(seen), settings.sound.device
     if wanted != AUTO:
-        yield ok(
-            "sound card",
-            f"The settings name {wanted!r}; there are: {_listed(card.id for card in seen.cards)}.",
-        )
+        there = f"there are: {_listed(card.id for card in seen.cards)}."
+        if _missing(wanted, machine.read(str(PROC / "cards"))):
+            says = f"The settings name {wanted!r} (sound.device), a card that is not there; {there}"
+            yield wrong("sound card", says, "`aplay -L` lists the names.")
+        else:
+            yield ok("sound card", f"The settings name {wanted!r}; {there}")
     elif not seen.cards and not seen.server:
         advice = (
             "Plug in a USB card or a sound board, or switch the built-in one on; it is taken within seconds."
@@ -51,6 +53,12 @@ def sound(machine: Machine, settings: Settings) -> Iterator[Finding]:
         yield ok("sound", f"Something plays on {_listed(running)} now.")
     for card in seen.cards:
         yield from _mixer(card.id, machine.ask(("amixer", "-c", card.id, "scontents")) or "")
+
+
+def _missing(device: str, cards: str) -> bool:
+    """Whether ALSA's `device` names a card, by number or id, that the system's list lacks; "pulse" names none."""
+    named = re.match(r"(?:plug)?hw:(?:CARD=)?([\w-]+)", device)
+    return named is not None and all(named[1] not in (str(number), name) for number, name, _ in listed(cards))
 
 
 def _listed(names: Iterable[str]) -> str:
