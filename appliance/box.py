@@ -36,7 +36,7 @@ from appliance.crashes import Crashes
 from appliance.evening import Evening, Night, minute_of_day
 from appliance.hands import FASTEST, SLOWEST, Wish, obey
 from appliance.journal import Notices
-from appliance.keep import KEPT, Memory, keep
+from appliance.keep import KEPT, Memory, keep, make
 from appliance.ledger.hearing import Hearing
 from appliance.ledger.tape import Player, Tape
 from appliance.music.scenes import SCENES
@@ -99,7 +99,8 @@ class Box:
         self._state_file = folder and folder / "state.json"
         self._keepsakes = folder and folder / KEPT
         self._memory = Memory(settings)
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None  # until the tape is written
+        self._kept: asyncio.Queue[Path] = asyncio.Queue()  # tapes of which something is still to be made
         self._crashes = crashes or Crashes(None)
         self._evening = Evening(Night.between(**settings.night.model_dump()), settings.sound.loudest)
         last = self._restore()
@@ -155,7 +156,7 @@ class Box:
             parts.append(self._telling)
         parts += [self._feeding, self._listening, self._surviving]
         if self._state_file:
-            parts.append(self._remembering)
+            parts += [self._remembering, self._making]
         if desk:
             parts.append(self._showing)
         async with AsyncExitStack() as running:
@@ -205,10 +206,23 @@ class Box:
         """Keep the last half hour, in a file. The main thread."""
         if self._keepsakes is None:
             log.warning("Nothing can be kept: there is no folder to write to, or the box is in safe mode.")
-        elif self._keeping is None or self._keeping.done():
-            self._keeping = asyncio.create_task(
-                keep(self._memory, self._keepsakes, self._settings.keep.format)
-            )
+        elif self._keeping and not self._keeping.done():
+            log.info("Still keeping what was just played.")
+        else:
+            self._keeping = asyncio.create_task(self._keep(self._keepsakes))
+
+    async def _keep(self, folder: Path) -> None:
+        if tape := await keep(self._memory, folder):
+            self._kept.put_nowait(tape)
+
+    @asynccontextmanager
+    async def _making(self) -> AsyncIterator[None]:
+        async with self._running(self._make()):
+            yield
+
+    async def _make(self) -> None:
+        while True:  # one at a time: a small board has no room for two beside its music
+            await make(await self._kept.get(), self._settings.keep.format)
 
     # --- the evening ----------------------------------------------------------------------------------------
 

@@ -29,7 +29,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import chain, count
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,9 +55,12 @@ LEAD = (
 )
 KEPT = "kept"  # the folder of what was kept, beside the state
 MOST = 100  # half hours that are kept there, 1 MB each at most without their sound
+SOUND = 2 * 10**9  # bytes of sound beside them: some five half hours, a quarter of an 8 GB card
+HEAVIEST = 600 * 10**6  # bytes; half an hour takes 518 MB if FLAC saves nothing, and the box writes on
 LOWEST = 19  # priority of a render beside a box that plays
 EVERY = 10  # blocks between two words about the progress
 PATIENCE = 20.0  # s for a box that was asked
+ANOTHERS = "The box belongs to another user: ask it with sudo."
 BOUND = 1 << 20  # bytes; the busiest half hour of the public network takes a half of it
 
 
@@ -122,8 +127,10 @@ class Memory:
         return sum(chapter.size for chapter in self._chapters)
 
     def last(self, seconds: float = HALF_HOUR) -> Last:
-        """The last `seconds`, or what there is of them. The main thread."""
+        """The last `seconds`, or what there is of them; raises NothingPlays before the first. The main thread."""
         self.settle()
+        if not self._chapters:
+            raise NothingPlays("The box has played nothing yet: ask it again in a moment.")
         first = self._chapters[0]
         ends = self._ended - first.begins
         begins = max(0.0, ends - seconds)
@@ -192,24 +199,49 @@ _TIME = '{"t":0.0,'
 # --- in the box: when it is asked ---------------------------------------------------------------------------
 
 
-async def keep(memory: Memory, folder: Path, form: str) -> None:
-    """Write the last half hour to a tape in `folder`, and have `form` made of it: "tape" for no more, "mid", "flac"."""
-    path = folder / f"{time.strftime('%Y-%m-%d-%H%M%S')}.tape.gz"
-    error = await state.save(path, await asyncio.to_thread(memory.last().tape))
-    if error:
-        log.error("Cannot keep what was played: %s. Make room, or name another folder in `state`.", error)
-        return
+async def keep(memory: Memory, folder: Path, clock: Callable[[], float] = time.time) -> Path | None:
+    """Write the last half hour to a tape in `folder`; returns where it is. `clock` names it, in s since 1970."""
+    try:
+        last = memory.last()
+    except NothingPlays as error:
+        log.warning("%s", error)
+        return None
+    path = await asyncio.to_thread(
+        _free_name, folder, time.strftime("%Y-%m-%d-%H%M%S", time.localtime(clock()))
+    )
+    failure = await state.save(path, await asyncio.to_thread(last.tape))
+    if failure:
+        log.error("Cannot keep what was played: %s. Make room, or name another folder in `state`.", failure)
+        return None
     log.info("Kept what was just played: %s.", path)
-    await asyncio.to_thread(_let_go, folder)
+    await asyncio.to_thread(_let_go, path)
+    return path
+
+
+async def make(
+    tape: Path, form: str, free: Callable[[Path], int] = lambda path: disk_usage(path).free
+) -> None:
+    """Make `form` of a kept tape, beside it: "tape" for no more, "mid", "flac". `free` says a disk's room in bytes."""
     if form == "tape":
         return
-    rendered = path.with_name(path.name.replace(".tape.gz", f".{form}"))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "appliance", "render", "--tape", str(path), "-o", str(rendered)),
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-        stderr=PIPE,
-    )
+    rendered = tape.with_name(f"{_name(tape)}.{form}")
+    try:
+        if form == "flac" and not await asyncio.to_thread(_has_room, tape, free):
+            log.error(
+                "Cannot make %s: its disk has less than %d MB left. Make room, then `render --tape` makes it.",
+                rendered.name,
+                HEAVIEST // 10**6,
+            )
+            return
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "appliance", "render", "--tape", str(tape), "-o", str(rendered)),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+        )
+    except OSError as error:
+        log.error("Cannot make %s of it: %s.", rendered.name, error)
+        return
     try:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST)
@@ -223,14 +255,44 @@ async def keep(memory: Memory, folder: Path, form: str) -> None:
         log.info("And made %s of it.", rendered.name)
 
 
-def _let_go(folder: Path) -> None:
-    """Remove what was kept before the last MOST, tapes and what was made of them: no disk is filled from a panel."""
-    names = sorted({path.name.partition(".")[0] for path in folder.glob("*.tape.gz")})
-    for name in names[:-MOST]:
+def _name(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _names(folder: Path) -> list[str]:
+    """What was kept, the oldest first as far as the clock was right."""
+    return sorted({_name(path) for path in folder.glob("*.tape.gz")})
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """Where a tape of this name goes; two of one second, or of a clock that was put back, are two."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    paths = (folder / f"{each}.tape.gz" for each in names)
+    return next(path for path in paths if not os.path.exists(path))
+
+
+def _let_go(new: Path) -> None:
+    """Remove all but MOST tapes, and what was made of them; never the `new` one, whatever the clock called it."""
+    others = [name for name in _names(new.parent) if name != _name(new)]
+    for name in others[: -(MOST - 1)]:
         log.info("Let go of %s, kept before %d others.", name, MOST)
-        for path in folder.glob(f"{name}.*"):
+        for path in new.parent.glob(f"{name}.*"):
             with suppress(OSError):
                 path.unlink()
+
+
+def _has_room(tape: Path, free: Callable[[Path], int]) -> bool:
+    """Let the oldest sound go until one more stays below SOUND; returns whether the disk has room for it, too."""
+    sounds = [tape.with_name(f"{name}.flac") for name in _names(tape.parent)]
+    sizes = {sound: sound.stat().st_size for sound in sounds if sound.exists()}
+    taken = sum(sizes.values())
+    for sound, size in sizes.items():
+        if taken + HEAVIEST <= SOUND:
+            break
+        log.info("Let go of %s: there is newer sound, and its tape stays.", sound.name)
+        sound.unlink(missing_ok=True)
+        taken -= size
+    return free(tape.parent) >= HEAVIEST
 
 
 def ask(places: Iterable[Path | None], clock: Callable[[], float] = time.monotonic) -> Path:
@@ -238,10 +300,15 @@ def ask(places: Iterable[Path | None], clock: Callable[[], float] = time.monoton
 
     `places` are the folders in which its state may be. Raises NothingPlays.
     """
-    for place in places:
-        if place and (run := state.read(place / "running.json", crashes.decode)) and _plays(run.process):
+    shut = False
+    for place in filter(None, places):
+        if _shut(place):
+            shut = True
+        elif (run := state.read(place / "running.json", crashes.decode)) and _plays(run.process):
             break
     else:
+        if shut:
+            raise NothingPlays(ANOTHERS)
         raise NothingPlays(
             "No box plays here, as far as may be seen. Start one, or say in which folder its state is: --set state=..."
         )
@@ -250,13 +317,22 @@ def ask(places: Iterable[Path | None], clock: Callable[[], float] = time.monoton
     try:
         os.kill(run.process, signal.SIGUSR1)
     except PermissionError as error:
-        raise NothingPlays("The box belongs to another user: ask it with sudo.") from error
+        raise NothingPlays(ANOTHERS) from error
     ends = clock() + PATIENCE
     while clock() < ends:
         if kept := set(folder.glob("*.tape.gz")) - before:
             return max(kept)
         time.sleep(0.02)
     raise NothingPlays(f"The box was asked, but has kept nothing within {PATIENCE:.0f} s; its log says why.")
+
+
+def _shut(place: Path) -> bool:
+    """Whether a folder may not be entered: the service's is nobody else's."""
+    try:
+        os.stat(place / "running.json")
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
 
 
 def _plays(process: int) -> bool:
