@@ -285,7 +285,13 @@ def test_a_machine_that_is_no_pi_has_no_panel_and_no_fallback(factory: str) -> N
         "except NoPanel as error: print(error)\n"
     )
     said = python(program, factory, cwd=Path.cwd())
-    assert said.stdout == "this machine is no Raspberry Pi, or does not say so\n"
+    # Not every Python has the packages; without them there is nothing that could ask which machine this is.
+    there = find_spec({"rpigpio": "RPi", "lgpio": "lgpio"}[factory])
+    assert said.stdout.startswith(
+        "this machine is no Raspberry Pi, or does not say so\n"
+        if there
+        else "the Python package that drives the pins"
+    )
     assert said.stderr == ""
 
 
