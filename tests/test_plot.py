@@ -23,7 +23,8 @@ def pixels(path: Path) -> NDArray[np.float64]:
 
 def shows(picture: NDArray[np.float64], colour: str) -> bool:
     wanted = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    return bool((np.abs(picture - wanted).max(axis=2) < 0.01).any())
+    # A dot lets a tenth of the night behind it through.
+    return bool((np.abs(picture - wanted).max(axis=2) < 0.08).any())
 
 
 def draw(path: Path, output: str, seconds: str) -> NDArray[np.float64]:

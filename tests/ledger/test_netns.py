@@ -214,4 +214,9 @@ def test_a_name_server_that_does_not_answer() -> None:
             await process.wait()
 
     said = asyncio.run(play())
-    assert [line.split()[0] for line in said] == ["connecting", "backing_off", "connecting", "backing_off"]
+    assert [line.split()[0] for line in said] == [
+        "connecting",
+        "unplugged",
+        "connecting",
+        "unplugged",
+    ]  # no route leads out of it
