@@ -202,6 +202,7 @@ def test_a_listener_of_another_unit_is_called_and_not_started(tmp_path: Path) ->
             assert any(f"No listener answers at {socket_of_nobody}".encode() in line for line in box.stderr)
         finally:
             box.terminate()
+            assert box.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("its_own", [True, False])

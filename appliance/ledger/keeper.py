@@ -156,7 +156,10 @@ class Keeper:
         if process.stdin:
             process.stdin.close()  # the sign on which a listener leaves
         try:
-            await asyncio.wait_for(_end(process), GOODBYE)
+            # Not wait_for: until Python 3.11 it swallows a cancellation that comes as what it waits for ends, and a
+            # keeper that was told to stop would go on for ever.
+            async with asyncio.timeout(GOODBYE):
+                await _end(process)
         except TimeoutError:
             with suppress(ProcessLookupError):  # it has ended in this very moment
                 # All of its session: whatever it left behind holds the pipe open when it itself has long gone.

@@ -131,6 +131,20 @@ def test_a_listener_that_does_not_leave_is_made_to() -> None:
         begun.close()
 
 
+def test_it_stops_at_whatever_moment_it_is_told_to() -> None:
+    """Also while it sees out a listener that has died: a cancellation must not be lost on the way."""
+
+    async def run() -> None:
+        for step in range(200):
+            task = asyncio.create_task(Keeper(["true"], "public", lambda _: None, pause=0.001).run())
+            await asyncio.sleep(step % 20 / 2000)
+            task.cancel()
+            async with asyncio.timeout(10):
+                await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+
+
 def test_what_a_dead_listener_leaves_behind_goes_too() -> None:
     """Somebody's own listener may be a shell script: what it started holds the pipe, and the script has gone."""
     command = ["sh", "-c", "sleep 600 & echo $!"]
