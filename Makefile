@@ -16,7 +16,7 @@ TOOLS := build/tools
 	soak clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 26
 
 install: $(VENV)/.installed ## set up this machine: leaves .venv/bin/stellar-wind
 

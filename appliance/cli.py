@@ -262,10 +262,29 @@ def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"allowed is a number of more than 0 seconds, not {text!r}")
     return seconds
+
+
+def _pair(text: str) -> str:
+    if not text.partition("=")[1]:
+        raise argparse.ArgumentTypeError(f"KEY=VALUE is wanted, such as tempo=72, not {text!r}")
+    return text
+
+
+class _Version(argparse.Action):
+    """Says which version this is, and ends; it is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from appliance.doctor.computer import installed
+
+        print(f"stellar-wind {installed('stellar-wind-box')}")  # noqa: T201 - its answer
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -274,7 +293,12 @@ def _parser() -> argparse.ArgumentParser:
         "--config", type=Path, metavar="FILE", help="settings file, instead of /etc/stellar-wind.toml"
     )
     common.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; see `config`"
+        "--set",
+        action="append",
+        type=_pair,
+        default=[],
+        metavar="KEY=VALUE",
+        help="any setting; see `config`",
     )
     common.add_argument("--verbose", action="store_true", help="log more")
     for key, what in zip(
@@ -293,6 +317,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stellar-wind", description="Plays the Stellar network as calm, harmonic music."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
     run = verbs.add_parser(

@@ -461,8 +461,14 @@ def _sets(origin: str, key: str, value: object) -> str:
 
 
 def _unknown(origin: str, key: str, value: object, spell: Callable[[str], str]) -> str:
-    near = difflib.get_close_matches(key, _FIELDS, n=1)
-    advice = f"did you mean {spell(near[0])}?" if near else "`stellar-wind config` lists them all."
+    last = key.rpartition(".")[2]
+    near = [
+        other for other in _FIELDS if other.rpartition(".")[2] == last
+    ]  # the right word in the wrong section
+    near = near or difflib.get_close_matches(key, _FIELDS, n=1)
+    advice = (
+        f"did you mean {' or '.join(map(spell, near))}?" if near else "`stellar-wind config` lists them all."
+    )
     return f"{_sets(origin, key, value)}, but there is no such setting; {advice}"
 
 

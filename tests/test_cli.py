@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import mido
@@ -113,7 +114,23 @@ def test_a_length_is_a_positive_number(seconds: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as caught:
         main(["render", "-o", "x.wav", "--seconds", seconds])
     assert caught.value.code == 2
-    assert f"invalid _seconds value: '{seconds}'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.endswith(f"argument --seconds: allowed is a number of more than 0 seconds, not '{seconds}'\n")
+
+
+@pytest.mark.parametrize("pair", ["foo", ""])
+def test_a_setting_has_a_value(pair: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["config", "--set", pair])
+    assert caught.value.code == 2
+    assert f"argument --set: KEY=VALUE is wanted, such as tempo=72, not '{pair}'" in capsys.readouterr().err
+
+
+def test_the_version_is_told_without_a_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"stellar-wind {version('stellar-wind-box')}\n"
 
 
 def test_no_verb_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

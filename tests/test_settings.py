@@ -143,8 +143,10 @@ def test_unknown_keys_are_errors_in_every_source(file: Path) -> None:
     environ = {"STELLAR_WIND_SOUND_DEVICE": "x", "STELLAR_WIND_ZZZ": "x", "STELLAR_WIND_SOUND": "{}"}
     none = "but there is no such setting"
     variable = "The environment variable STELLAR_WIND_"
-    assert refused({"sound.voice": "7"}, environ, file) == [
+    assert refused({"sound.voice": "7", "sound.volume": "3", "wind.scene": "x"}, environ, file) == [
         f"The command line sets sound.voice = '7', {none}; did you mean sound.voices?",
+        f"The command line sets sound.volume = '3', {none}; did you mean volume or night.volume?",
+        f"The command line sets wind.scene = 'x', {none}; did you mean scene?",
         f"{variable}SOUND_DEVICE sets sound_device = 'x', {none}; did you mean STELLAR_WIND_SOUND__DEVICE?",
         f"{variable}ZZZ sets zzz = 'x', {none}; `stellar-wind config` lists them all.",
         f"{variable}SOUND sets sound = '{{}}', {none}; did you mean STELLAR_WIND_SOUND__BLOCK?",
