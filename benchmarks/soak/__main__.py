@@ -46,7 +46,7 @@ from tests.traces import found
 
 SAMPLES = 120  # of memory, in a soak of any length
 SCENES = ("wind", "night")
-FULL, YOUNG = 1024, 1024.0  # notes that the box remembers, and the KiB that they take until there are so many
+FULL, YOUNG = 4096, 1024.0  # notes until the box remembers all it may, and the KiB that this takes
 WAVER = 96.0  # KiB by which memory may move without growing: two of its steps. In an hour only more than that shows
 PLANTED_AT = 60.0  # s
 
