@@ -186,7 +186,7 @@ def broken_sound(name: str) -> Row:
     controls = Controls(0.7, 60.0, "public")
     for _ in range(900):
         performer.block(controls)
-    instrument._mixer._room.value = float("nan")  # as if one of pyo's objects had made it
+    instrument._mixer._reverb.setMul(float("nan"))  # as if one of pyo's objects had made it
     blocks = []
     for _ in range(900):
         performer.block(controls)

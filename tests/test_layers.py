@@ -63,7 +63,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("appliance.ledger.client",),
     # What connects, and what only decodes: the second runs without a network, and its tests too.
     "stellar_sdk": ("appliance.ledger.client", "appliance.ledger.xdr"),
-    "pyo": ("appliance.sound.synth", "appliance.sound.voices", "appliance.sound.mixer"),
+    "pyo": tuple(f"appliance.sound.{module}" for module in ("synth", "voices", "mixer", "envelopes")),
     "mido": ("appliance.sound.outputs.midi",),
     "soundfile": ("appliance.sound.outputs.file",),
     "numpy": ("appliance.sound", "appliance.box", "appliance.keep", "appliance.render", "appliance.plot"),

@@ -19,13 +19,15 @@ import math
 from random import Random
 
 import numpy as np
-from pyo import ButBP, ButHP, ButLP, DataTable, Delay, HarmTable, Max, Min, Mix, Osc, PyoObject, SigTo, WGVerb
+from pyo import ButBP, ButHP, ButLP, DataTable, Delay, HarmTable, Max, Min, Mix, Osc, PyoObject, WGVerb
 
 from appliance.sound import SAMPLE_RATE
+from appliance.sound.envelopes import Envelopes
 from appliance.sound.voices import Voices
 from appliance.values import Bed
 
 GLIDE = 3.0  # s over which the bed follows
+GUST = 1.4  # s over which a gust comes and goes
 ECHO = [0.47, 0.61]  # s, left and right; not a multiple of each other
 REVERB = 0.95  # feedback; what sounds takes 6 s to sink by 60 dB
 PADS = (280.0, 1500.0)  # Hz: low-pass of the pads at brightness 0, and how far 1 opens it
@@ -39,7 +41,8 @@ NOISE = 1 << 19  # samples: 11 s of wind, read at two speeds, so that the pair n
 class Mixer:
     """The bus."""
 
-    def __init__(self, voices: Voices, seed: int) -> None:
+    def __init__(self, voices: Voices, envelopes: Envelopes, seed: int) -> None:
+        self._envelopes = envelopes
         self._rng = Random(seed)
         self._bed = Bed(0.3, 0.0, 0.5)
         self._brightness = 0.3
@@ -60,7 +63,8 @@ class Mixer:
         _fill(self._noise, seed)
         speed = SAMPLE_RATE / NOISE
         self._air = Osc(self._noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4])
-        self._gusting = SigTo([0.0, 0.0], time=1.4, init=0.0)
+        self._gusts = [envelopes.curve(), envelopes.curve()]
+        self._gusting = [envelopes.line(gust) for gust in self._gusts]
         self._wind = ButBP(self._air, freq=[500.0, 600.0], q=1.3, mul=self._gusting)
 
         self._low = Min(voices.lead_mix, 2.0)
@@ -77,16 +81,18 @@ class Mixer:
         self._wet_low = Min(self._wet_in, 2.0)
         self._wet_guard = Max(self._wet_low, -2.0)
         self._wet_cut = ButHP(self._wet_guard, freq=120.0, add=ALIVE)
-        self._room = SigTo(0.2, time=GLIDE, init=0.2)
-        self._reverb = WGVerb(self._wet_cut, feedback=REVERB, cutoff=3400, bal=1, mul=self._room)
+        self._room = envelopes.curve()
+        self._reverb_level = envelopes.line(self._room)
+        self._reverb = WGVerb(self._wet_cut, feedback=REVERB, cutoff=3400, bal=1, mul=self._reverb_level)
         self._out = Mix([self._dry, self._reverb], voices=2, mul=0.98)
         self._sent = self._out.out()
 
     def follow(self, bed: Bed) -> None:
         """Steer the bed, once a beat; it glides there over GLIDE seconds. Each side of the wind draws its own gust."""
         self._bed = bed
-        self._room.value = 0.55 * bed.space
-        self._gusting.value = [bed.wind * self._rng.uniform(0.3, 1.0) for _ in range(2)]
+        self._envelopes.go(self._room, 0.55 * bed.space, GLIDE, bent=False)
+        for gust in self._gusts:
+            self._envelopes.go(gust, bed.wind * self._rng.uniform(0.3, 1.0), GUST, bent=False)
 
     def move(self, seconds: float) -> None:
         """Move what moves slowly, to where it should be at `seconds`."""
@@ -97,9 +103,12 @@ class Mixer:
         # Each side's filter wanders by itself (periods of 7 to 17 s), which is most of the pads' width.
         turn = 2 * math.pi * seconds
         opened = PADS[0] + PADS[1] * self._brightness
-        self._pads.setFreq([opened * (1 + 0.22 * math.sin(turn / period)) for period in (8.9, 7.3)])
         middle, way = sum(WHISTLE) / 2, (WHISTLE[1] - WHISTLE[0]) / 2
-        self._wind.setFreq([middle + way * math.sin(turn / period + 2) for period in (11.3, 16.7)])
+        # Told without pyo's checks of types, which cost more than the filters.
+        for side, period in zip(self._pads.getBaseObjects(), (8.9, 7.3), strict=True):
+            side.setFreq(opened * (1 + 0.22 * math.sin(turn / period)))
+        for side, period in zip(self._wind.getBaseObjects(), (11.3, 16.7), strict=True):
+            side.setFreq(middle + way * math.sin(turn / period + 2))
 
     def stop(self) -> None:
         """Stop computing, for good."""

@@ -26,6 +26,7 @@ os.environ.setdefault("PYO_GUI_WX", "0")
 with contextlib.redirect_stdout(io.StringIO()):  # pyo greets on standard output, where the tape lines go
     from pyo import Server
 
+    from appliance.sound.envelopes import Envelopes
     from appliance.sound.mixer import Mixer
     from appliance.sound.voices import Voices
 
@@ -60,9 +61,10 @@ class Synth:
         self.silenced = 0  # blocks that came out broken
 
     def _make(self) -> None:
-        self._voices = Voices(self._lead_count)
+        self._envelopes = Envelopes(self.block)
+        self._voices = Voices(self._lead_count, self._envelopes)
         self._voices.leads.limit(self._most, 0.0)
-        self._mixer = Mixer(self._voices, self._seed)
+        self._mixer = Mixer(self._voices, self._envelopes, self._seed)
 
     def play(self, sounded: Sounded) -> None:
         """Begin a note with the next block."""
@@ -91,10 +93,11 @@ class Synth:
 
     def compute(self, seconds: float) -> NDArray[np.float32]:
         """The block before the one that begins at `seconds`: float32, shape (block, 2), overwritten by the next."""
-        self._voices.settle(seconds, self._block_seconds)
+        self._voices.settle(seconds)
         if seconds >= self._moved + MOVE_EVERY:
             self._moved = seconds
             self._mixer.move(seconds)
+        self._envelopes.draw()
         self._server.process()
         self._seconds = seconds + self._block_seconds
         samples, whole = self._master.finish(self._raw)
@@ -112,6 +115,7 @@ class Synth:
         for voice in self._voices.playing:
             voice.rest()
         self._mixer.stop()
+        self._envelopes.stop()
         self._make()
         for sounded, release_at in held:
             if sounded is not None and seconds < release_at < float("inf"):

@@ -5,13 +5,11 @@ The one rule: every pyo object is made in a constructor and kept under a name. P
 because pyo leaks what is made later and reads freed memory of what has no name. A voice at rest is stopped, which
 costs almost nothing; a voice at amplitude 0 costs as much as one that sounds. The performer's thread.
 
-    lead:  body table × e ──┐                     e: envelope of the note
-           edge table × f ──┴─▶ sum ─▶ pan × e    f: the edge dies away sooner, as on anything struck
+    lead:  body table × e² ────┐                  e: envelope of the note
+           edge table × f × e ─┴─▶ sum ─▶ pan     f: the edge dies away sooner, as on anything struck
     pad:   one table a side, a hair apart, × e
 
-An envelope falls as everything struck does, by equal parts in equal times, and is drawn as short straight lines, each
-overtaken by the next before it ends: a long one would gather rounding errors at every sample, and jump at its end.
-(pyo's Adsr costs three times as much, and a release that is cut short makes it jump.)
+An envelope falls as everything struck does, by equal parts in equal times; envelopes.py draws it.
 
     at rest ──play──▶ attack ──▶ decay ──release_at──▶ release ──ends──▶ at rest
                          └──────────┴── hush, let go ─────▲
@@ -19,23 +17,18 @@ overtaken by the next before it ends: a long one would gather rounding errors at
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pyo import HarmTable, Mix, Osc, PyoObject, SigTo, SPan
+from pyo import HarmTable, Mix, Osc, PyoObject, Sig
 
+from appliance.sound.envelopes import Envelopes
 from appliance.values import Note, Sounded, Voice
 
 HUSH = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
 SHED = 0.1  # s to silence voices that are too many; a machine that is late cannot give them longer
 LEAD = 0.315  # level of all leads beside the bed
-BEND = (
-    3.0  # e-foldings of a fall: 26 dB for a pad, 52 dB for a lead, whose amplitude is the envelope's square
-)
-PIECE = 0.1  # s of an envelope that one line draws
-OVERLAP = 1.25  # and how much longer the line would be: more than a block, so that the next overtakes it
 TABLE_SIZE = 8192  # samples
 NEVER = float("inf")
 PIERCING = 261.6  # Hz; above, a note of equal amplitude is felt louder and louder
@@ -81,46 +74,16 @@ def hertz(pitch: int) -> float:
     return float(440.0 * 2.0 ** ((pitch - 69) / 12))
 
 
-class Envelope:
-    """A curve from level to level, and the line that draws it."""
-
-    def __init__(self) -> None:
-        self.line = SigTo(0.0, time=HUSH, init=0.0)
-        self._drawn = self.line.getBaseObjects()[
-            0
-        ]  # told without pyo's checks of types, which cost more than the line
-        self._from = self._to = self._begins = 0.0
-        self._lasts, self._bent = HUSH, False
-
-    def go(self, level: float, seconds: float, lasts: float, *, bent: bool) -> None:
-        """From `seconds` on move to a level within so many seconds; straight, or bent as what rings does."""
-        self._from = self.at(seconds)
-        self._to, self._begins, self._lasts, self._bent = level, seconds, lasts, bent
-
-    def at(self, seconds: float) -> float:
-        """Where the curve is."""
-        part = min(1.0, (seconds - self._begins) / self._lasts)
-        left = (math.exp(-BEND * part) - math.exp(-BEND)) / (1 - math.exp(-BEND)) if self._bent else 1 - part
-        return self._to + (self._from - self._to) * left
-
-    def draw(self, seconds: float, ahead: float) -> None:
-        """Draw on from wherever the line is, to where the curve will be so many seconds ahead."""
-        self._drawn.setTime(ahead)
-        self._drawn.setValue(self.at(seconds + ahead))
-
-
 class _Playing:
-    """A voice's life: its envelopes, and everything that is computed only while it sounds."""
+    """A voice's life: its curves, and everything that is computed only while it sounds."""
 
-    def __init__(self, envelopes: tuple[Envelope, ...], chain: tuple[PyoObject, ...]) -> None:
-        self._envelopes = envelopes
-        self._chain = (*(envelope.line for envelope in envelopes), *chain)
-        self._segments: tuple[tuple[float, float, float], ...] = ()  # peak, sustain, decay of each envelope
+    def __init__(self, envelopes: Envelopes, curves: tuple[int, ...], chain: tuple[PyoObject, ...]) -> None:
+        self._envelopes, self._curves = envelopes, curves
+        self._chain = chain
+        self._segments: tuple[tuple[float, float, float], ...] = ()  # peak, sustain, decay of each curve
         self._timbre = TIMBRES[Voice.BELL]
         self.note: Sounded | None = None  # what it plays; None while it rests
         self.decay_at = self.release_at = self.ends = NEVER  # s of the audio clock
-        self._turns = 0.0  # s; when the segment that is drawn is at its end
-        self.draw_at = NEVER  # s; when its next piece is
         self.rest()
 
     def begin(self, sounded: Sounded, seconds: float) -> None:
@@ -130,12 +93,11 @@ class _Playing:
         for part in self._chain:
             part.play()
         attack = self._timbre.attack
-        for envelope, (peak, _, _) in zip(self._envelopes, self._segments, strict=True):
-            envelope.go(peak, seconds, attack, bent=False)
-        self.decay_at = self._turns = seconds + attack
+        for curve, (peak, _, _) in zip(self._curves, self._segments, strict=True):
+            self._envelopes.go(curve, peak, attack, bent=False)
+        self.decay_at = seconds + attack
         self.release_at = seconds + max(sounded.length, attack + 0.05)
         self.ends = self.release_at + self._timbre.release
-        self.draw(seconds)
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note, and return peak, sustain (levels) and decay (s) of each envelope.
@@ -144,47 +106,51 @@ class _Playing:
         """
         raise NotImplementedError
 
-    def draw(self, seconds: float) -> None:
-        """Draw the next piece of every envelope."""
-        left = self._turns - seconds
-        for envelope in self._envelopes:
-            envelope.draw(seconds, min(left, PIECE * OVERLAP))
-        self.draw_at = seconds + PIECE if left > PIECE * OVERLAP else NEVER
-
-    def decay(self, seconds: float) -> None:
+    def decay(self) -> None:
         """Begin to sink to the sustained level."""
-        self.decay_at, self._turns = NEVER, self.release_at
-        for envelope, (_, sustain, lasts) in zip(self._envelopes, self._segments, strict=True):
-            envelope.go(sustain, seconds, lasts, bent=True)
-        self.draw(seconds)
+        self.decay_at = NEVER
+        for curve, (_, sustain, lasts) in zip(self._curves, self._segments, strict=True):
+            self._envelopes.go(curve, sustain, lasts, bent=True)
 
     def let_go(self, seconds: float, release: float | None = None) -> None:
         """Begin the release now, in its own time or within `release` seconds."""
         lasts = self._timbre.release if release is None else release
-        for envelope in self._envelopes:
-            envelope.go(0.0, seconds, lasts, bent=release is None)
+        for curve in self._curves:
+            self._envelopes.go(curve, 0.0, lasts, bent=release is None)
         self.decay_at = self.release_at = NEVER
-        self.ends = self._turns = seconds + lasts
-        self.draw(seconds)
+        self.ends = seconds + lasts
+
+    @property
+    def due(self) -> float:
+        """When it wants to be seen to, in seconds of the audio clock."""
+        return min(self.decay_at, self.release_at, self.ends)
 
     def rest(self) -> None:
         """Stop computing. Only for a voice that is silent."""
         for part in self._chain:
             part.stop()
         self.note = None
+        self.decay_at = self.release_at = self.ends = NEVER
 
 
 class Lead(_Playing):
     """One voice of the lead pool; it takes on any instrument that has a note for it."""
 
-    def __init__(self, bodies: dict[Voice, HarmTable], edges: dict[Voice, HarmTable]) -> None:
+    def __init__(
+        self,
+        envelopes: Envelopes,
+        bodies: dict[Voice, HarmTable],
+        edges: dict[Voice, HarmTable],
+    ) -> None:
         self._bodies, self._edges = bodies, edges
-        self._envelope, self._fade = Envelope(), Envelope()
-        self._body = Osc(bodies[Voice.BELL], freq=220.0, mul=self._envelope.line)
-        self._edge = Osc(edges[Voice.BELL], freq=220.0, mul=self._fade.line, add=self._body)
-        # Multiplied by the envelope here once more: the square of the note's straight lines.
-        self.out = SPan(self._edge, outs=2, pan=0.5, mul=self._envelope.line)
-        super().__init__((self._envelope, self._fade), (self._body, self._edge, self.out))
+        envelope, fade = envelopes.curve(), envelopes.curve()
+        self._loud, self._bright = envelopes.line(envelope, envelope), envelopes.line(envelope, fade)
+        self._body = Osc(bodies[Voice.BELL], freq=220.0, mul=self._loud)
+        self._edge = Osc(edges[Voice.BELL], freq=220.0, mul=self._bright, add=self._body)
+        self.out = Sig(self._edge, mul=[0.0, 0.0])
+        super().__init__(
+            envelopes, (envelope, fade), (self._loud, self._bright, self._body, self._edge, self.out)
+        )
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
@@ -193,7 +159,7 @@ class Lead(_Playing):
         self._edge.setTable(self._edges[note.voice])
         self._body.setFreq(frequency)
         self._edge.setFreq(frequency * timbre.detune)
-        self.out.setPan(0.5 + note.pan / 2)
+        self.out.setMul([(0.5 - note.pan / 2) ** 0.5, (0.5 + note.pan / 2) ** 0.5])
         loud = timbre.level * LEAD * note.velocity**1.4 * min(1.0, PIERCING / frequency) ** 0.5
         bright = 1.1 * note.bright * (0.4 + 0.6 * note.velocity)
         return (
@@ -205,10 +171,11 @@ class Lead(_Playing):
 class Pad(_Playing):
     """One tone of a chord, with an oscillator a side, or of the drone, with one in the middle."""
 
-    def __init__(self, table: HarmTable, sides: int) -> None:
-        self._envelope = Envelope()
-        self.sides = tuple(Osc(table, freq=110.0, mul=self._envelope.line) for _ in range(sides))
-        super().__init__((self._envelope,), self.sides)
+    def __init__(self, envelopes: Envelopes, table: HarmTable, sides: int) -> None:
+        curve = envelopes.curve()
+        line = envelopes.line(curve)
+        self.sides = tuple(Osc(table, freq=110.0, mul=line) for _ in range(sides))
+        super().__init__(envelopes, (curve,), (line, *self.sides))
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
@@ -231,12 +198,14 @@ class Pool(Generic[V]):
         self._shed: set[V] = set()  # fall silent because they were too many
         self.stolen = 0
         self._coming: dict[V, Sounded] = {}  # what a stolen voice will play as soon as it is silent
+        self._due = NEVER  # s of the audio clock; before that, no voice need be seen to
 
     def play(self, sounded: Sounded, seconds: float) -> None:
         """Begin a note, or, where a voice must be stolen, begin it HUSH later."""
         staying = [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
         room = len(staying) < self._most
         free = next((voice for voice in self.voices if voice.note is None), None)
+        self._due = seconds
         if room and free is not None:
             free.begin(sounded, seconds)
             return
@@ -249,32 +218,34 @@ class Pool(Generic[V]):
 
     def limit(self, most: int, seconds: float) -> None:
         """Let no more than `most` voices sound at once; of those that do, the ones that would end first fall silent."""
-        self._most = most
+        self._most, self._due = most, seconds
         staying = [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
         for voice in sorted(staying, key=lambda voice: voice.ends)[: max(0, len(staying) - most)]:
             self._coming.pop(voice, None)
             self._shed.add(voice)
             voice.let_go(seconds, SHED)
 
-    def settle(self, seconds: float, block: float) -> None:
+    def settle(self, seconds: float) -> None:
         """Once a block, before it is computed: release what is due, rest what has ended, begin what waited."""
+        if seconds < self._due:
+            return
         for voice in self.voices:
             if voice.note is None:
                 continue
             if voice.release_at <= seconds:
                 voice.let_go(seconds)
             elif voice.decay_at <= seconds:
-                voice.decay(seconds)
-            elif voice.ends + block <= seconds:  # a block more: a line ends somewhere inside of one
+                voice.decay()
+            elif voice.ends <= seconds:
                 voice.rest()
                 self._shed.discard(voice)
                 if voice in self._coming:
                     voice.begin(self._coming.pop(voice), seconds)
-            elif voice.draw_at <= seconds:
-                voice.draw(seconds)
+        self._due = min(voice.due for voice in self.voices)
 
     def let_go(self, seconds: float) -> None:
         """Begin the release of everything that is held."""
+        self._due = seconds
         for voice in self.voices:
             if voice.note is not None and voice.release_at < NEVER:
                 voice.let_go(seconds)
@@ -283,16 +254,16 @@ class Pool(Generic[V]):
 class Voices:
     """Every voice of the box, by pool: `lead_count` leads, ten pad tones (two chords of five), two drones."""
 
-    def __init__(self, lead_count: int) -> None:
+    def __init__(self, lead_count: int, envelopes: Envelopes) -> None:
         self._bodies = {voice: HarmTable(list(timbre.body), TABLE_SIZE) for voice, timbre in TIMBRES.items()}
         self._edges = {
             voice: HarmTable(list(timbre.edge), TABLE_SIZE)
             for voice, timbre in TIMBRES.items()
             if timbre.edge
         }
-        self.leads = Pool(Lead(self._bodies, self._edges) for _ in range(lead_count))
-        self.pads = Pool(Pad(self._bodies[Voice.PAD], 2) for _ in range(10))
-        self.drones = Pool(Pad(self._bodies[Voice.DRONE], 1) for _ in range(2))
+        self.leads = Pool(Lead(envelopes, self._bodies, self._edges) for _ in range(lead_count))
+        self.pads = Pool(Pad(envelopes, self._bodies[Voice.PAD], 2) for _ in range(10))
+        self.drones = Pool(Pad(envelopes, self._bodies[Voice.DRONE], 1) for _ in range(2))
         self.lead_mix = Mix([lead.out for lead in self.leads.voices], voices=2)
         self.pad_left = Mix([pad.sides[0] for pad in self.pads.voices], voices=1)
         self.pad_right = Mix([pad.sides[1] for pad in self.pads.voices], voices=1)
@@ -305,10 +276,10 @@ class Voices:
         """Begin a note with the block that begins at `seconds`."""
         self._pool_of[sounded.note.voice](sounded, seconds)
 
-    def settle(self, seconds: float, block: float) -> None:
-        """Once a block of `block` seconds, before it is computed."""
+    def settle(self, seconds: float) -> None:
+        """Once a block, before it is computed."""
         for pool in (self.leads, self.pads, self.drones):
-            pool.settle(seconds, block)
+            pool.settle(seconds)
 
     def let_go(self, seconds: float) -> None:
         """Begin the release of the whole bed."""

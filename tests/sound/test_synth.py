@@ -96,7 +96,7 @@ def test_a_swell_of_seconds_arrives_without_a_jump() -> None:
     with awake() as synth:
         synth.play(note(Voice.DRONE, 39, length=30.0, velocity=0.84))
         render(synth, 4.8)
-        # One line of five seconds gathers rounding errors that a jump at its end makes up for: -125 dB.
+        # A line that gathers rounding errors for five seconds makes up for them by a jump at its end: -125 dB.
         assert clicking(render(synth, 0.6, 4.8)) < INAUDIBLE - 30
 
 
@@ -243,7 +243,7 @@ def test_a_broken_sound_is_silenced_at_once_and_made_whole(
     with awake() as synth:
         synth.play(note(Voice.PAD, 60, length=30.0))
         before = level(render(synth, 8.0)[-SAMPLE_RATE:])
-        synth._mixer._room.value = planted  # what nobody foresaw: the reverb's own level
+        synth._mixer._reverb.setMul(planted)  # what nobody foresaw: the reverb's own level
         broken = render(synth, 0.5, 8.0)
         assert np.isfinite(broken).all()
         assert np.abs(broken).max() < 0.87
@@ -286,7 +286,7 @@ def test_what_stays_broken_is_not_made_anew_all_the_time() -> None:
     with awake() as synth:
 
         def plant(_: int) -> None:
-            synth._mixer._room.value = float("nan")
+            synth._mixer._reverb.setMul(float("nan"))
 
         assert not np.any(render(synth, 2.5, 0.2, plant)[BLOCK * 20 :])
         streams = synth.streams
@@ -316,7 +316,7 @@ def test_a_limit_on_leads_holds_without_a_click_and_makes_nothing() -> None:
 def test_a_limit_on_leads_outlives_a_synth_that_is_made_anew() -> None:
     with awake(voices=16) as synth:
         synth.limit(4)
-        synth._mixer._room.value = float("nan")
+        synth._mixer._reverb.setMul(float("nan"))
         render(synth, 0.1, 0.2)
         for index in range(16):
             synth.play(note(pitch=48 + index, length=8.0, at=0.3))

@@ -46,34 +46,11 @@ class DataTable(PyoTableObject):
     def __init__(self, size: int, chnls: int = 1, init: Sequence[float] | None = None) -> None: ...
     def getBuffer(self, chnl: int = 0) -> Any: ...
 
+class Phasor(PyoObject):
+    def __init__(self, freq: _Audio = 100, phase: _Audio = 0, mul: _Audio = 1, add: _Audio = 0) -> None: ...
+
 class Sig(PyoObject):
-    value: float
     def __init__(self, value: _Audio, mul: _Audio = 1, add: _Audio = 0) -> None: ...
-
-class SigTo(PyoObject):
-    value: _Audio
-    time: float
-    def __init__(
-        self, value: _Audio, time: float = 0.025, init: float = 0.0, mul: _Audio = 1, add: _Audio = 0
-    ) -> None: ...
-
-class Adsr(PyoObject):
-    def __init__(
-        self,
-        attack: float = 0.01,
-        decay: float = 0.05,
-        sustain: float = 0.707,
-        release: float = 0.1,
-        dur: float = 0,
-        mul: _Audio = 1,
-        add: _Audio = 0,
-    ) -> None: ...
-    def setAttack(self, x: float) -> None: ...
-    def setDecay(self, x: float) -> None: ...
-    def setSustain(self, x: float) -> None: ...
-    def setRelease(self, x: float) -> None: ...
-    def setDur(self, x: float) -> None: ...
-    def setExp(self, x: float) -> None: ...
 
 class Osc(PyoObject):
     def __init__(
@@ -88,14 +65,6 @@ class Osc(PyoObject):
     def setTable(self, x: PyoTableObject) -> None: ...
     def setFreq(self, x: _Audio) -> None: ...
 
-class PinkNoise(PyoObject):
-    def __init__(self, mul: _Audio = 1, add: _Audio = 0) -> None: ...
-
-class Randi(PyoObject):
-    def __init__(
-        self, min: _Audio = 0.0, max: _Audio = 1.0, freq: _Audio = 1.0, mul: _Audio = 1, add: _Audio = 0
-    ) -> None: ...
-
 class ButLP(PyoObject):
     def setFreq(self, x: _Audio) -> None: ...
     def __init__(self, input: PyoObject, freq: _Audio = 1000, mul: _Audio = 1, add: _Audio = 0) -> None: ...
@@ -109,12 +78,6 @@ class ButBP(PyoObject):
         self, input: PyoObject, freq: _Audio = 1000, q: _Audio = 1, mul: _Audio = 1, add: _Audio = 0
     ) -> None: ...
 
-class SPan(PyoObject):
-    def __init__(
-        self, input: PyoObject, outs: int = 2, pan: _Audio = 0.5, mul: _Audio = 1, add: _Audio = 0
-    ) -> None: ...
-    def setPan(self, x: float) -> None: ...
-
 class Mix(PyoObject):
     def __init__(
         self, input: PyoObject | Sequence[PyoObject], voices: int = 1, mul: _Audio = 1, add: _Audio = 0
@@ -125,9 +88,6 @@ class Min(PyoObject):
 
 class Max(PyoObject):
     def __init__(self, input: PyoObject, comp: _Audio = 0.5, mul: _Audio = 1, add: _Audio = 0) -> None: ...
-
-class Denorm(PyoObject):
-    def __init__(self, input: PyoObject, mul: _Audio = 1, add: _Audio = 0) -> None: ...
 
 class Delay(PyoObject):
     def __init__(
@@ -149,27 +109,4 @@ class WGVerb(PyoObject):
         bal: _Audio = 0.5,
         mul: _Audio = 1,
         add: _Audio = 0,
-    ) -> None: ...
-
-class DCBlock(PyoObject):
-    def __init__(self, input: PyoObject, mul: _Audio = 1, add: _Audio = 0) -> None: ...
-
-class Compress(PyoObject):
-    def __init__(
-        self,
-        input: PyoObject,
-        thresh: _Audio = -20,
-        ratio: _Audio = 2,
-        risetime: _Audio = 0.01,
-        falltime: _Audio = 0.1,
-        lookahead: float = 5,
-        knee: float = 0,
-        outputAmp: bool = False,
-        mul: _Audio = 1,
-        add: _Audio = 0,
-    ) -> None: ...
-
-class Clip(PyoObject):
-    def __init__(
-        self, input: PyoObject, min: _Audio = -1.0, max: _Audio = 1.0, mul: _Audio = 1, add: _Audio = 0
     ) -> None: ...
