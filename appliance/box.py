@@ -36,7 +36,8 @@ from appliance.crashes import Crashes
 from appliance.evening import Evening, Night, minute_of_day
 from appliance.hands import FASTEST, SLOWEST, Wish, obey
 from appliance.journal import Notices
-from appliance.keep import KEPT, Memory, keep, make
+from appliance.keep import KEPT, Memory
+from appliance.keepsakes import Keepsakes
 from appliance.ledger.hearing import Hearing
 from appliance.ledger.tape import Player, Tape
 from appliance.music.scenes import SCENES
@@ -97,10 +98,8 @@ class Box:
             settings.volume, settings.tempo, settings.network, scene=settings.scene
         )
         self._state_file = folder and folder / "state.json"
-        self._keepsakes = folder and folder / KEPT
         self._memory = Memory(settings)
-        self._keeping: asyncio.Task[None] | None = None  # until the tape is written
-        self._kept: asyncio.Queue[Path] = asyncio.Queue()  # tapes of which something is still to be made
+        self.keepsakes = Keepsakes(self._memory, folder and folder / KEPT, settings.keep.format)
         self._crashes = crashes or Crashes(None)
         self._evening = Evening(Night.between(**settings.night.model_dump()), settings.sound.loudest)
         last = self._restore()
@@ -146,7 +145,7 @@ class Box:
             loop.add_signal_handler(number, self.stop)
         # In a terminal a hang-up is a hang-up.
         loop.add_signal_handler(signal.SIGHUP, self.stop if desk else self.reload)
-        loop.add_signal_handler(signal.SIGUSR1, self.keep)
+        loop.add_signal_handler(signal.SIGUSR1, self.keepsakes.keep)
         self._mock = self._mocked(desk)
         parts = [self._turning_down]
         if self._mock or self._settings.panel.factory in (*FACTORIES, "auto" if on_a_pi() else ""):
@@ -195,34 +194,17 @@ class Box:
             self._evening.sleep(self.controls.sleep, now)
             self._lamps.count(self.controls.sleep // 30, now)
         if wish is Wish.KEEP:
-            self.keep()
+            self.keepsakes.keep()
         if wish is Wish.POWER_OFF:
             if self._mock:  # whoever plays with keys does not mean the computer that they sit at
                 log.info("MUTE was held: here a box would switch its power off.")
             else:
                 self._errand = asyncio.create_task(power_off(self._settings.panel.power_off))
 
-    def keep(self) -> None:
-        """Keep the last half hour, in a file. The main thread."""
-        if self._keepsakes is None:
-            log.warning("Nothing can be kept: there is no folder to write to, or the box is in safe mode.")
-        elif self._keeping and not self._keeping.done():
-            log.info("Still keeping what was just played.")
-        else:
-            self._keeping = asyncio.create_task(self._keep(self._keepsakes))
-
-    async def _keep(self, folder: Path) -> None:
-        if tape := await keep(self._memory, folder):
-            self._kept.put_nowait(tape)
-
     @asynccontextmanager
     async def _making(self) -> AsyncIterator[None]:
-        async with self._running(self._make()):
+        async with self._running(self.keepsakes.making()):
             yield
-
-    async def _make(self) -> None:
-        while True:  # one at a time: a small board has no room for two beside its music
-            await make(await self._kept.get(), self._settings.keep.format)
 
     # --- the evening ----------------------------------------------------------------------------------------
 

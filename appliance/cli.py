@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import math
 import os
 import shutil
@@ -28,6 +29,8 @@ from appliance.values import BoxError
 if TYPE_CHECKING:
     from appliance.ledger.tape import Tape
     from appliance.plot import Picture
+
+log = logging.getLogger(__name__)
 
 EX_CONFIG = 78
 
@@ -65,7 +68,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.crashes import Crashes
-    from appliance.ledger.tape import bundled, open_tape, playable
+    from appliance.ledger.tape import open_tape, playable
     from appliance.state import folder
 
     desk = sys.stdout.isatty()
@@ -75,23 +78,41 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
         signal.SIGUSR1, signal.SIG_IGN
     )  # who asks too early what was just played gets nothing, and ends nothing
     asked = playable(open_tape(arguments.tape)) if arguments.tape else None  # a slip of the hand is no crash
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the box plays, and fades
     crashes = Crashes(place)  # before anything is imported that may crash
+    try:
+        from appliance.box import Box
 
-    from appliance.box import Box
+        safe = crashes.run.safe
+        settings = plain(loaded.settings) if safe else loaded.settings
+        box = Box(
+            settings,
+            asked or _recording(settings.recording.path, loaded),
+            None if arguments.tape else _listener(arguments, settings),
+            None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
+            None if safe else place,
+            crashes,
+        )
+        with asyncio.Runner() as loop:
+            loop.run(box.run(desk=desk))
+            crashes.end()  # while the loop still stands between a signal and us
+    except (KeyboardInterrupt, SystemExit):  # it was told to end before it played
+        crashes.end()
+        raise
 
-    safe = crashes.run.safe
-    settings = plain(loaded.settings) if safe else loaded.settings
-    named = settings.recording.path
-    box = Box(
-        settings,
-        asked or (playable(open_tape(Path(named))) if named else bundled()),
-        None if arguments.tape else _listener(arguments, settings),
-        None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
-        None if safe else place,
-        crashes,
-    )
-    asyncio.run(box.run(desk=desk))
-    crashes.end()
+
+def _recording(named: str, loaded: Loaded) -> Tape:
+    """What plays without a network: the owner's, or, where it cannot be read today, the one that ships."""
+    from appliance.ledger.tape import BadTape, bundled, open_tape, playable
+
+    try:
+        return playable(open_tape(Path(named))) if named else bundled()
+    except BadTape as error:
+        origin = loaded.origin("recording.path")
+        log.warning(
+            "%s recording.path names it, from %s; the recording that ships plays instead.", error, origin
+        )
+        return bundled()
 
 
 def _listener(arguments: argparse.Namespace, settings: Settings) -> list[str]:

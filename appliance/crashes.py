@@ -2,14 +2,15 @@
 """What a crash must not take, and what many of them mean.
 
 The one rule: a box that is told to end leaves nothing here, so whatever is found is from one that crashed. It comes
-back muted if it was, and with its sleep timer; after CRASHES of them within WITHIN seconds it comes back in safe mode.
-Only crashes since this computer was switched on count: who pulls the plug five times has not crashed. The main
+back muted if it was, and with its sleep timer; after CRASHES of them, with no SOUND seconds of music in between, it
+comes back in safe mode. How long each of them took does not count: a start that hangs may take a minute and a half to
+be ended. Only crashes since this computer was switched on do: who pulls the plug five times has not crashed. The main
 thread; the file is written as state.py does, on a thread of its own, at the start, when a mute or a timer changes, and
 never else.
 
-    start ──▶ stamped ──(ten minutes of sound)──▶ no stamps ──▶ told to end: no file
+    start ──▶ stamped ──(ten minutes of sound)──▶ forgiven ──▶ told to end: no file
        ▲         │                                    │
-       └─ crash ─┴──── the fifth within five minutes: safe mode
+       └─ crash ─┴── the fifth that was not forgiven: safe mode
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import logging
 import math
 import os
 import threading
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -30,9 +30,6 @@ from appliance import state
 log = logging.getLogger(__name__)
 
 CRASHES = 5
-# s. The slowest fault is a hang on a Zero 2 W, at most 37 from start to start: 10 to import, then WatchdogSec=20,
-# TimeoutAbortSec=5 and RestartSec=2 of stellar-wind.service. Five take some 190.
-WITHIN = 300.0
 SOUND = 600.0  # s, after which the next crash is a new misfortune, not the old one again
 PATIENCE = 1.0  # s that a disk has before the box starts, or ends, without it
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -43,7 +40,7 @@ class Run:
     """A run of the box. Moments are seconds of the computer's clock that never jumps, since it was switched on."""
 
     boot: str  # which time the computer was switched on
-    starts: tuple[float, ...]  # of this run and of those before that crashed
+    starts: int = 1  # of this run and of those before that crashed, since they were forgiven
     safe: bool = False
     muted: bool = False
     sleep: int = 0  # minutes for which the sleep timer was set
@@ -51,13 +48,11 @@ class Run:
     process: int = 0  # its number, for whoever wants to ask this run for something
 
 
-def begun(before: Run | None, boot: str, seconds: float) -> Run:
+def begun(before: Run | None, boot: str) -> Run:
     """The run that begins now, if `before` was left behind."""
     if before is None or not boot or before.boot != boot:
-        return Run(boot, (seconds,))
-    recent = tuple(start for start in before.starts if seconds - WITHIN <= start <= seconds)
-    safe = before.safe or len(recent) >= CRASHES
-    return replace(before, starts=(*recent, seconds)[-CRASHES:], safe=safe)
+        return Run(boot)
+    return replace(before, starts=before.starts + 1, safe=before.safe or before.starts >= CRASHES)
 
 
 def encode(run: Run) -> bytes:
@@ -68,15 +63,14 @@ def encode(run: Run) -> bytes:
 def decode(content: bytes) -> Run:
     """The run in a file's bytes; raises ValueError for anything that `encode` would not write."""
     try:
-        fields = json.loads(content)
-        run = Run(**(fields | {"starts": tuple(fields["starts"])}))
-    except (TypeError, KeyError, OverflowError, RecursionError) as error:
+        run = Run(**json.loads(content))
+        sane = math.isfinite(run.sleeps_at)
+    except (TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"it lacks something ({type(error).__name__})") from error
-    numbers = (*run.starts, run.sleeps_at, run.sleep, run.process)
     if not (
-        isinstance(run.boot, str)
-        and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
-        and isinstance(run.process, int)
+        sane
+        and isinstance(run.boot, str)
+        and all(isinstance(number, int) for number in (run.starts, run.process))
         and all(isinstance(flag, bool) for flag in (run.safe, run.muted))
         and run.sleep in (0, 30, 60, 90)
     ):
@@ -98,24 +92,29 @@ class Crashes:
     def __init__(self, folder: Path | None) -> None:
         self._file = folder and folder / "running.json"
         left = state.read(self._file, decode) if self._file else None
-        run = begun(left, boot(), time.monotonic())
+        run = begun(left, boot())
         self.run = self._written = replace(run, process=os.getpid())
         if self.run.safe:
             log.error(
-                "The box has crashed %d times within five minutes. Safe mode: the plain scene, no settings but the "
-                "panel's, and nothing remembered. Mend the settings, and start it again.",
-                CRASHES,
+                "The box has crashed %d times without playing for ten minutes in between. Safe mode: the plain scene, "
+                "no settings but the panel's and how loud it may be, and nothing remembered. Mend the settings, and "
+                "start it again.",
+                self.run.starts - 1,
             )
         self._writing, self._ended = threading.Lock(), False
         if self._file:
             # Before anything that may crash, but not for ever: a disk that hangs has PATIENCE.
             stamp = threading.Thread(target=self._stamp, args=(self._file,), name="stamp", daemon=True)
             stamp.start()
-            stamp.join(PATIENCE)
+            try:
+                stamp.join(PATIENCE)
+            except BaseException:  # told to end, already
+                self.end()
+                raise
 
     async def keep(self, *, muted: bool, sleep: int, sleeps_at: float, sounded: float) -> None:
         """Take down what the next run must know, should this one crash now, after `sounded` seconds of sound."""
-        starts, safe = ((), False) if sounded >= SOUND else (self.run.starts, self.run.safe)
+        starts, safe = (0, False) if sounded >= SOUND else (self.run.starts, self.run.safe)
         run = replace(self._written, muted=muted, sleep=sleep, sleeps_at=sleeps_at, starts=starts, safe=safe)
         if self._file and run != self._written:
             self._written = run

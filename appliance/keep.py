@@ -6,12 +6,11 @@ moment (some 8 kB) and all that it was told since (ledgers, each with its block,
 That is a chapter; a new one begins every five minutes, and the oldest goes. `Memory.block` is the performer's thread,
 and only takes notes of what it is handed; the rest is the main thread's, and `again` is a render's.
 
-    performer ─▶ notes ─(main thread)─▶ chapters, packed, under 1 MB ─▶ a kept tape ─▶ `again` ─▶ .flac .mid .jsonl
+    performer ─▶ notes ─(main thread)─▶ chapters, packed, under 1 MB ─▶ keepsakes.py ─▶ a kept tape ─▶ `again`
 """
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import hashlib
 import io
@@ -20,18 +19,14 @@ import math
 import os
 import pickle
 import signal
-import sys
 import time
 import zlib
-from asyncio.subprocess import DEVNULL, PIPE
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import import_module
-from itertools import chain, count
 from pathlib import Path
-from shutil import disk_usage
 from typing import Any, TypeVar
 
 import numpy as np
@@ -54,10 +49,6 @@ LEAD = (
     120.0  # s of music before, in which a synth comes to sound as the box's did: twice as long as any chord
 )
 KEPT = "kept"  # the folder of what was kept, beside the state
-MOST = 100  # half hours that are kept there, 1 MB each at most without their sound
-SOUND = 2 * 10**9  # bytes of sound beside them: some five half hours, a quarter of an 8 GB card
-HEAVIEST = 600 * 10**6  # bytes; half an hour takes 518 MB if FLAC saves nothing, and the box writes on
-LOWEST = 19  # priority of a render beside a box that plays
 EVERY = 10  # blocks between two words about the progress
 PATIENCE = 20.0  # s for a box that was asked
 ANOTHERS = "The box belongs to another user: ask it with sudo."
@@ -196,103 +187,7 @@ class _Chapter:
 _TIME = '{"t":0.0,'
 
 
-# --- in the box: when it is asked ---------------------------------------------------------------------------
-
-
-async def keep(memory: Memory, folder: Path, clock: Callable[[], float] = time.time) -> Path | None:
-    """Write the last half hour to a tape in `folder`; returns where it is. `clock` names it, in s since 1970."""
-    try:
-        last = memory.last()
-    except NothingPlays as error:
-        log.warning("%s", error)
-        return None
-    path = await asyncio.to_thread(
-        _free_name, folder, time.strftime("%Y-%m-%d-%H%M%S", time.localtime(clock()))
-    )
-    failure = await state.save(path, await asyncio.to_thread(last.tape))
-    if failure:
-        log.error("Cannot keep what was played: %s. Make room, or name another folder in `state`.", failure)
-        return None
-    log.info("Kept what was just played: %s.", path)
-    await asyncio.to_thread(_let_go, path)
-    return path
-
-
-async def make(
-    tape: Path, form: str, free: Callable[[Path], int] = lambda path: disk_usage(path).free
-) -> None:
-    """Make `form` of a kept tape, beside it: "tape" for no more, "mid", "flac". `free` says a disk's room in bytes."""
-    if form == "tape":
-        return
-    rendered = tape.with_name(f"{_name(tape)}.{form}")
-    try:
-        if form == "flac" and not await asyncio.to_thread(_has_room, tape, free):
-            log.error(
-                "Cannot make %s: its disk has less than %d MB left. Make room, then `render --tape` makes it.",
-                rendered.name,
-                HEAVIEST // 10**6,
-            )
-            return
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "appliance", "render", "--tape", str(tape), "-o", str(rendered)),
-            stdin=DEVNULL,
-            stdout=DEVNULL,
-            stderr=PIPE,
-        )
-    except OSError as error:
-        log.error("Cannot make %s of it: %s.", rendered.name, error)
-        return
-    try:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST)
-        _, said = await process.communicate()
-    finally:
-        if process.returncode is None:  # the box ends, and takes it along
-            process.kill()
-    if process.returncode:
-        log.error("Cannot make %s of it: %s", rendered.name, said.decode(errors="replace").strip()[-200:])
-    else:
-        log.info("And made %s of it.", rendered.name)
-
-
-def _name(path: Path) -> str:
-    return path.name.partition(".")[0]
-
-
-def _names(folder: Path) -> list[str]:
-    """What was kept, the oldest first as far as the clock was right."""
-    return sorted({_name(path) for path in folder.glob("*.tape.gz")})
-
-
-def _free_name(folder: Path, name: str) -> Path:
-    """Where a tape of this name goes; two of one second, or of a clock that was put back, are two."""
-    names = chain([name], (f"{name}-{number}" for number in count(2)))
-    paths = (folder / f"{each}.tape.gz" for each in names)
-    return next(path for path in paths if not os.path.exists(path))
-
-
-def _let_go(new: Path) -> None:
-    """Remove all but MOST tapes, and what was made of them; never the `new` one, whatever the clock called it."""
-    others = [name for name in _names(new.parent) if name != _name(new)]
-    for name in others[: -(MOST - 1)]:
-        log.info("Let go of %s, kept before %d others.", name, MOST)
-        for path in new.parent.glob(f"{name}.*"):
-            with suppress(OSError):
-                path.unlink()
-
-
-def _has_room(tape: Path, free: Callable[[Path], int]) -> bool:
-    """Let the oldest sound go until one more stays below SOUND; returns whether the disk has room for it, too."""
-    sounds = [tape.with_name(f"{name}.flac") for name in _names(tape.parent)]
-    sizes = {sound: sound.stat().st_size for sound in sounds if sound.exists()}
-    taken = sum(sizes.values())
-    for sound, size in sizes.items():
-        if taken + HEAVIEST <= SOUND:
-            break
-        log.info("Let go of %s: there is newer sound, and its tape stays.", sound.name)
-        sound.unlink(missing_ok=True)
-        taken -= size
-    return free(tape.parent) >= HEAVIEST
+# --- beside the box: whoever asks it ----------------------------------------------------------------------------
 
 
 def ask(places: Iterable[Path | None], clock: Callable[[], float] = time.monotonic) -> Path:

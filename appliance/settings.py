@@ -310,9 +310,10 @@ class Settings(BaseSettings, _Section):
 
 
 def plain(settings: Settings) -> Settings:
-    """The defaults, but for what is a fact and no matter of taste: how the case is wired, where the listener is."""
-    listener = Listener(socket=settings.listener.socket)
-    return Settings().model_copy(update={"panel": settings.panel, "listener": listener})
+    """The defaults, but for what is a fact (how the case is wired, where the listener is) and how loud it may be."""
+    sound, listener = Sound(loudest=settings.sound.loudest), Listener(socket=settings.listener.socket)
+    update = {"panel": settings.panel, "listener": listener, "sound": sound, "night": settings.night}
+    return Settings().model_copy(update=update)
 
 
 def networks(settings: Settings) -> dict[str, Network]:

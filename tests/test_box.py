@@ -84,6 +84,25 @@ def test_a_tape_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_recording_that_is_not_there_is_no_crash_and_the_bundled_one_plays(tmp_path: Path) -> None:
+    config = tmp_path / "box.toml"
+    config.write_text(
+        'network = "mine"\nrecording.path = "/nowhere/x.tape"\n'
+        '[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n'
+    )
+
+    async def run() -> None:
+        async with running("--config", str(config), "--set", f"state={tmp_path}") as process:
+            assert f"recording.path names it, from the file {config};" in await line_with(
+                process, "/nowhere/x.tape"
+            )
+            await line_with(process, "Playing the recording")
+            assert await farewell(process, signal.SIGTERM) < 3.0
+
+    asyncio.run(run())
+    assert not (tmp_path / "running.json").exists()
+
+
 def test_a_part_that_fails_ends_the_box() -> None:
     it = box()
 

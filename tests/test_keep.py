@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a box has played, and what comes of the tape that it kept: the same, note for note, to the last bit."""
 
-import asyncio
 import gzip
 import json
-import math
 import os
 import pickle
 from base64 import b64encode
@@ -21,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from appliance.box import Box
 from appliance.cli import main
 from appliance.crashes import begun as begun_run
 from appliance.crashes import encode
@@ -29,99 +26,20 @@ from appliance.keep import (
     BOUND,
     CHAPTER,
     HALF_HOUR,
-    HEAVIEST,
     LEAD,
-    MOST,
-    SOUND,
     Memory,
     NothingPlays,
     again,
     ask,
-    keep,
-    make,
     unpack,
 )
-from appliance.ledger.tape import BadTape, Player, bundled, open_tape
+from appliance.ledger.tape import BadTape, bundled, open_tape
 from appliance.music.queue import Inbox
 from appliance.music.scales import clash
-from appliance.render import composer
-from appliance.settings import Settings, load
-from appliance.sound import SAMPLE_RATE
-from appliance.sound.performer import PART, Paper, Performer
+from appliance.sound.performer import PART
 from appliance.state import write
-from appliance.values import Amount, Answer, Controls, Kind, Ledger, Sounded
-
-SCENES = ("wind", "night", "original")
-
-
-def settings(**given: object) -> Settings:
-    return load(given, {}).settings
-
-
-class Session:
-    """A box that plays on paper, with restless hands and a network of its own."""
-
-    def __init__(self, seed: int, **given: object) -> None:
-        self.settings = settings(seed=seed, **given)
-        self.rng = Random(seed)
-        self.performer = Performer(composer(self.settings), Paper(self.settings.sound.block))
-        self.memory = Memory(self.settings)
-        self.controls = Controls(0.7, 60.0, "public", scene=self.settings.scene)
-        self.recording = Player(bundled().__iter__, loop=True, start=self.rng.uniform(0, 3000))
-        self.played: list[tuple[float, Sounded]] = []  # the block's moment, and a note that began in it
-
-    def play(self, seconds: float) -> None:
-        ends, looked = self.performer.now.seconds + seconds, 0.0
-        while (now := self.performer.now.seconds) < ends:
-            for ledger in self.recording.until(now):
-                self.performer.composer.queue.put(ledger)
-            if self.rng.random() < 0.002:
-                self.performer.composer.queue.put(self.busy())
-            if self.rng.random() < 0.002:
-                self.turn()
-            begun = self.memory.block(self.performer, self.controls, leaving=False)
-            self.played += ((now, sounded) for sounded in begun)
-            if now - looked > 1.0:
-                looked = now
-                self.memory.settle()
-
-    def busy(self) -> Ledger:
-        number = self.rng.randrange(1, 300)
-        amounts = tuple(
-            Amount(int(self.rng.lognormvariate(18, 4)) + 1, self.rng.choice(list(Kind)), number % 2 > 0, 7)
-            for _ in range(number)
-        )
-        return Ledger(7, 1, number + 5, number, 3, amounts)
-
-    def turn(self) -> None:
-        now, rng = self.controls, self.rng
-        self.controls = rng.choice(
-            [
-                replace(now, tempo=rng.uniform(30, 180)),
-                replace(now, network=rng.choice(["public", "testnet"])),
-                replace(now, scene=rng.choice(SCENES)),
-                replace(now, muted=not now.muted),
-                replace(now, volume=rng.random(), dim=rng.random()),
-                replace(now, answer=Answer(now.answer.number + 1, (0, 2, 4))),
-            ]
-        )
-
-    def kept(self, folder: Path, seconds: float = HALF_HOUR) -> Path:
-        path = folder / "kept.tape.gz"
-        path.write_bytes(self.memory.last(seconds).tape())
-        return path
-
-    def last(self, seconds: float) -> list[Sounded]:
-        """The notes of the last so many seconds, their moments counted from the first block of these."""
-        ends = self.performer.now.seconds
-        begins = max(0.0, ends - seconds)
-        block = self.settings.sound.block / SAMPLE_RATE
-        first = math.ceil(round(begins / block, 6)) * block
-        return [
-            replace(sounded, seconds=sounded.seconds - first)
-            for now, sounded in self.played
-            if now >= begins - 1e-9
-        ]
+from appliance.values import Ledger, Sounded
+from tests.session import Session
 
 
 def heard(tape: Path, out: Path) -> list[Sounded]:
@@ -348,7 +266,7 @@ def test_a_tape_that_no_box_has_kept_cannot_be_heard_again(tmp_path: Path) -> No
 
 
 def test_where_no_box_plays_none_is_asked(tmp_path: Path) -> None:
-    run = begun_run(None, "boot", 1.0)
+    run = begun_run(None, "boot")
     places = [None, tmp_path / "nowhere"]
     # Processes that have got the number of a box that crashed: this one, and one that is no more.
     for process in (os.getpid(), 2**22 + 1):
@@ -360,7 +278,7 @@ def test_where_no_box_plays_none_is_asked(tmp_path: Path) -> None:
 
 
 def test_a_box_of_another_user_is_asked_with_sudo(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write(tmp_path / "state" / "running.json", encode(begun_run(None, "boot", 1.0)))
+    write(tmp_path / "state" / "running.json", encode(begun_run(None, "boot")))
     (tmp_path / "state").chmod(0)
     user = os.geteuid()
     if user == 0:  # who may enter everything
@@ -372,111 +290,3 @@ def test_a_box_of_another_user_is_asked_with_sudo(tmp_path: Path, caplog: pytest
         os.seteuid(user)
         (tmp_path / "state").chmod(0o700)
     assert not caplog.records
-
-
-def test_before_the_first_block_there_is_nothing_to_keep(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert asyncio.run(keep(Session(9).memory, tmp_path)) is None
-    assert caplog.messages == ["The box has played nothing yet: ask it again in a moment."]
-
-
-def test_a_second_wish_does_not_wait_for_what_is_made_of_the_first(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    session = Session(9)
-    session.play(1.0)
-    it = Box(session.settings, bundled(), None, folder=tmp_path)
-    it._memory = session.memory
-
-    async def run() -> None:
-        for _ in range(2):
-            it.keep()
-            it.keep()
-            assert it._keeping
-            await it._keeping
-        assert caplog.messages.count("Still keeping what was just played.") == 2
-        assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".gz"}
-        async with asyncio.timeout(60), it._making():
-            while sum("And made" in message for message in caplog.messages) < 2:
-                await asyncio.sleep(0.02)
-
-    asyncio.run(run())
-    assert sorted(path.suffix for path in (tmp_path / "kept").iterdir()) == [".gz", ".gz", ".mid", ".mid"]
-
-
-def test_a_disk_that_takes_nothing_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    session = Session(9)
-    session.play(1.0)
-    (tmp_path / "kept").touch()
-    asyncio.run(keep(session.memory, tmp_path / "kept"))
-    assert "Cannot keep what was played: [Errno 17] File exists" in caplog.text
-
-
-def test_the_oldest_gives_way_with_all_that_was_made_of_it(tmp_path: Path) -> None:
-    session = Session(9)
-    session.play(1.0)
-    for number in range(MOST):
-        (tmp_path / f"2020-01-01-{number:06}.tape.gz").touch()
-    (tmp_path / "2020-01-01-000000.mid").touch()
-    (tmp_path / "mine.txt").touch()
-    asyncio.run(keep(session.memory, tmp_path))
-    left = {path.name for path in tmp_path.iterdir()}
-    assert len(left) == MOST + 1
-    assert not left & {"2020-01-01-000000.tape.gz", "2020-01-01-000000.mid"}
-    assert {"2020-01-01-000001.tape.gz", "mine.txt"} < left
-
-
-def test_a_clock_that_is_behind_lets_nothing_go_that_was_just_kept(tmp_path: Path) -> None:
-    session = Session(9)
-    session.play(1.0)
-    for number in range(MOST):
-        (tmp_path / f"2020-01-01-{number:06}.tape.gz").touch()
-    first, second = (asyncio.run(keep(session.memory, tmp_path, clock=lambda: 1e6)) for _ in range(2))
-    assert first
-    assert second == first.with_name(first.name.replace(".tape", "-2.tape"))
-    assert second.exists()
-    assert len(list(tmp_path.iterdir())) == MOST
-
-
-def test_sound_is_kept_by_room_and_tapes_by_number(tmp_path: Path) -> None:
-    names = [f"2020-01-0{day}-000000" for day in range(1, 10)]
-    for name in names:
-        (tmp_path / f"{name}.tape.gz").touch()
-    sounds = [tmp_path / f"{name}.flac" for name in names[:-1]]
-    for sound in (*sounds, tmp_path / "mine.flac"):
-        sound.touch()
-        os.truncate(sound, 290 * 10**6)  # without a block on the disk
-    asyncio.run(make(tmp_path / f"{names[-1]}.tape.gz", "flac", free=lambda _: 0))
-    left = sorted(tmp_path.glob("2*.flac"))
-    assert left == sounds[-4:]
-    assert sum(sound.stat().st_size for sound in left) + HEAVIEST <= SOUND
-    assert len(list(tmp_path.glob("*.tape.gz"))) == 9
-    assert (tmp_path / "mine.flac").exists()
-
-
-def test_no_sound_is_made_on_a_disk_without_room(
-    kept: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    tape = tmp_path / "kept.tape.gz"
-    tape.write_bytes(kept.read_bytes())
-    asyncio.run(make(tape, "flac", free=lambda _: HEAVIEST - 1))
-    assert list(tmp_path.iterdir()) == [tape]
-    assert caplog.messages == [
-        "Cannot make kept.flac: its disk has less than 600 MB left. Make room, then `render --tape` makes it."
-    ]
-
-
-def test_what_cannot_be_rendered_is_said_and_the_tape_is_there(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    session = Session(9)
-    session.play(1.0)
-    tape = asyncio.run(keep(session.memory, tmp_path))
-    assert tape
-    asyncio.run(make(tape, "ogg"))
-    assert list(tmp_path.iterdir()) == [tape]
-    assert open_tape(tape).header.opening
-    (error,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert error.startswith(f"Cannot make {tape.name.replace('.tape.gz', '.ogg')} of it: stellar-wind: ")

@@ -36,7 +36,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "appliance.plot": (*ROOMS, *GROUND),
     "appliance.doctor": ("appliance.doctor", *ROOMS, *GROUND),
-    "appliance.box": ("appliance.keep", "appliance.render", *ROOMS, *GROUND),
+    "appliance.box": ("appliance.keep", "appliance.keepsakes", "appliance.render", *ROOMS, *GROUND),
+    "appliance.keepsakes": ("appliance.keep", "appliance.state"),
     "appliance.keep": ("appliance.render", *ROOMS, *GROUND),
     "appliance.render": (*ROOMS, *GROUND),
     "appliance.settings": (

@@ -258,7 +258,7 @@ def test_five_crashes_lead_to_safe_mode_and_a_clean_end_out_of_it(systemd: Syste
     before = state.read_bytes()
     for count in range(1, 6):
         with running(systemd, *words) as process:
-            while not run.exists() or len(json.loads(run.read_bytes())["starts"]) < count:
+            while not run.exists() or json.loads(run.read_bytes())["starts"] < count:
                 assert process.poll() is None
                 time.sleep(0.01)
             process.send_signal(signal.SIGSEGV)  # what a library would do
@@ -277,6 +277,21 @@ def test_five_crashes_lead_to_safe_mode_and_a_clean_end_out_of_it(systemd: Syste
     systemd.forget()
     with running(systemd, *words) as process:
         assert tells("STATUS=testnet: no network, the recording plays", systemd.wait_for("READY=1"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_box_that_is_told_to_end_before_it_plays_has_not_crashed(
+    number: int, systemd: Systemd, tmp_path: Path
+) -> None:
+    with running(systemd, "--set", f"state={tmp_path}") as process:
+        while not (tmp_path / "running.json").exists():
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(number)
+        assert process.wait(PATIENCE) in (0, 128 + signal.SIGINT)
+        assert process.stderr
+        assert b"Traceback" not in process.stderr.read()
+    assert not (tmp_path / "running.json").exists()
 
 
 def test_a_crash_ends_no_mute(systemd: Systemd, tmp_path: Path) -> None:
@@ -311,13 +326,15 @@ def test_a_box_that_plays_keeps_what_it_played(systemd: Systemd, tmp_path: Path)
         assert sum("Kept what was just played" in line for line in lines) == 1
         systemd.forget()
         assert systemd.hear() == ["WATCHDOG=1"]
-        process.terminate()
+        assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".gz", ".mid"}
+        process.send_signal(signal.SIGUSR1)
+        process.terminate()  # a wish that comes last is granted too
         assert process.wait(PATIENCE) == 0
     score = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     assert {note["voice"] for note in score} >= {"pad", "drone", "chime"}
-    assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".gz", ".mid"}
+    assert sorted(path.suffix for path in (tmp_path / "kept").iterdir()) == [".gz", ".gz", ".mid"]
 
 
 def test_a_box_without_a_folder_keeps_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    Box(load({}, {}).settings, bundled(), None).keep()
+    Box(load({}, {}).settings, bundled(), None).keepsakes.keep()
     assert "Nothing can be kept" in caplog.text

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.ledger.networks import KNOWN
-from appliance.settings import DEFAULT_FILE, SettingsError, as_toml, load, networks
+from appliance.settings import DEFAULT_FILE, SettingsError, as_toml, load, networks, plain
 from appliance.values import BoxError
 
 ADDRESSES = "at least one http:// or https:// address, with rpc+ before it for a Stellar RPC server"
@@ -275,3 +275,14 @@ def test_nothing_but_a_settings_error_comes_out(
 def test_the_error_is_ours_and_a_value_error() -> None:
     assert issubclass(SettingsError, BoxError)
     assert issubclass(SettingsError, ValueError)
+
+
+def test_in_safe_mode_only_facts_and_what_keeps_the_peace_are_left() -> None:
+    given = {
+        "panel.knobs": "encoders",
+        "listener.socket": "/run/x",
+        "sound.loudest": 0.5,
+        "night.begins": "22:00",
+    }
+    taste = {"scene": "night", "sound.voices": 8, "recording.path": "/x", "network": "testnet", "volume": 0.1}
+    assert plain(load(given | taste, {}).settings) == load(given, {}).settings

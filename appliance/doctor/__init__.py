@@ -24,6 +24,7 @@ Check = Callable[[Machine, Settings], Iterator[Finding]]
 
 # By the part of the box that they look at; `stellar-wind doctor PART` runs only those.
 CHECKS: dict[str, tuple[Check, ...]] = {
+    "settings": (surroundings.recording,),
     "network": (surroundings.network, surroundings.clock),
     "sound": (instrument.sound,),
     "panel": (instrument.panel,),

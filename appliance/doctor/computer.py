@@ -85,8 +85,13 @@ def disk(machine: Machine, settings: Settings) -> Iterator[Finding]:
     place = folder(settings.state, machine.environ)
     if machine.has(SERVICE_STATE) and not settings.state:
         place = Path(SERVICE_STATE)  # where the service keeps it, whoever asks
-    if place is None or (left := machine.space(machine.at(place))) is None:
+    if place is None:
         yield note("disk", "There is no folder for what hands have set.", "Name one in the setting `state`.")
+        return
+    if (left := machine.space(machine.at(place))) is None:
+        yield note(
+            "disk", f"Nobody else may look into {place}.", "Ask again with sudo, or as the box's own user."
+        )
         return
     if machine.has(place, "state.json.bad"):
         says = f"What hands had set could not be read once, and was put aside in {place}."

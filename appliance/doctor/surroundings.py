@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the box stands in: a way out to the internet, and the right time.
+"""What the box stands in: a way out to the internet, the right time, and what plays without either.
 
 The one rule: without either the recording plays, so what is wrong here is told with that. Each check takes the machine
 and the settings, and yields what it finds.
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import Machine
 from appliance.ledger.routes import IPV4, IPV6, ways_out
+from appliance.ledger.tape import BadTape, open_tape, playable
 from appliance.settings import Settings
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no version of this program is older
@@ -61,3 +62,16 @@ def clock(machine: Machine, _: Settings) -> Iterator[Finding]:
         yield note("clock", f"{says}, not set by a time server.", advice)
     else:
         yield ok("clock", f"{says}; who sets it is not known here.")
+
+
+def recording(machine: Machine, settings: Settings) -> Iterator[Finding]:
+    """Can the owner's own recording be played, if there is one?"""
+    if not (named := settings.recording.path):
+        return
+    try:
+        playable(open_tape(machine.at(named)))
+    except BadTape as error:
+        advice = "Correct recording.path; until the next start the one that ships plays instead."
+        yield wrong("recording", str(error), advice)
+    else:
+        yield ok("recording", f"{named} plays without a network.")

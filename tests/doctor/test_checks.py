@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,11 +16,14 @@ from appliance.doctor import CHECKS, Check
 from appliance.doctor.computer import disk, installed, memory, power, service, temperature, versions
 from appliance.doctor.finding import Finding, Verdict
 from appliance.doctor.instrument import panel, sound
-from appliance.doctor.machine import Space
-from appliance.doctor.surroundings import clock, network
+from appliance.doctor.machine import Space, space
+from appliance.doctor.surroundings import clock, network, recording
+from appliance.ledger.tape import Header, Line, encode
 from appliance.settings import load
+from appliance.values import Ledger
 from tests.doctor.patient import NOW, patient
 
+HEADER = Header("public", "a test")
 SETTINGS = load({}, {}).settings
 THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"
 HWMON = {"/sys/class/hwmon/hwmon0/name": "cpu_thermal\n", "/sys/class/hwmon/hwmon1/name": "rpi_volt\n"}
@@ -182,6 +187,28 @@ def test_on_a_computer_of_which_nothing_is_known_only_what_everybody_needs_is_mi
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "verdict", "words"),
+    [
+        ("", "wrong", "is not a tape"),
+        (encode(HEADER) + "\n", "wrong", "holds no ledger"),
+        (
+            f"{encode(HEADER)}\n{encode(Line(1.0, Ledger(7, 0, 0, 0, 0, ())))}\n",
+            "ok",
+            "plays without a network",
+        ),
+    ],
+)
+def test_the_owners_recording(tmp_path: Path, text: str, verdict: str, words: str) -> None:
+    settings = load({"recording.path": "/srv/mine.tape"}, {}).settings
+    (missing,) = recording(patient(tmp_path), settings)
+    assert missing.verdict is Verdict.WRONG
+    assert "No such file" in missing.says
+    (found,) = recording(patient(tmp_path, {"/srv/mine.tape": text}), settings)
+    assert found.verdict == verdict
+    assert words in found.says
+
+
 # --- sound --------------------------------------------------------------------------------------------------
 
 CARDS = " 0 [vc4hdmi        ]: vc4-hdmi - vc4-hdmi\n 1 [Device         ]: USB-Audio - USB\n"
@@ -291,7 +318,7 @@ def test_the_panel(
         (Space(5 << 30, True), {"HOME": "/srv/x"}, {}, "ok", "5,120 MB are free where /srv/x/.local/state"),
         (Space(5 << 20, True), {}, {"state": "/data"}, "note", "Only 5 MB are free where /data is."),
         (Space(5 << 30, False), {}, {"state": "/data"}, "note", "Nothing can be written to /data"),
-        (None, {}, {"state": "/data"}, "note", "There is no folder"),
+        (None, {}, {"state": "/data"}, "note", "Nobody else may look into /data."),
         (Space(5 << 30, True), {}, {}, "note", "There is no folder"),
     ],
 )
@@ -309,15 +336,26 @@ def test_the_disk(
     assert words in found.says
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_a_closed_folder_of_somebody_else_has_no_room_that_one_knows_of() -> None:
+    with TemporaryDirectory() as root:  # pytest's own folders are all closed
+        Path(root).chmod(0o700)
+        os.seteuid(65534)
+        try:
+            assert space(Path(root, "state")) is None
+        finally:
+            os.seteuid(0)
+
+
 def test_the_disk_of_the_service_is_meant_where_there_is_one(tmp_path: Path) -> None:
     machine = patient(tmp_path, {"/var/lib/stellar-wind/state.json": "{}"}, environ={"HOME": "/srv/x"})
     asked: list[Path] = []
 
-    def space(folder: Path) -> Space:
+    def look(folder: Path) -> Space:
         asked.append(folder)
         return Space(5 << 30, False)  # only the service may write there
 
-    (found,) = disk(replace(machine, space=space), SETTINGS)
+    (found,) = disk(replace(machine, space=look), SETTINGS)
     assert found.verdict is Verdict.OK
     assert asked == [tmp_path / "var/lib/stellar-wind"]
 
