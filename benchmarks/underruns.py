@@ -86,7 +86,7 @@ def virtual(seconds: float, slow: float) -> str:
     synth.close()
     return (
         f"| {slow:g} | {seconds / MINUTE:.0f} | {dry} | {100 * spent_in_all / seconds:.0f} % | {worst * 1000:.0f} ms |"
-        f" {halved} | {fewest} |"
+        f" {halved} | {fewest} | {relief.leads} |"
     )
 
 
@@ -159,8 +159,10 @@ def main() -> int:
     asked = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     if asked.virtual:
-        print("| times slower | minutes | ran dry | busy | longest block | halved | fewest leads |")
-        print("|---|---|---|---|---|---|---|")
+        print(
+            "| times slower | minutes | ran dry | busy | longest block | halved | fewest leads | leads at the end |"
+        )
+        print("|---|---|---|---|---|---|---|---|")
         for slow in asked.slow:
             print(virtual(asked.virtual, slow), flush=True)
     if asked.real:

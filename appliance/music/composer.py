@@ -92,10 +92,10 @@ class Composer:
         ledgers = self.queue.take()
         for ledger in ledgers:
             self._activity.hear(ledger, now.seconds)
-            self._pace.hear(ledger, now.seconds)
             # One amount that comes a hundred times in a ledger is one fact, not a hundred.
-            for amount in dict.fromkeys(ledger.amounts):
-                self._ranking.add(amount)
+            facts = dict.fromkeys(ledger.amounts)
+            self._pace.hear(ledger, len(facts), now.seconds)
+            self._ranking.add(facts)
             self._melody.hear(ledger, now)
         return ledgers
 

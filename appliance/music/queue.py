@@ -71,12 +71,11 @@ class Pace:
         self.amounts = 0.0  # running mean of different amounts a ledger
         self._last: float | None = None
 
-    def hear(self, ledger: Ledger, seconds: float) -> None:
-        """Take a ledger in, at `seconds` of the audio clock.
+    def hear(self, ledger: Ledger, amounts: int, seconds: float) -> None:
+        """Take a ledger of so many different amounts in, at `seconds` of the audio clock.
 
         A first ledger of more than WHOLE operations is a busy network's; what a smaller one is, the next ones teach.
         """
-        amounts = len(set(ledger.amounts))
         if self._last is None and ledger.operations > WHOLE:
             self.amounts = float(amounts)
         if self._last is not None and SHORTEST <= (gap := seconds - self._last) <= LONGEST:

@@ -7,7 +7,7 @@ issued assets are ranked apart, each against the last 512 of its own. Pure; the 
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable
 
@@ -26,14 +26,21 @@ class Ranking:
 
     def __init__(self, warm: Iterable[Amount] = (), window: int = WINDOW) -> None:
         self._windows = {native: _Window(window) for native in (True, False)}
-        for amount in warm:
-            self.add(amount)
+        self.add(warm)
         for of_unit in self._windows.values():
             of_unit.call_strange()
 
-    def add(self, amount: Amount) -> None:
-        """Remember an amount, forgetting the oldest of its unit once the window is full."""
-        self._windows[amount.native].add(amount.stroops)
+    def add(self, amounts: Iterable[Amount]) -> None:
+        """Remember amounts, forgetting the oldest of their unit once the window is full.
+
+        In one go: a small board has time for ordering the window once a ledger, but not for each of a thousand amounts.
+        """
+        of_unit: dict[bool, list[int]] = {True: [], False: []}
+        for amount in amounts:
+            of_unit[amount.native].append(amount.stroops)
+        for native, stroops in of_unit.items():
+            if stroops:
+                self._windows[native].add(stroops)
 
     def place(self, amount: Amount) -> tuple[float, float]:
         """The share of the window that is smaller, and the share that is no larger: 0 <= low <= high <= 1.
@@ -47,24 +54,23 @@ class Ranking:
 class _Window:
     def __init__(self, size: int) -> None:
         self._size = size
-        self._arrived: deque[int] = deque()
+        self._arrived: deque[int] = deque(maxlen=size)
         self._sorted: list[int] = []
         self._strange = 0  # of the oldest, those of another time
 
     def call_strange(self) -> None:
         self._strange = len(self._arrived)
 
-    def add(self, stroops: int) -> None:
-        if len(self._arrived) == self._size:
-            self._forget()
-        self._arrived.append(stroops)
-        insort(self._sorted, stroops)
-        for _ in range(min(self._strange, len(self._arrived) - ENOUGH, HASTE)):
-            self._forget()
-
-    def _forget(self) -> None:
-        del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
-        self._strange = max(0, self._strange - 1)
+    def add(self, stroops: Iterable[int]) -> None:
+        for one in stroops:
+            if self._strange:
+                self._strange -= len(self._arrived) == self._size
+            self._arrived.append(one)
+            if self._strange:
+                for _ in range(min(self._strange, len(self._arrived) - ENOUGH, HASTE)):
+                    self._arrived.popleft()
+                    self._strange -= 1
+        self._sorted = sorted(self._arrived)
 
     def place(self, stroops: int) -> tuple[float, float]:
         if not self._sorted:

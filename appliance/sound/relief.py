@@ -15,7 +15,7 @@ LATE = 0.75  # of a block's time, on average: above, the next busy moment would 
 ROOM = 0.5  # below, there may be time for more
 AVERAGE = 0.25  # s of the running average; a buffer that is computed half too slowly lasts about as long
 SETTLE = 0.5  # s until a step down shows in the load
-WORST = 4.0  # blocks that one block counts as at most: a machine that slept was not slow
+WORST = 2.0  # blocks that one block counts as at most: a machine that slept, or took a busy ledger in, was not slow
 FEWEST = 4  # leads that are always left
 PATIENCE, LONGEST = 60.0, 960.0  # s
 

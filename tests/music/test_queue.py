@@ -43,7 +43,7 @@ def play(
     while (now := beat * 60.0 / tempo) < seconds:
         while coming and coming[0][0] <= now:
             at, arrived = coming.pop(0)
-            pace.hear(arrived, at)
+            pace.hear(arrived, len(set(arrived.amounts)), at)
             queue.admit(arrived, Moment(at * tempo / 60, at, tempo), lambda amount: amount.stroops / 1000)
         drained = queue.drain(Moment(beat, now, tempo))
         heard += [(now + delay * 60.0 / tempo, waiting) for waiting, delay in drained]
@@ -159,13 +159,13 @@ def test_the_interval_is_learnt_from_ordinary_gaps_only(gap: float, learns: bool
     pace = Pace()
     first = pace.interval
     for index in range(100):
-        pace.hear(ledger(1, sequence=index), index * gap)
+        pace.hear(ledger(1, sequence=index), 1, index * gap)
     assert math.isclose(pace.interval, gap, rel_tol=0.01) is learns
     assert (pace.interval == first) is not learns
 
 
-def test_a_pace_counts_what_differs() -> None:
+def test_a_pace_learns_how_many_amounts_a_ledger_brings() -> None:
     pace = Pace()
     for index in range(100):
-        pace.hear(ledger(*(5,) * 99, 7), 5.0 * index)
+        pace.hear(ledger(*(5,) * 99, 7), 2, 5.0 * index)
     assert pace.amounts == pytest.approx(2.0, rel=0.01)

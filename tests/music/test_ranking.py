@@ -25,9 +25,9 @@ def test_a_place_is_the_share_below_and_the_share_not_above() -> None:
 def test_one_whale_moves_nobody_else() -> None:
     ranking = Ranking()
     for stroops in range(1, 101):
-        ranking.add(amount(stroops))
+        ranking.add([amount(stroops)])
     before = ranking.place(amount(50))
-    ranking.add(amount(2**63 - 1))
+    ranking.add([amount(2**63 - 1)])
     low, high = ranking.place(amount(50))
     assert abs(low - before[0]) < 0.01
     assert abs(high - before[1]) < 0.01
@@ -43,7 +43,7 @@ def test_what_is_of_another_time_goes_as_soon_as_there_is_enough() -> None:
     ranking = Ranking(amount(10**6 + stroops) for stroops in range(1000))
     assert ranking.place(amount(5)) == (0.0, 0.0)
     for count in range(1, ENOUGH + 1):
-        ranking.add(amount(5))
+        ranking.add([amount(5)])
         if count == ENOUGH // 2:
             assert 0.0 < ranking.place(amount(5))[1] <= 0.5
     assert ranking.place(amount(5)) == (0.0, 1.0)
@@ -58,3 +58,21 @@ def test_only_the_newest_of_the_window_count(arrived: list[int], probe: int, win
     if newest:
         assert low == sum(stroops < probe for stroops in newest) / len(newest)
         assert high == sum(stroops <= probe for stroops in newest) / len(newest)
+
+
+@given(
+    st.lists(st.integers(1, 50), max_size=200),
+    st.lists(st.lists(st.tuples(st.integers(1, 50), st.booleans()), max_size=150), max_size=4),
+    st.integers(40, 120),
+)
+def test_in_one_go_is_as_one_by_one(
+    warm: list[int], ledgers: list[list[tuple[int, bool]]], window: int
+) -> None:
+    at_once, singly = (Ranking((amount(stroops) for stroops in warm), window) for _ in range(2))
+    for ledger in ledgers:
+        amounts = [amount(*one) for one in ledger]
+        at_once.add(amounts)
+        for one in amounts:
+            singly.add([one])
+        for probe in (amount(stroops, native) for stroops in range(0, 51, 5) for native in (True, False)):
+            assert at_once.place(probe) == singly.place(probe)
