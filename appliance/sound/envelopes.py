@@ -12,6 +12,7 @@ multiplication: a tenth of a generator of its own, and what stands still is not 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,12 @@ class Envelopes:
         self._level = self._keep = self._low = self._high = np.ones(1)  # of the curve ONE
         self._add = np.zeros(1)
         self._curves: NDArray[np.intp] = np.zeros((2, 0), dtype=np.intp)  # the two that each line multiplies
-        self._drawn = self._step = np.zeros(0)  # where each line is, and how far it moved in the last block
+        self._drawn, self._steps = (
+            np.zeros(0),
+            list[float](),
+        )  # of each line: where it is, how far it moved last
         self._lines: list[PyoObject] = []
+        self._told: list[tuple[Callable[[float], None], Callable[[float], None]]] = []
 
     def curve(self) -> int:
         """One more curve: its number. Only while the graph is made."""
@@ -49,9 +54,13 @@ class Envelopes:
     def line(self, curve: int, other: int = ONE) -> PyoObject:
         """A line that is the product of two curves. Only while the graph is made."""
         self._curves = np.append(self._curves, [[curve], [other]], axis=1)
-        self._drawn = self._step = np.zeros(self._curves.shape[1])
-        self._lines.append(Sig(self._ramp, mul=0.0, add=0.0))
-        return self._lines[-1]
+        self._drawn, self._steps = np.append(self._drawn, 0.0), [*self._steps, 0.0]
+        line = Sig(self._ramp, mul=0.0, add=0.0)
+        self._lines.append(line)
+        # Told without pyo's checks of types, which cost more than the line.
+        told = line.getBaseObjects()[0]
+        self._told.append((told.setAdd, told.setMul))
+        return line
 
     def go(self, curve: int, level: float, lasts: float, *, bent: bool) -> None:
         """Move to a level within so many seconds from the next block on; straight, or bent as what rings does."""
@@ -77,13 +86,11 @@ class Envelopes:
         level += self._add
         np.maximum(level, self._low, out=level)
         np.minimum(level, self._high, out=level)
-        ends = level[self._curves[0]] * level[self._curves[1]]
-        step = ends - self._drawn
-        moving = np.flatnonzero((step != 0.0) | (self._step != 0.0)).tolist()
-        begins, steps = self._drawn.tolist(), step.tolist()
-        self._drawn, self._step = ends, step
-        for index in moving:
-            # Told without pyo's checks of types, which cost more than the line.
-            told = self._lines[index].getBaseObjects()[0]
-            told.setAdd(begins[index])
-            told.setMul(steps[index])
+        first, second = level.take(self._curves)
+        ends = first * second
+        begins, steps = self._drawn.tolist(), (ends - self._drawn).tolist()
+        for (add, mul), begin, step, before in zip(self._told, begins, steps, self._steps, strict=True):
+            if step or before:
+                add(begin)
+                mul(step)
+        self._drawn, self._steps = ends, steps

@@ -36,7 +36,7 @@ class Master:
         self._seconds = block / SAMPLE_RATE
         self._ramp: Block = np.linspace(0, 1, block, endpoint=False, dtype=np.float32).reshape(-1, 1)
         self._held: Block = np.zeros((block, CHANNELS), dtype=np.float32)
-        self._out: Block = np.zeros_like(self._held)
+        self._free: Block = np.zeros_like(self._held)
         self._allowed = 1.0  # the largest gain that the held block can take
         self._limit = 1.0  # the limiter's gain where the held block begins
         self._total = 0.0  # all gains together, there
@@ -63,23 +63,22 @@ class Master:
 
         The array that is returned is overwritten by the next call.
         """
-        peak = float(max(raw.max(), -raw.min()))
+        peak = float(max(np.maximum.reduce(raw, axis=None), -np.minimum.reduce(raw, axis=None)))
         sound = peak <= RUNAWAY  # false for what is no number, too
         allowed = min(1.0, CEILING / peak) if sound and peak > 0.0 else 1.0
         limit = min(
             self._allowed, allowed, self._limit + (1.0 - self._limit) * min(1.0, self._seconds / RECOVERY)
         )
         total = limit * self._next_volume() * self._next_fade()
-        if self._total == total == 1.0:
-            np.copyto(self._out, self._held)
-        else:
-            np.multiply(self._held, self._total + (total - self._total) * self._ramp, out=self._out)
+        out, self._held, self._free = self._held, self._free, self._held
+        if not self._total == total == 1.0:
+            np.multiply(out, self._total + (total - self._total) * self._ramp, out=out)
         self._allowed, self._limit, self._total = allowed, limit, total
         if sound:
             np.copyto(self._held, raw)
         else:
             self._held[:] = 0.0
-        return self._out, sound
+        return out, sound
 
     def _next_volume(self) -> float:
         self._volume += (self._aim - self._volume) * min(1.0, self._seconds / KNOB)

@@ -10,7 +10,7 @@ a second: a filter that follows an audio signal costs three times one that is to
            └▶ echo (two) ─┤          │
     pads ──▶ low-pass ────┤          ├─▶ sum ─▶ out
     drone ────────────────┤          │
-    wind ─────────────────┴▶ reverb, a side each
+    wind ─────────────────┴▶ reverb ─▶ a wall a side
 """
 
 from __future__ import annotations
@@ -19,18 +19,24 @@ import math
 from random import Random
 
 import numpy as np
-from pyo import ButBP, ButHP, ButLP, DataTable, Delay, HarmTable, Max, Min, Mix, Osc, PyoObject, WGVerb
+from pyo import Allpass, ButBP, ButHP, ButLP, DataTable, Delay, Max, Min, Mix, Osc, PyoObject, WGVerb
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.envelopes import Envelopes
 from appliance.sound.voices import Voices
 from appliance.values import Bed
 
+MOVE_EVERY = 0.02  # s; the steps of a filter that wanders for seconds are too small to hear
 GLIDE = 3.0  # s over which the bed follows
 GUST = 1.4  # s over which a gust comes and goes
 ECHO = [0.47, 0.61]  # s, left and right; not a multiple of each other
 REVERB = 0.95  # feedback; what sounds takes 6 s to sink by 60 dB
+WALLS = [
+    0.0311,
+    0.0437,
+]  # s, left and right: what the one reverb meets on its way to each ear, and makes it two
 PADS = (280.0, 1500.0)  # Hz: low-pass of the pads at brightness 0, and how far 1 opens it
+SWELLS = (32.3, 23.3)  # s, periods, left and right
 WHISTLE = (320.0, 900.0)  # Hz between which the wind's voice wanders
 # A constant far below hearing that keeps what dies away in a feedback loop from becoming denormal numbers, which
 # cost x86 up to five times as much. (pyo's own Denorm does it with a noise that costs as much as ten oscillators.)
@@ -49,14 +55,14 @@ class Mixer:
         self._moved = 0.0  # s of the audio clock
 
         self._pad_sides = Mix([voices.pad_left, voices.pad_right], voices=2)
-        # Each side swells and sinks in its own time (32 and 23 s): a held chord never stands still.
-        self._swell_shape = HarmTable([1.0], 512)
-        self._swell = Osc(self._swell_shape, freq=[0.031, 0.043], mul=0.36, add=0.72)
-        self._pads = ButLP(self._pad_sides, freq=[600.0, 600.0], mul=self._swell)
+        # Each side swells and sinks in its own time: a held chord never stands still.
+        self._swells = [envelopes.curve(), envelopes.curve()]
+        self._swelling = [envelopes.line(swell) for swell in self._swells]
+        self._pads = ButLP(self._pad_sides, freq=[600.0, 600.0], mul=self._swelling)
         self._pad_middle = self._pads.mix(1)
         self._pad_width = self._pad_middle * 0.35
         self._pad_both = self._pad_width.mix(2)
-        self._pad_send = self._pad_middle * 0.3
+        self._pad_send = self._pad_middle * 0.6
 
         # pyo draws each random sample at the cost of ten oscillators: the noise is drawn once, and read.
         self._noise = DataTable(size=NOISE)
@@ -76,15 +82,15 @@ class Mixer:
         self._dry = Mix(
             [voices.lead_mix, self._dark_echo, self._pads, self._pad_both, self._drone, self._wind], voices=2
         )
-        self._wet_pads = self._pad_send.mix(2)
-        self._wet_in = Mix([self._lead, self._dark_echo, self._wet_pads, self._wind], voices=2)
+        self._wet_in = Mix([self._lead, self._dark_echo, self._pad_send, self._wind], voices=1, mul=0.5)
         self._wet_low = Min(self._wet_in, 2.0)
         self._wet_guard = Max(self._wet_low, -2.0)
         self._wet_cut = ButHP(self._wet_guard, freq=120.0, add=ALIVE)
         self._room = envelopes.curve()
         self._reverb_level = envelopes.line(self._room)
-        self._reverb = WGVerb(self._wet_cut, feedback=REVERB, cutoff=3400, bal=1, mul=self._reverb_level)
-        self._out = Mix([self._dry, self._reverb], voices=2, mul=0.98)
+        self._reverb = WGVerb(self._wet_cut, feedback=REVERB, cutoff=3400, bal=1)
+        self._walls = Allpass(self._reverb, delay=WALLS, feedback=0.5, maxdelay=0.1, mul=self._reverb_level)
+        self._out = Mix([self._dry, self._walls], voices=2, mul=0.98)
         self._sent = self._out.out()
 
     def follow(self, bed: Bed) -> None:
@@ -107,6 +113,9 @@ class Mixer:
         # Told without pyo's checks of types, which cost more than the filters.
         for side, period in zip(self._pads.getBaseObjects(), (8.9, 7.3), strict=True):
             side.setFreq(opened * (1 + 0.22 * math.sin(turn / period)))
+        for swell, period in zip(self._swells, SWELLS, strict=True):
+            level = 0.72 + 0.36 * math.sin(turn / period)
+            self._envelopes.go(swell, level, MOVE_EVERY, bent=False)
         for side, period in zip(self._wind.getBaseObjects(), (11.3, 16.7), strict=True):
             side.setFreq(middle + way * math.sin(turn / period + 2))
 

@@ -27,12 +27,11 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyo greets on standard output
     from pyo import Server
 
     from appliance.sound.envelopes import Envelopes
-    from appliance.sound.mixer import Mixer
+    from appliance.sound.mixer import MOVE_EVERY, Mixer
     from appliance.sound.voices import Voices
 
 log = logging.getLogger(__name__)
 
-MOVE_EVERY = 0.02  # s; the steps of a filter that wanders for seconds are too small to hear
 REBUILD_EVERY = 1.0  # s; what breaks more often than that is not mended by making it anew
 
 

@@ -6,7 +6,7 @@ because pyo leaks what is made later and reads freed memory of what has no name.
 costs almost nothing; a voice at amplitude 0 costs as much as one that sounds. The performer's thread.
 
     lead:  body table × e² ────┐                  e: envelope of the note
-           edge table × f × e ─┴─▶ sum ─▶ pan     f: the edge dies away sooner, as on anything struck
+           edge table × f × e ─┴─▶ sum ─▶ pan     f: the edge dies away sooner, as on anything struck, and rests
     pad:   one table a side, a hair apart, × e
 
 An envelope falls as everything struck does, by equal parts in equal times; envelopes.py draws it.
@@ -79,18 +79,19 @@ class _Playing:
 
     def __init__(self, envelopes: Envelopes, curves: tuple[int, ...], chain: tuple[PyoObject, ...]) -> None:
         self._envelopes, self._curves = envelopes, curves
-        self._chain = chain
+        # Told without pyo's checks of types, which cost more than a note's whole beginning.
+        self._parts = [base for part in chain for base in part.getBaseObjects()]
         self._segments: tuple[tuple[float, float, float], ...] = ()  # peak, sustain, decay of each curve
         self._timbre = TIMBRES[Voice.BELL]
         self.note: Sounded | None = None  # what it plays; None while it rests
-        self.decay_at = self.release_at = self.ends = NEVER  # s of the audio clock
+        self.decay_at = self.dim_at = self.release_at = self.ends = NEVER  # s of the audio clock
         self.rest()
 
     def begin(self, sounded: Sounded, seconds: float) -> None:
         """Play a note from now on, `seconds` of the audio clock. Only for a voice that is silent."""
         self.note, self._timbre = sounded, TIMBRES[sounded.note.voice]
         self._segments = self.tune(sounded.note, self._timbre)
-        for part in self._chain:
+        for part in self._parts:
             part.play()
         attack = self._timbre.attack
         for curve, (peak, _, _) in zip(self._curves, self._segments, strict=True):
@@ -106,31 +107,35 @@ class _Playing:
         """
         raise NotImplementedError
 
-    def decay(self) -> None:
-        """Begin to sink to the sustained level."""
+    def decay(self, seconds: float) -> None:
+        """Begin, at `seconds`, to sink to the sustained level."""
         self.decay_at = NEVER
         for curve, (_, sustain, lasts) in zip(self._curves, self._segments, strict=True):
             self._envelopes.go(curve, sustain, lasts, bent=True)
 
+    def dim(self) -> None:
+        """Let rest what has died away before the note."""
+        self.dim_at = NEVER
+
     def let_go(self, seconds: float, release: float | None = None) -> None:
         """Begin the release now, in its own time or within `release` seconds."""
         lasts = self._timbre.release if release is None else release
-        for curve in self._curves:
-            self._envelopes.go(curve, 0.0, lasts, bent=release is None)
+        # All else that the voice is made of is multiplied by the first.
+        self._envelopes.go(self._curves[0], 0.0, lasts, bent=release is None)
         self.decay_at = self.release_at = NEVER
         self.ends = seconds + lasts
 
     @property
     def due(self) -> float:
         """When it wants to be seen to, in seconds of the audio clock."""
-        return min(self.decay_at, self.release_at, self.ends)
+        return min(self.decay_at, self.dim_at, self.release_at, self.ends)
 
     def rest(self) -> None:
         """Stop computing. Only for a voice that is silent."""
-        for part in self._chain:
+        for part in self._parts:
             part.stop()
         self.note = None
-        self.decay_at = self.release_at = self.ends = NEVER
+        self.decay_at = self.dim_at = self.release_at = self.ends = NEVER
 
 
 class Lead(_Playing):
@@ -145,12 +150,11 @@ class Lead(_Playing):
         self._bodies, self._edges = bodies, edges
         envelope, fade = envelopes.curve(), envelopes.curve()
         self._loud, self._bright = envelopes.line(envelope, envelope), envelopes.line(envelope, fade)
-        self._body = Osc(bodies[Voice.BELL], freq=220.0, mul=self._loud)
-        self._edge = Osc(edges[Voice.BELL], freq=220.0, mul=self._bright, add=self._body)
-        self.out = Sig(self._edge, mul=[0.0, 0.0])
-        super().__init__(
-            envelopes, (envelope, fade), (self._loud, self._bright, self._body, self._edge, self.out)
-        )
+        self._edge = Osc(edges[Voice.BELL], freq=220.0, mul=self._bright)
+        self._body = Osc(bodies[Voice.BELL], freq=220.0, mul=self._loud, add=self._edge)
+        self.out = Sig(self._body, mul=[0.0, 0.0])
+        chain = (self._loud, self._bright, self._edge, self._body, self.out)
+        super().__init__(envelopes, (envelope, fade), chain)
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
@@ -164,8 +168,19 @@ class Lead(_Playing):
         bright = 1.1 * note.bright * (0.4 + 0.6 * note.velocity)
         return (
             (loud**0.5, (loud * timbre.sustain) ** 0.5, timbre.decay),
-            (bright * loud**0.5, 0.08 * bright * loud**0.5, timbre.edge_decay),
+            (bright * loud**0.5, 0.0, timbre.edge_decay),
         )
+
+    def decay(self, seconds: float) -> None:
+        """Begin to sink to the sustained level; and the edge, to nothing."""
+        super().decay(seconds)
+        self.dim_at = seconds + self._timbre.edge_decay
+
+    def dim(self) -> None:
+        """The edge has died away."""
+        super().dim()
+        self._edge.stop()
+        self._bright.stop()
 
 
 class Pad(_Playing):
@@ -235,7 +250,9 @@ class Pool(Generic[V]):
             if voice.release_at <= seconds:
                 voice.let_go(seconds)
             elif voice.decay_at <= seconds:
-                voice.decay()
+                voice.decay(seconds)
+            elif voice.dim_at <= seconds:
+                voice.dim()
             elif voice.ends <= seconds:
                 voice.rest()
                 self._shed.discard(voice)

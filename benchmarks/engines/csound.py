@@ -39,7 +39,7 @@ def _score(voices: int, seconds: float) -> str:
         for number, partials in enumerate(TABLES)
     ]
     lines += [f"f 99 0 {TABLE} 10 1", "f 100 0 524288 21 1", f"i 99 0 {seconds}"]
-    for instrument, notes in ((1, leads), (2, bed)):
+    for instrument, notes in ((1, leads), (3, [note.edge_alone() for note in leads]), (2, bed)):
         for note in notes:
             # csound plays on until the last note has ended, so none may outlast the piece.
             cut = replace(note, lasts=min(note.lasts, seconds - note.begins))

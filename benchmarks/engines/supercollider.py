@@ -64,7 +64,7 @@ def _score(voices: int, seconds: float) -> Iterator[bytes]:
     opening.append(_message("/s_new", "mixer", -1, TAIL, 0))
     yield _bundle(0.0, *opening)
     leads, bed = tones(voices, seconds)
-    notes = [(tone, "lead") for tone in leads] + [(tone, "pad") for tone in bed]
+    notes = [(tone, kind) for tone in leads for kind in ("lead", "edge")] + [(tone, "pad") for tone in bed]
     for tone, definition in sorted(notes, key=lambda note: note[0].begins):
         controls = (atom for pair in zip(NAMES, tone.numbers[2:], strict=True) for atom in pair)
         yield _bundle(tone.begins, _message("/s_new", definition, -1, TAIL, 1, *controls))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from appliance.sound.voices import LEAD, TIMBRES, hertz
 from appliance.values import Sounded, Voice
@@ -46,9 +46,11 @@ class Tone:
     sustain: float
     hold: float
     release: float
-    edge_decay: float
-    edge_sustain: float
-    edge_hold: float
+    edge_decay: float  # s from the peak to nothing; then the edge rests
+
+    def edge_alone(self) -> Tone:
+        """What of it sounds with the edge, which is a voice of its own in the twins, so that it can rest sooner."""
+        return replace(self, lasts=min(self.lasts, self.attack + self.edge_decay))
 
     @property
     def numbers(self) -> tuple[float, ...]:
@@ -70,7 +72,6 @@ def _tone(sounded: Sounded) -> Tone:
     instrument = list(TIMBRES).index(note.voice)
     level = timbre.level * (note.velocity if note.voice in BEDS else LEAD * note.velocity**1.4)
     decay, sustain, hold = _falls(held - timbre.attack, timbre.decay, timbre.sustain**0.5)
-    edge_decay, edge_sustain, edge_hold = _falls(held - timbre.attack, timbre.edge_decay or 1.0, 0.08)
     return Tone(
         begins=sounded.seconds,
         lasts=lasts,
@@ -86,9 +87,7 @@ def _tone(sounded: Sounded) -> Tone:
         sustain=sustain,
         hold=hold,
         release=timbre.release,
-        edge_decay=edge_decay,
-        edge_sustain=edge_sustain,
-        edge_hold=edge_hold,
+        edge_decay=timbre.edge_decay,
     )
 
 

@@ -1,5 +1,5 @@
 ; SPDX-License-Identifier: Apache-2.0
-; The box's patch in csound: voices in instruments 1 (lead) and 2 (pad, drone), the bus in 99. Tables 1 to 20 are the
+; The box's patch in csound: voices in instruments 1 (lead), 3 (its edge) and 2 (pad, drone), the bus in 99. Tables 1 to 20 are the
 ; instruments' spectra, 99 a sine, 100 noise. The p-fields are those of twin.Tone, from `first` on.
 nchnls = 2
 0dbfs = 1
@@ -11,10 +11,15 @@ gaPadR init 0
 
 instr 1
  ae linseg 0, p12, 1, p13, p14, p15 + 0.001, p14, p16, 0
- af linseg 0, p12, 1, p17, p18, p19 + 0.001, p18, p16, 0
- ab oscili 1, p4, p8 + 1
- ad oscili af * p11, p5, p9 + 1
- ax = (ab + ad) * ae * ae
+ ax oscili ae * ae, p4, p8 + 1
+ gaLeadL += ax * p6
+ gaLeadR += ax * p7
+endin
+
+instr 3
+ ae linseg 0, p12, 1, p13, p14, p15 + 0.001, p14, p16, 0
+ af linseg 0, p12, p11, p17, 0
+ ax oscili af * ae, p5, p9 + 1
  gaLeadL += ax * p6
  gaLeadR += ax * p7
 endin

@@ -27,7 +27,8 @@ ALLOWED = {
     "ButHP": "as ButLP",
     "ButBP": "as ButLP",
     "Delay": "4.6 ns; its time is never changed, a step there would click",
-    "WGVerb": "the one reverb, 76 ns a side: eight delay lines that drift; STRev would take 190",
+    "WGVerb": "the one reverb, 40 to 76 ns: eight delay lines that drift; STRev would take three times that",
+    "Allpass": "3 ns; its time and feedback are never changed, and 0.5 cannot run away",
 }
 
 

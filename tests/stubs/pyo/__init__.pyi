@@ -100,6 +100,17 @@ class Delay(PyoObject):
         add: _Audio = 0,
     ) -> None: ...
 
+class Allpass(PyoObject):
+    def __init__(
+        self,
+        input: PyoObject,
+        delay: _Audio = 0,
+        feedback: _Audio = 0,
+        maxdelay: float = 1,
+        mul: _Audio = 1,
+        add: _Audio = 0,
+    ) -> None: ...
+
 class WGVerb(PyoObject):
     def __init__(
         self,
