@@ -10,6 +10,7 @@ close every 5 s here, which is in each time. Ten minutes, for most rows wait: se
     lowest     the least that sounded, as a level over a quarter of a second, in dBFS
     recording  seconds from the injection to the recording, - where it was not needed
     back       seconds from the end of the fault to the first ledger heard; of what happens but once, from then on
+    note       and to the first of its notes, by the ear
     requests   that the servers got, from the injection to that ledger
 
     python -m benchmarks.faults --at-once 4 --only listener      the rows whose name holds "listener"
@@ -33,6 +34,7 @@ from pathlib import Path
 from appliance.box import Box
 from appliance.ledger.tape import bundled
 from appliance.settings import load
+from appliance.values import Button, Pressed
 from tests.horizon_records import generated
 from tests.horizon_server import HorizonServer, strike
 from tests.horizon_tls import authority, certify, https
@@ -46,12 +48,23 @@ START = 2.5  # s in which the sound has begun
 SWELL = 6.0  # s more until it is as loud as it is meant to be
 STILL = 1.0  # s of the audio clock
 SILENT = -70.0  # dBFS
+LIVE = 1000  # sequence number from which our servers' ledgers are counted; those of the recording begin at 1
 
 
 class Watched(Box):
     """A box that remembers when it heard ledgers, and how well it played since `forget`."""
 
     ledgers: list[float]  # when each was heard, in s of the loop's clock
+
+    def note(self, since: float) -> float | None:
+        """When the first note was heard of a network's ledger that came after a moment, likewise."""
+        notes = [(at, sounded.note) for at, sounded in self._heard]
+        heard = (
+            at
+            for at, note in notes
+            if note.amount and note.amount.ledger >= LIVE and at - note.waited > since
+        )
+        return next(heard, None)
 
     def forget(self, loud: float = 0.0) -> None:
         """Begin to watch anew. Until the moment `loud` of the loop's clock it may be as quiet as it is at its start."""
@@ -83,6 +96,7 @@ class Stage:
 
     server: HorizonServer
     spare: HorizonServer  # a second endpoint, where the row has one
+    box: Watched
     closing: bool = True  # whether ledgers close at the server
 
     def close(self) -> bool:
@@ -195,6 +209,13 @@ def killed(number: signal.Signals) -> Inject:
     return inject
 
 
+async def pressed(stage: Stage) -> bool:
+    """A hand goes on to the next network, which is the second server's."""
+    await asyncio.sleep(EVERY / 2)  # no ledger of the old one is on its way
+    stage.box.obey(Pressed(Button.NETWORK))
+    return True
+
+
 async def nothing(_: Stage) -> bool:
     """The fault is there from the beginning."""
     return False
@@ -263,6 +284,7 @@ ROWS = (
     Row("test network begun anew", struck("reset")),
     Row("history truncated to the last ledger", struck("truncated")),
     Row("twenty ledgers at once", struck("gap")),
+    Row("NETWORK is pressed: another network, which is well", pressed),
     Row("listener killed", killed(signal.SIGKILL)),
     Row("listener stopped (SIGSTOP)", killed(signal.SIGSTOP)),
     Row(
@@ -300,11 +322,12 @@ def _server(row: Row) -> HorizonServer:
     return HorizonServer(chain, tip=1000, poll=1.0, tls=https(CA, row.tls) if row.tls else None)
 
 
-def _box(row: Row, stage: Stage, folder: Path) -> Watched:
-    urls = row.endpoints.format(server=stage.server.url, spare=stage.spare.url).split(",")
+def _box(row: Row, server: HorizonServer, spare: HorizonServer, folder: Path) -> Watched:
+    urls = row.endpoints.format(server=server.url, spare=spare.url).split(",")
     config = folder / "box.toml"
     config.write_text(
         f'network = "mine"\n[networks.mine]\nendpoints = {json.dumps(urls)}\npassphrase = "generated"\n'
+        f'[networks.next]\nendpoints = ["{spare.url}"]\npassphrase = "generated"\n'
     )
     real = [sys.executable, "-m", "appliance", "listen", "--config", str(config), "--network"]
     sick = [sys.executable, "-c", SICK, str(folder / "mark"), row.sick, *real] if row.sick else real
@@ -323,8 +346,8 @@ async def measure(row: Row) -> dict[str, float | None]:
     )  # servers complain of refused handshakes
     with tempfile.TemporaryDirectory() as folder:
         async with _server(row) as server, _server(replace(row, tls="")) as spare:
-            stage = Stage(server, spare)
-            box = _box(row, stage, Path(folder))
+            box = _box(row, server, spare, Path(folder))
+            stage = Stage(server, spare, box)
             begun = now()
             tasks = [asyncio.create_task(one) for one in (stage.go_on(), box.run(desk=False))]
             await asyncio.sleep(START)
@@ -339,12 +362,15 @@ async def measure(row: Row) -> dict[str, float | None]:
                 box.forget(loud)
                 over = now() if await row.inject(stage) else begun
                 back = await _heard(box, begun if row.early and over == begun else now())
-                await asyncio.sleep(loud + EVERY - now())  # who is back at once has still to be heard
+                await asyncio.sleep(
+                    max(loud, back) + EVERY - now()
+                )  # who is back at once has still to be heard
             taken = {
                 "still": box.still,
                 "quietest": 10 * math.log10(box.quietest + 1e-12),
                 "recording": None if row.early or not box.left else box.left - begun,
                 "back": back - over,
+                "note": note - over if (note := box.note(over)) else None,
                 "requests": len(server.requests) + len(spare.requests) - before,
             }
             box.stop()
@@ -385,9 +411,10 @@ def line(row: Row, taken: dict[str, float | None] | None) -> str:
     still, quietest = taken["still"] or 0.0, taken["quietest"] or 0.0
     played = "yes" if still < STILL and quietest > SILENT else "NO"
     recording = "-" if taken["recording"] is None else f"{taken['recording']:.0f}"
+    note = "-" if taken["note"] is None else f"{taken['note']:.1f}"
     return (
         f"{' ' if played == 'yes' else '!'} {row.what:<58}{played:>6}{still * 1000:>9.0f}{quietest:>8.0f}"
-        f"{recording:>11}{taken['back']:>8.1f}{taken['requests']:>10}"
+        f"{recording:>11}{taken['back']:>8.1f}{note:>8}{taken['requests']:>10}"
     )
 
 
@@ -395,8 +422,10 @@ async def table(rows: list[int], at_once: int) -> None:
     """Play the rows, some beside each other, and print each when it and those before it are done."""
     room = asyncio.Semaphore(at_once)
     tasks = {number: asyncio.create_task(_in_a_process(number, room)) for number in rows}
-    print(f"  {'':<58}{'played':>6}{'still':>9}{'lowest':>8}{'recording':>11}{'back':>8}{'requests':>10}")
-    print(f"  {'':<58}{'':>6}{'ms':>9}{'dBFS':>8}{'s':>11}{'s':>8}")
+    print(
+        f"  {'':<58}{'played':>6}{'still':>9}{'lowest':>8}{'recording':>11}{'back':>8}{'note':>8}{'requests':>10}"
+    )
+    print(f"  {'':<58}{'':>6}{'ms':>9}{'dBFS':>8}{'s':>11}{'s':>8}{'s':>8}")
     for number, task in tasks.items():
         print(line(ROWS[number], await task), flush=True)
 

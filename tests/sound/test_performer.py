@@ -114,6 +114,23 @@ def test_another_network_is_a_clean_page() -> None:
     assert not [sounded for sounded in begun if sounded.note.amount]
 
 
+@pytest.mark.parametrize("tempo", [30.0, 60.0, 180.0])
+def test_another_network_is_heard_a_beat_after_its_first_ledger_at_most(tempo: float) -> None:
+    """The listener's answer takes a tenth of a second (make bench-faults): two seconds from hand to ear at 60 bpm."""
+    for eighth in range(8):
+        player, _ = performer()
+        for _ in seconds(9 + eighth / 8):
+            player.block(replace(CONTROLS, tempo=tempo))
+        player.block(replace(CONTROLS, tempo=tempo, network="testnet"))
+        came = player.now.seconds
+        player.composer.queue.put(Ledger(1, 0, 1, 1, 0, (Amount(5, Kind.OFFER, True, 1),) * 3))
+        begun = [
+            s for _ in seconds(4) for s in player.block(replace(CONTROLS, tempo=tempo, network="testnet"))
+        ]
+        first = next(sounded.seconds for sounded in begun if sounded.note.amount)
+        assert 0.0 <= first - came <= 60.0 / tempo + 0.02
+
+
 def test_another_scene_lets_the_chord_go_and_begins_its_own_with_the_next_beat() -> None:
     player, instrument = performer()
     for _ in seconds(2.5):
