@@ -144,6 +144,7 @@ class Speaker:
         self._words, self._why = "", "No card has been looked for yet."
         self._said: set[str] = set()  # why there is no sound, since there was
         self._underruns, self._doubled = Underruns(), False
+        self._filled = 0.0  # when the card began to be filled anew
         self._refused: dict[str, float] = {}  # when a better card may be tried again, by its device
         self._signs = 0  # of life, from the card's thread
         self._seen = 0  # of those
@@ -240,6 +241,7 @@ class Speaker:
         """Play on an open card until it fails, or until it has faded out for a better one: that is returned, open."""
         better, again = None, False
         fade, began = Fade(), time.monotonic()
+        self._filled = began
         looked, told = began, False
         self._clear()
         self._card, self._words, self._why = card, choice.words, ""
@@ -287,8 +289,11 @@ class Speaker:
     def _ran_dry(self, dry: int, now: float) -> None:
         """Count underruns; in a storm, open the card anew: with a larger buffer once, and then in mere hope."""
         self._underruns.add(now, dry)
+        # One that is dry before it can have played what it was given would take the music faster than time.
+        self._leaving.wait(max(0.0, self._filled + self._buffer - now))
+        self._filled = time.monotonic()
         if self._doubled:
-            if self._underruns.storm(ONE):
+            if self._underruns.storm(max(ONE, STORM * self._buffer)):
                 self._underruns.calm()
                 raise NoSoundCard("The sound card runs dry whatever it is given.")
         elif self._underruns.storm(TEN):

@@ -155,6 +155,16 @@ def test_a_storm_of_underruns_doubles_the_buffer_once(card: Card, caplog: pytest
     assert sum("more are held ready" in line for line in caplog.messages) == 1
 
 
+def test_a_card_that_runs_dry_at_once_does_not_make_the_music_run(card: Card) -> None:
+    with music(on(card)) as it:
+        it.until(lambda: card.heard)
+        card.be("xrun")
+        begun, blocks = time.monotonic(), it.blocks
+        it.until(lambda: time.monotonic() - begun > 4.0)
+        passed = time.monotonic() - begun
+        assert (it.blocks - blocks) * BLOCK / 48_000 < passed + 1.0  # some buffers full
+
+
 def test_a_card_that_stands_still_for_a_while_is_opened_again(card: Card) -> None:
     with music(on(card)) as it:
         it.until(lambda: card.heard)
