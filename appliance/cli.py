@@ -225,6 +225,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from appliance.doctor import Machine, Verdict, examine
     from appliance.doctor.bundle import bundle
     from appliance.doctor.machine import ask
+    from appliance.doctor.privacy import private, redacted
     from appliance.doctor.report import as_json, screen
 
     # Names that nobody answers must not hold us: 5 s, twice, for each of three servers is the C library's patience.
@@ -236,10 +237,18 @@ def _doctor(arguments: argparse.Namespace) -> int:
         refused, loaded = error, load({}, {}, Path(os.devnull))
     machine = Machine(Path("/"), os.environ, time.time(), ask)
     findings = examine(machine, loaded, refused, arguments.part)
+    if arguments.board:
+        from appliance.doctor.board import board
+
+        print("This takes half a minute, and plays for ten seconds of it.", file=sys.stderr)  # noqa: T201 - its answer
+        findings += board(machine, loaded.settings)
     if arguments.bundle:
         bundle(arguments.bundle, machine, loaded, findings)
     width = shutil.get_terminal_size().columns
-    print(as_json(findings) if arguments.json else screen(findings, width))  # noqa: T201 - its answer
+    report = as_json(findings) if arguments.json else screen(findings, width)
+    if arguments.board:  # which is to be sent in
+        report = redacted(report, private(machine, loaded.settings))
+    print(report)  # noqa: T201 - its answer
     if arguments.bundle and not arguments.json:
         print(f"{arguments.bundle} is for whoever helps; look it through before you send it.")  # noqa: T201 - its answer
     wrong = any(finding.verdict is Verdict.WRONG for finding in findings)
@@ -393,6 +402,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("part", nargs="?", choices=PARTS, help="look only at this; at everything without it")
     doctor.add_argument("--json", action="store_true", help="for a program to read")
+    doctor.add_argument(
+        "--board",
+        action="store_true",
+        help="also say what a real board is and does, playing for ten seconds: a report to send in",
+    )
     doctor.add_argument(
         "--bundle",
         type=Path,

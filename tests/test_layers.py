@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "appliance.plot": (*ROOMS, *GROUND),
     "appliance.doctor": ("appliance.doctor", *ROOMS, *GROUND),
+    "appliance.doctor.board": ("appliance.doctor", "appliance.render", *ROOMS, *GROUND),
     "appliance.box": ("appliance.keep", "appliance.keepsakes", "appliance.render", *ROOMS, *GROUND),
     "appliance.keepsakes": ("appliance.keep", "appliance.state"),
     "appliance.keep": ("appliance.render", *ROOMS, *GROUND),

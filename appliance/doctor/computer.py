@@ -29,9 +29,7 @@ SERVICE_STATE = "/var/lib/stellar-wind"  # deploy/systemd/stellar-wind.service
 
 def power(machine: Machine, _: Settings) -> Iterator[Finding]:
     """Does the supply hold its 5 V? The firmware of a Raspberry Pi remembers it in bits 0 and 16 (vcgencmd)."""
-    bits = machine.number("/sys/devices/platform/soc/soc:firmware/get_throttled")
-    if bits is None and (said := re.fullmatch("throttled=(0x[0-9a-f]+)", machine.ask(ASK_POWER) or "")):
-        bits = int(said[1], 16)
+    bits = throttled(machine)
     alarms = [
         machine.number(f"{path.removesuffix('name')}in0_lcrit_alarm")
         for path in machine.find("/sys/class/hwmon/*/name")
@@ -46,21 +44,34 @@ def power(machine: Machine, _: Settings) -> Iterator[Finding]:
         yield ok("power", "The voltage holds.")
 
 
+def throttled(machine: Machine) -> int | None:
+    """The bits in which the firmware says what it holds back and why; None where it does not."""
+    bits = machine.number("/sys/devices/platform/soc/soc:firmware/get_throttled")
+    if bits is None and (said := re.fullmatch("throttled=(0x[0-9a-f]+)", machine.ask(ASK_POWER) or "")):
+        bits = int(said[1], 16)
+    return bits
+
+
 def temperature(machine: Machine, _: Settings) -> Iterator[Finding]:
     """Is the processor too hot?"""
-    degrees = [machine.number(path) for path in machine.find("/sys/class/thermal/thermal_zone*/temp")]
-    hottest = max((number / 1000 for number in degrees if number is not None), default=None)
+    degrees = hottest(machine)
     advice = "Give the case air, or keep it out of the sun."
-    if hottest is None:
+    if degrees is None:
         return
-    if hottest >= HOT:
-        yield wrong("temperature", f"The processor has {hottest:.0f} °C and is slowed down.", advice)
-    elif hottest >= WARM:
+    if degrees >= HOT:
+        yield wrong("temperature", f"The processor has {degrees:.0f} °C and is slowed down.", advice)
+    elif degrees >= WARM:
         yield note(
-            "temperature", f"The processor has {hottest:.0f} °C; at {HOT:.0f} it is slowed down.", advice
+            "temperature", f"The processor has {degrees:.0f} °C; at {HOT:.0f} it is slowed down.", advice
         )
     else:
-        yield ok("temperature", f"{hottest:.0f} °C.")
+        yield ok("temperature", f"{degrees:.0f} °C.")
+
+
+def hottest(machine: Machine) -> float | None:
+    """The temperature of the hottest part that tells one, in °C."""
+    degrees = [machine.number(path) for path in machine.find("/sys/class/thermal/thermal_zone*/temp")]
+    return max((number / 1000 for number in degrees if number is not None), default=None)
 
 
 def memory(machine: Machine, _: Settings) -> Iterator[Finding]:

@@ -67,15 +67,21 @@ def _listed(names: Iterable[str]) -> str:
 
 def _mixer(card: str, contents: str) -> Iterator[Finding]:
     """The controls of a card that keep it silent, from what `amixer scontents` prints."""
-    for control in contents.split("Simple mixer control ")[1:]:
-        name = control.partition("'")[2].partition("'")[0]
-        levels = re.findall(r"Playback.*?\[(\d+)%\](?:.*?\[(on|off)\])?", control)
-        if name in LOUDNESS and levels and all(level == "0" or switch == "off" for level, switch in levels):
+    for name, stands in levels(contents):
+        if name in LOUDNESS and all(level == "0" or switch == "off" for level, switch in stands):
             yield note(
                 "mixer",
                 f"The card {card} has its own {name!r} at nothing.",
                 f"Turn it up with `amixer -c {card} sset '{name}' 80% unmute`.",
             )
+
+
+def levels(contents: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Each control that is heard, and for each channel its level in per cent and its switch, "" without one."""
+    for control in contents.split("Simple mixer control ")[1:]:
+        name = control.partition("'")[2].partition("'")[0]
+        if stands := re.findall(r"Playback.*?\[(\d+)%\](?:.*?\[(on|off)\])?", control):
+            yield name, stands
 
 
 def panel(machine: Machine, settings: Settings) -> Iterator[Finding]:
