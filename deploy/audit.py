@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 SERVICES = ("pypi", "osv")
 NAMED = 5  # parts that are named one by one
@@ -21,16 +22,9 @@ WEAK, SKIPPED = 1, 77
 
 def look(program: str, lock: str, service: str) -> dict[str, list[str] | None]:
     """What a database knows of each part of a lock: its weaknesses, or None where it was not looked up."""
-    command = [
-        program,
-        "--vulnerability-service",
-        service,
-        "--format",
-        "json",
-        "--require-hashes",
-        "--disable-pip",
-    ]
-    done = subprocess.run([*command, "--requirement", lock], capture_output=True, text=True, check=False)
+    options = ("--format", "json", "--require-hashes", "--disable-pip")
+    command = [program, "--vulnerability-service", service, *options, "--requirement", lock]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - from the Makefile
     try:
         parts = json.loads(done.stdout)["dependencies"]
     except ValueError:  # nobody there: pip-audit ends with a traceback
@@ -43,7 +37,8 @@ def main(program: str, locks: Sequence[str]) -> int:
     weak: dict[str, list[str]] = {}
     unasked: set[str] = set()
     for lock in locks:
-        names = {line.partition("==")[0] for line in open(lock, encoding="utf-8") if "==" in line}
+        lines = Path(lock).read_text(encoding="utf-8").splitlines()
+        names = {line.partition("==")[0] for line in lines if "==" in line}
         for service in SERVICES:
             found = look(program, lock, service)
             weak |= {part: ids for part, ids in found.items() if ids}
@@ -51,16 +46,14 @@ def main(program: str, locks: Sequence[str]) -> int:
             if not names:
                 break
         unasked |= names
-    for part, ids in sorted(weak.items()):
-        print(f"{part} is known to be weak: {', '.join(ids)}.")
+    said = [f"{part} is known to be weak: {', '.join(ids)}." for part, ids in sorted(weak.items())]
     if unasked:
         named = ", ".join(sorted(unasked)[:NAMED]) + (" and others" if len(unasked) > NAMED else "")
-        print(
-            f"SKIPPED: audit. {len(unasked)} parts could not be looked up ({named}): no database of weaknesses that can "
-            "be reached from here knows them. Whether they are weak is not known; run it where pypi.org can be reached."
+        said.append(
+            f"SKIPPED: audit. {len(unasked)} parts could not be looked up ({named}): no database of weaknesses that can"
+            " be reached from here knows them. Run it where the internet can be reached."
         )
-    elif not weak:
-        print("No weakness is known of any part.")
+    sys.stdout.write("\n".join(said or ["No weakness is known of any part."]) + "\n")
     return WEAK if weak else SKIPPED if unasked else 0
 
 
