@@ -110,6 +110,7 @@ soak: $(VENV)/.installed-dev ## play a day of bad weather in virtual time, about
 SUITE ?= trixie
 releases: $(VENV)/.installed ## the box for 64-bit Pis, as a tar for the role (SUITE=bookworm); needs root and mmdebstrap
 	deploy/release/release.sh $(SUITE) arm64
+	@chown -R --reference=Makefile build $(VENV) *.egg-info # sudo leaves nothing of root's behind
 
 # A Debian system in a folder, and the release that goes into it.
 MACHINE = STELLAR_WIND_SYSTEM="$$(deploy/release/root.sh trixie amd64 system box)" \

@@ -41,6 +41,8 @@ FRAMES = 20  # a second: a terminal's glow needs no more, and a laptop's fan mus
 DRAWN = 4096  # pieces of a picture that are remembered: some hundred recur, and a window changes its size
 PRESS = 0.12  # s that a key presses a button for
 GOODBYE = 1.0  # s that Textual may take to leave
+WIDE, TALL = 76, 19  # columns and lines below which the case would be cut
+SMALL = f"Make the window larger: the panel needs {WIDE} columns and {TALL} lines. The music plays on; the keys work."
 
 Colour = tuple[int, int, int]
 GROUND: Colour = (13, 15, 20)
@@ -319,8 +321,11 @@ class Screen(App[None]):
     .key { width: 13; height: 3; margin: 0 2; content-align: center middle;
            background: rgb(40,45,57); color: rgb(200,206,220); }
     .key.down { background: rgb(255,170,60); color: rgb(20,16,10); }
-    #said { height: 1; padding: 0 2; color: rgb(190,150,110); }
+    #said { height: auto; min-height: 1; max-height: 2; padding: 0 2; color: rgb(190,150,110); }
     #legend { height: 1; padding: 0 2; color: rgb(92,99,116); }
+    #small { display: none; height: 1fr; padding: 1 2; color: rgb(255,184,90); }
+    .small > * { display: none; }
+    .small > #state, .small > #small, .small > #said { display: block; }
     """
     LEGEND = "↑↓ volume  ←→ tempo  n network  m mute  N M hold  s sleep  k keep  q end"
 
@@ -351,6 +356,7 @@ class Screen(App[None]):
                 yield self._knob(Knob.VOLUME)
                 yield Horizontal(*self._keys.values(), id="keys")
                 yield self._knob(Knob.TEMPO)
+        yield Static(SMALL, id="small")
         yield self._said
         yield Static(self.LEGEND, id="legend", markup=False)
 
@@ -376,6 +382,7 @@ class Screen(App[None]):
         self._names.show(tuple(tuple(label for label, _ in row) for row in (status.notes, status.networks)))
         self._dials[Knob.VOLUME].show(round(100 * status.volume))
         self._dials[Knob.TEMPO].show(round(100 * status.tempo_position))
+        self.screen.set_class(self.size.width < WIDE or self.size.height < TALL, "small")
         self._tell(self._state, headline(status, self.size.width - 4))
         self._tell(self._says[Knob.VOLUME], "muted" if status.muted else f"volume {status.volume:.0%}")
         self._tell(self._says[Knob.TEMPO], f"tempo {status.tempo:.0f}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from dataclasses import replace
 import pytest
 from textual.pilot import Pilot
 
-from appliance.panel.desk import COLUMN, Mark, Status
+from appliance.panel.desk import COLUMN, Mark
 from appliance.panel.lamps import Lamps, Shown
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
@@ -22,6 +23,8 @@ from appliance.panel.screen import (
     GROUND,
     INKS,
     STEPS,
+    TALL,
+    WIDE,
     Dial,
     LampRow,
     Score,
@@ -34,21 +37,7 @@ from appliance.panel.screen import (
     showing,
 )
 from appliance.values import Button, Doubled, Gesture, Held, Knob, Moved, Pressed, Turned, Voice
-
-STATUS = Status(
-    notes=(("C", 0.0), ("Eb", 0.0), ("F", 0.0), ("G", 0.0), ("Ab", 0.0), ("Bb", 0.0)),
-    networks=(("public", 1.0), ("testnet", 0.0), ("futurenet", 0.0)),
-    words="public: live",
-    notes_a_minute=71,
-    lag=2.34,
-    volume=0.7,
-    tempo=60.0,
-    tempo_position=0.39,
-    muted=False,
-    level=-31.6,
-    silent=False,
-    score=(Mark(2.0, 1.0, 1.0, 1.0, Voice.BELL),),
-)
+from tests.panel.status import STATUS
 
 
 class Case:
@@ -216,6 +205,39 @@ def test_it_shows_what_it_is_told() -> None:
         print("The card has gone.\n")  # noqa: T201 - as the log does
         await case.until(lambda: "The card has gone." in text())
         assert case.screen.query_one(Score).drawn == STATUS.score
+
+    run(test)
+
+
+def test_a_window_that_would_cut_the_case_asks_for_more_room() -> None:
+    async def test(case: Case, pilot: Pilot[None]) -> None:
+        def seen() -> set[str]:
+            return {str(part.id) for part in case.screen.screen.children if part.region.area}
+
+        whole = {"state", "score", "case", "said", "legend"}
+        await case.until(lambda: seen() == whole)
+        for width, height in ((WIDE - 1, TALL), (WIDE, TALL - 1)):
+            await pilot.resize_terminal(width, height)
+            await case.until(lambda: seen() == {"state", "small", "said"})
+            await pilot.press("n")
+            await case.until(lambda: Pressed(Button.NETWORK) in case.gestures)
+            case.gestures.clear()
+        await pilot.resize_terminal(WIDE, TALL)
+        await case.until(lambda: seen() == whole)
+        assert case.screen.query_one("#legend").region.bottom == TALL
+        assert case.screen.query_one("#hands").region.height == 7
+
+    run(test)
+
+
+def test_a_long_line_of_the_log_is_told_whole() -> None:
+    """Where a keepsake is, for instance: it stands there until something else is said."""
+
+    async def test(case: Case, _: Pilot[None]) -> None:
+        sys.stderr.write(
+            "And made /srv/a/rather/deep/folder/stellar-wind/kept/2026-11-26-184512.mid of it, at last."
+        )
+        await case.until(lambda: case.screen.query_one("#said").region.height == 2)
 
     run(test)
 
