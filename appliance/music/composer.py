@@ -21,7 +21,7 @@ from random import Random
 
 from appliance.music.activity import Activity
 from appliance.music.harmony import Harmony, voicing
-from appliance.music.movements import Movements, Murmur
+from appliance.music.movements import Air, Movements, Murmur
 from appliance.music.queue import Inbox, Pace, Waiting
 from appliance.music.ranking import Ranking
 from appliance.music.scales import Scale, clash
@@ -29,6 +29,7 @@ from appliance.music.scene import Melody, Scene, Stage
 from appliance.music.transport import Moment
 from appliance.values import Amount, Bed, Ledger, Note, Voice
 
+FILL = 0.1  # share by which chord and drone grow where there is no melody
 DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
 
 
@@ -49,7 +50,7 @@ class Composer:
         self._invert, self._quirks = invert, quirks
         self.queue = Inbox()
         self._ranking, self._pace, self._activity = Ranking(warm), Pace(), Activity()
-        self._movements, self._murmur = Movements(rng), Murmur(rng)
+        self._movements, self._murmur, self._air = Movements(rng), Murmur(rng), Air()
         self.scale = self._scale_of(scene)
         self._harmony = Harmony(self.scale, scene.hold, rng)
         self._melody = self._melody_of(())
@@ -106,6 +107,7 @@ class Composer:
             notes.extend(self._opening.popleft())
         if melody := self._melody.beat(now):
             self._last_played = now.seconds
+        self._air.hear(len(melody), now.beat_seconds)
         return [*notes, *melody, *self._murmurs(now)]
 
     def bed(self, now: Moment) -> Bed:
@@ -118,6 +120,7 @@ class Composer:
                 + 0.5 * (activity - 0.4)
                 + 0.2 * tide("brightness", now.seconds)
                 + 0.1 * breath
+                + 0.1 * self._air.left(scene.density)
             ),
             wind=scene.wind * _clip(0.15 + 0.8 * activity + 0.2 * tide("wind", now.seconds) + 0.25 * breath),
             space=_clip(scene.space + 0.2 * tide("space", now.seconds)),
@@ -148,11 +151,12 @@ class Composer:
         # The chord wanders with the long form, by up to a fourth, so that the register is never quite the same.
         low = self._scene.pad_low + round(2.5 * self._movements.tide("register", now.seconds))
         pitches = voicing(self._harmony.chord, self.scale, low)
+        velocity = _clip(self._scene.bed * (1.0 + FILL * self._air.left(self._scene.density)))
         for pitch in pitches:
-            yield Note(pitch, self._scene.bed, beats, Voice.PAD)
+            yield Note(pitch, velocity, beats, Voice.PAD)
         # The chord's own root, far below. (One pedal tone for all would cancel itself where two drones cross.)
         root = DEEPEST + (self.scale.root + self._harmony.chord.tones[0] - DEEPEST) % 12
-        yield Note(root, self._scene.bed, beats, Voice.DRONE)
+        yield Note(root, velocity, beats, Voice.DRONE)
 
     def _chime(self) -> Iterator[list[Note]]:
         """The box says hello: the six degrees of the middle octave, rising, two a beat."""

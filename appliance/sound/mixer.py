@@ -47,7 +47,7 @@ NOISE = 1 << 19  # samples: 11 s of wind, read at two speeds, so that the pair n
 class Mixer:
     """The bus."""
 
-    def __init__(self, voices: Voices, envelopes: Envelopes, seed: int) -> None:
+    def __init__(self, voices: Voices, envelopes: Envelopes, noise: DataTable, seed: int) -> None:
         self._envelopes = envelopes
         self._rng = Random(seed)
         self._bed = Bed(0.3, 0.0, 0.5)
@@ -64,11 +64,9 @@ class Mixer:
         self._pad_both = self._pad_width.mix(2)
         self._pad_send = self._pad_middle * 0.6
 
-        # pyo draws each random sample at the cost of ten oscillators: the noise is drawn once, and read.
-        self._noise = DataTable(size=NOISE)
-        _fill(self._noise, seed)
+        self._noise = noise
         speed = SAMPLE_RATE / NOISE
-        self._air = Osc(self._noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4])
+        self._air = Osc(noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4])
         self._gusts = [envelopes.curve(), envelopes.curve()]
         self._gusting = [envelopes.line(gust) for gust in self._gusts]
         self._wind = ButBP(self._air, freq=[500.0, 600.0], q=1.3, mul=self._gusting)
@@ -114,7 +112,7 @@ class Mixer:
         for side, period in zip(self._pads.getBaseObjects(), (8.9, 7.3), strict=True):
             side.setFreq(opened * (1 + 0.22 * math.sin(turn / period)))
         for swell, period in zip(self._swells, SWELLS, strict=True):
-            level = 0.72 + 0.36 * math.sin(turn / period)
+            level = 0.72 + 0.40 * math.sin(turn / period)
             self._envelopes.go(swell, level, MOVE_EVERY, bent=False)
         for side, period in zip(self._wind.getBaseObjects(), (11.3, 16.7), strict=True):
             side.setFreq(middle + way * math.sin(turn / period + 2))
@@ -126,10 +124,16 @@ class Mixer:
                 part.stop()
 
 
-def _fill(table: DataTable, seed: int) -> None:
-    """Noise whose power falls by 6 dB an octave above 1 kHz, and whose end meets its beginning."""
+def drawn_noise(seed: int) -> DataTable:
+    """Noise whose power falls by 6 dB an octave above 1 kHz, and whose end meets its beginning.
+
+    pyo draws each random sample at the cost of ten oscillators, and this takes a Pi most of a second: it is drawn once,
+    and read.
+    """
+    table = DataTable(size=NOISE)
     drawn = np.random.default_rng(seed).standard_normal(NOISE)
     frequencies = np.fft.rfftfreq(NOISE, 1 / SAMPLE_RATE)
     shaped = np.fft.irfft(np.fft.rfft(drawn) / np.sqrt(1 + (frequencies / 1000.0) ** 2))
     # Through the table's own buffer, which is let go at once: a list of half a million numbers takes a Pi a second.
     np.asarray(table.getBuffer())[:] = 0.12 * shaped / shaped.std()
+    return table

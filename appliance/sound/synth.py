@@ -27,8 +27,8 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyo greets on standard output
     from pyo import Server
 
     from appliance.sound.envelopes import Envelopes
-    from appliance.sound.mixer import MOVE_EVERY, Mixer
-    from appliance.sound.voices import Voices
+    from appliance.sound.mixer import MOVE_EVERY, Mixer, drawn_noise
+    from appliance.sound.voices import Voices, Waves
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Synth:
         self._server.setVerbosity(1)
         self._server.boot()
         self._server.setGlobalSeed(seed)
+        self._waves, self._noise = Waves(), drawn_noise(seed)
         self._make()
         self._server.start()
         address = int(self._server.getOutputAddr(), 16)
@@ -61,9 +62,9 @@ class Synth:
 
     def _make(self) -> None:
         self._envelopes = Envelopes(self.block)
-        self._voices = Voices(self._lead_count, self._envelopes)
+        self._voices = Voices(self._lead_count, self._envelopes, self._waves)
         self._voices.leads.limit(self._most, 0.0)
-        self._mixer = Mixer(self._voices, self._envelopes, self._seed)
+        self._mixer = Mixer(self._voices, self._envelopes, self._noise, self._seed)
 
     def play(self, sounded: Sounded) -> None:
         """Begin a note with the next block."""

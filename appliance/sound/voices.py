@@ -138,20 +138,27 @@ class _Playing:
         self.decay_at = self.dim_at = self.release_at = self.ends = NEVER
 
 
+class Waves:
+    """The tables that are read: of each instrument its body, and its edge if it has one. Made once."""
+
+    def __init__(self) -> None:
+        self.bodies = {voice: HarmTable(list(timbre.body), TABLE_SIZE) for voice, timbre in TIMBRES.items()}
+        self.edges = {
+            voice: HarmTable(list(timbre.edge), TABLE_SIZE)
+            for voice, timbre in TIMBRES.items()
+            if timbre.edge
+        }
+
+
 class Lead(_Playing):
     """One voice of the lead pool; it takes on any instrument that has a note for it."""
 
-    def __init__(
-        self,
-        envelopes: Envelopes,
-        bodies: dict[Voice, HarmTable],
-        edges: dict[Voice, HarmTable],
-    ) -> None:
-        self._bodies, self._edges = bodies, edges
+    def __init__(self, envelopes: Envelopes, waves: Waves) -> None:
+        self._waves = waves
         envelope, fade = envelopes.curve(), envelopes.curve()
         self._loud, self._bright = envelopes.line(envelope, envelope), envelopes.line(envelope, fade)
-        self._edge = Osc(edges[Voice.BELL], freq=220.0, mul=self._bright)
-        self._body = Osc(bodies[Voice.BELL], freq=220.0, mul=self._loud, add=self._edge)
+        self._edge = Osc(waves.edges[Voice.BELL], freq=220.0, mul=self._bright)
+        self._body = Osc(waves.bodies[Voice.BELL], freq=220.0, mul=self._loud, add=self._edge)
         self.out = Sig(self._body, mul=[0.0, 0.0])
         chain = (self._loud, self._bright, self._edge, self._body, self.out)
         super().__init__(envelopes, (envelope, fade), chain)
@@ -159,8 +166,8 @@ class Lead(_Playing):
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
         frequency = hertz(note.pitch)
-        self._body.setTable(self._bodies[note.voice])
-        self._edge.setTable(self._edges[note.voice])
+        self._body.setTable(self._waves.bodies[note.voice])
+        self._edge.setTable(self._waves.edges[note.voice])
         self._body.setFreq(frequency)
         self._edge.setFreq(frequency * timbre.detune)
         self.out.setMul([(0.5 - note.pan / 2) ** 0.5, (0.5 + note.pan / 2) ** 0.5])
@@ -271,16 +278,10 @@ class Pool(Generic[V]):
 class Voices:
     """Every voice of the box, by pool: `lead_count` leads, ten pad tones (two chords of five), two drones."""
 
-    def __init__(self, lead_count: int, envelopes: Envelopes) -> None:
-        self._bodies = {voice: HarmTable(list(timbre.body), TABLE_SIZE) for voice, timbre in TIMBRES.items()}
-        self._edges = {
-            voice: HarmTable(list(timbre.edge), TABLE_SIZE)
-            for voice, timbre in TIMBRES.items()
-            if timbre.edge
-        }
-        self.leads = Pool(Lead(envelopes, self._bodies, self._edges) for _ in range(lead_count))
-        self.pads = Pool(Pad(envelopes, self._bodies[Voice.PAD], 2) for _ in range(10))
-        self.drones = Pool(Pad(envelopes, self._bodies[Voice.DRONE], 1) for _ in range(2))
+    def __init__(self, lead_count: int, envelopes: Envelopes, waves: Waves) -> None:
+        self.leads = Pool(Lead(envelopes, waves) for _ in range(lead_count))
+        self.pads = Pool(Pad(envelopes, waves.bodies[Voice.PAD], 2) for _ in range(10))
+        self.drones = Pool(Pad(envelopes, waves.bodies[Voice.DRONE], 1) for _ in range(2))
         self.lead_mix = Mix([lead.out for lead in self.leads.voices], voices=2)
         self.pad_left = Mix([pad.sides[0] for pad in self.pads.voices], voices=1)
         self.pad_right = Mix([pad.sides[1] for pad in self.pads.voices], voices=1)

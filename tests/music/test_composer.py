@@ -195,6 +195,13 @@ def test_chords_follow_each_other_without_a_gap() -> None:
     assert begins[0][0] == 0.0
 
 
+def test_the_bed_fills_what_the_melody_leaves() -> None:
+    def last_chord(arrivals: Mapping[int, Ledger]) -> float:
+        return [note.velocity for _, note in compose(arrivals) if note.voice is Voice.PAD][-1]
+
+    assert last_chord({}) > last_chord(busy(3)) > last_chord(busy(400)) >= WIND.bed
+
+
 def test_the_same_seed_is_the_same_score() -> None:
     assert compose(busy(40)) == compose(busy(40))
     assert compose(busy(40), seed=1) != compose(busy(40), seed=2)

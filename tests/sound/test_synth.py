@@ -285,6 +285,19 @@ def test_whatever_breaks_is_not_heard_and_sounds_again(part: str, planted: float
         assert synth.sounding == 3
 
 
+def test_what_is_made_anew_reads_the_tables_that_were_there() -> None:
+    def tables() -> set[int]:
+        gc.collect()
+        return {id(it) for it in gc.get_objects() if isinstance(it, PyoTableObject)}
+
+    with awake() as synth:
+        before = tables()
+        synth._mixer._walls.setMul(float("nan"))
+        render(synth, 0.1)
+        assert synth.silenced == 1
+        assert tables() == before  # to draw the noise again would take a Pi most of a second
+
+
 def test_what_stays_broken_is_not_made_anew_all_the_time() -> None:
     with awake() as synth:
 
