@@ -120,7 +120,7 @@ class Composer:
                 + 0.5 * (activity - 0.4)
                 + 0.2 * tide("brightness", now.seconds)
                 + 0.1 * breath
-                + 0.1 * self._air.left(scene.density)
+                + 0.15 * self._air.left(scene.density)
             ),
             wind=scene.wind * _clip(0.15 + 0.8 * activity + 0.2 * tide("wind", now.seconds) + 0.25 * breath),
             space=_clip(scene.space + 0.2 * tide("space", now.seconds)),
