@@ -377,7 +377,7 @@ class Box:
 
     async def _survive(self) -> None:
         while True:
-            if (weak := too_weak()) != self._weak:
+            if (weak := bool(too_weak())) != self._weak:
                 self._weak = weak
                 log.warning(WEAK if weak else "The power supply gives enough again.")
             await self._crashes.keep(

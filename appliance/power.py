@@ -46,10 +46,10 @@ async def power_off(command: str, after: float = PARTING) -> None:
     log.error("Cannot switch the power off: %s. Allow it, or name another command in panel.power_off.", why)
 
 
-def too_weak(sensors: Path = HWMON) -> bool:
-    """Whether the board says that its supply gives too little at this moment. What cannot be read says nothing."""
+def too_weak(sensors: Path = HWMON) -> bool | None:
+    """Whether the board says that its supply gives too little at this moment; None of a board that says nothing."""
     with suppress(OSError):
         for name in sensors.glob("*/name"):
             if name.read_text().strip() == SENSOR:
                 return name.with_name(ALARM).read_text().strip() == "1"
-    return False
+    return None

@@ -241,6 +241,11 @@ class Row:
     sick: str = ""
 
 
+def sick(what: str, program: str) -> Row:
+    """The listener that is started first is this program."""
+    return Row(what, nothing, early=True, sick=program)
+
+
 CA, TRUST = authority(Path(tempfile.mkdtemp()))
 BOTH = "{server},{spare}"
 ROWS = (
@@ -287,21 +292,11 @@ ROWS = (
     Row("NETWORK is pressed: another network, which is well", pressed),
     Row("listener killed", killed(signal.SIGKILL)),
     Row("listener stopped (SIGSTOP)", killed(signal.SIGSTOP)),
-    Row(
-        "listener leaks past its memory",
-        nothing,
-        early=True,
-        sick="k = []\nwhile True: k.append(bytes(1 << 20))",
-    ),
-    Row("listener writes garbage", nothing, early=True, sick="while True: print('what?', flush=True)"),
-    Row("listener writes half a line, and dies", nothing, early=True, sick="print('{\"t\":1,\"led', end='')"),
-    Row(
-        "listener writes a line without end",
-        nothing,
-        early=True,
-        sick="while True: print('x' * 9999, end='')",
-    ),
-    Row("listener says nothing", nothing, early=True, sick="import time; time.sleep(999)"),
+    sick("listener leaks past its memory", "k = []\nwhile True: k.append(bytes(1 << 20))"),
+    sick("listener writes garbage", "while True: print('what?', flush=True)"),
+    sick("listener writes half a line, and dies", "print('{\"t\":1,\"led', end='')"),
+    sick("listener writes a line without end", "while True: print('x' * 9999, end='')"),
+    sick("listener says nothing", "import time; time.sleep(999)"),
 )
 
 # --- one row, in a process of its own -----------------------------------------------------------------------

@@ -23,6 +23,7 @@ from appliance.evening import Dim
 from appliance.ledger.tape import bundled
 from appliance.settings import load
 from appliance.values import Button, Doubled, Held, Pressed
+from tests.ending import ended
 from tests.horizon_records import generated
 from tests.horizon_server import HorizonServer
 
@@ -139,13 +140,8 @@ async def running(*words: str, terminal: int | None = None) -> AsyncIterator[Pro
         process = await asyncio.create_subprocess_exec(
             *RUN, *words, stdin=terminal, stdout=terminal, stderr=terminal
         )
-    try:
-        async with asyncio.timeout(PATIENCE):
-            yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    async with ended(process), asyncio.timeout(PATIENCE):
+        yield process
 
 
 async def line_with(process: Process, words: str) -> str:

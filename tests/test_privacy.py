@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from appliance.ledger.tape import bundled
+from tests.ending import ended
 from tests.horizon_records import ISSUER, Chain, generated
 from tests.horizon_server import HorizonServer, render
 from tests.sockets import doors
@@ -60,12 +61,8 @@ async def playing(folder: Path, config: Path) -> AsyncIterator[Process]:
     with (folder / "log").open("w") as log:
         words = [*COMMAND, "run", "--verbose", "--config", str(config)]
         process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, stdout=log, stderr=log)
-    try:
+    async with ended(process):
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def said(folder: Path, words: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import MODEL, Machine
 from appliance.panel.lamps import Shown
+from appliance.power import HWMON, too_weak
 from appliance.settings import Settings
 from appliance.state import folder
 
@@ -30,17 +31,13 @@ SERVICE_STATE = "/var/lib/stellar-wind"  # deploy/systemd/stellar-wind.service
 def power(machine: Machine, _: Settings) -> Iterator[Finding]:
     """Does the supply hold its 5 V? The firmware of a Raspberry Pi remembers it in bits 0 and 16 (vcgencmd)."""
     bits = throttled(machine)
-    alarms = [
-        machine.number(f"{path.removesuffix('name')}in0_lcrit_alarm")
-        for path in machine.find("/sys/class/hwmon/*/name")
-        if machine.read(path) == "rpi_volt"
-    ]
+    weak = too_weak(machine.at(HWMON))
     advice = "Take the supply that is sold with the board, and a short cable."
-    if (bits or 0) & 1 or 1 in alarms:
+    if (bits or 0) & 1 or weak:
         yield wrong("power", "The voltage is too low.", advice)
     elif (bits or 0) & 1 << 16:
         yield note("power", "The voltage was too low at some time since the start.", advice)
-    elif bits is not None or alarms:
+    elif bits is not None or weak is not None:
         yield ok("power", "The voltage holds.")
 
 

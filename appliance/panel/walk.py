@@ -9,6 +9,7 @@ and time are handed in: `say` a line, `ask` a question, `tick` until the next lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from statistics import mean, pstdev
 
 from appliance.panel.gpio import Board, NoPanel
@@ -48,8 +49,7 @@ def walk(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> list[s
 
 
 def _lamps(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> Iterator[str]:
-    leds = board.leds()
-    try:
+    with closing(board.leds()) as leds:
         for place, pin in enumerate(wiring.lamps):
             if pin == NOWHERE:
                 continue
@@ -58,8 +58,6 @@ def _lamps(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> Iter
                 f"Does lamp {place + 1} of {LAMPS} shine (Enter), another (its number), or none (0)? "
             )
             yield from _about_lamp(place, pin, answer.strip())
-    finally:
-        leds.close()
 
 
 def _about_lamp(place: int, pin: int, answer: str) -> Iterator[str]:
@@ -79,8 +77,7 @@ def _about_lamp(place: int, pin: int, answer: str) -> Iterator[str]:
 
 
 def _knobs(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> Iterator[str]:
-    device = board.knobs()
-    try:
+    with closing(board.knobs()) as device:
         if wiring.knobs == "potentiometers":
             say("Leave both knobs alone for a moment.")
             yield from _still(_read_for(device.read, tick, STILL), say)
@@ -89,8 +86,6 @@ def _knobs(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> Iter
             way = "a few steps to the right" if encoders else "to the left, then all the way to the right"
             say(f"Turn {knob.value} {way}.")
             yield from _about_turn(knob, place, _until_turned(device.read, encoders, tick), encoders)
-    finally:
-        device.close()
 
 
 def _read_for(read: Read, tick: Tick, seconds: float) -> list[tuple[int, ...]]:
@@ -154,8 +149,7 @@ def _about_turn(knob: Knob, place: int, readings: list[tuple[int, ...]], encoder
 
 
 def _buttons(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> Iterator[str]:
-    device = board.buttons()
-    try:
+    with closing(board.buttons()) as device:
         stuck = {button for button, down in device.read().items() if down}
         for button in stuck:
             yield f"{button.name} is down though nobody presses it: its contacts are stuck, or its wire touches ground."
@@ -163,8 +157,6 @@ def _buttons(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> It
             if button not in stuck:
                 say(f"Press {button.name}.")
                 yield from _about_press(button, _pressed(device.read, stuck, tick), wiring)
-    finally:
-        device.close()
 
 
 def _pressed(read: Callable[[], dict[Button, bool]], stuck: set[Button], tick: Tick) -> Button | None:
