@@ -5,8 +5,8 @@ The one rule: sound first and last. The performer runs before anything else is t
 elsewhere (no network, no card, a dead listener) ends it. Two places only join the threads: the amount queue, which the
 main thread fills, and `Controls`, which the main thread replaces whole. The main thread's loop, but for `_perform`.
 
-    start ─▶ turning down ─▶ panelling ─▶ performing ─▶ telling ─▶ feeding ─▶ listening ─▶ surviving ─▶ remembering
-                                 ─▶ showing ─▶ (until a signal) ─▶ fade, and back the same way
+    start ─▶ turn down ─▶ panelling ─▶ performing ─▶ tell ─▶ feed ─▶ listen ─▶ survive ─▶ remembering ─▶ making
+                 ─▶ showing ─▶ (until a signal) ─▶ fade, and back the same way
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -70,6 +70,7 @@ LOOK = 1.0  # s between two looks at what may be worth remembering
 GOODBYE = 1.0  # s for the last of it to reach the disk
 KNOBS = 3.0  # s that the first sound waits for the knobs to be read; a Zero 2 W needs most of it to import gpiozero
 LIFE = 0.5  # s between two words to systemd, which waits for tens of seconds
+Part = Callable[[], AbstractAsyncContextManager[None]]  # of the box: it runs while in the `with`
 BED = (Voice.PAD, Voice.DRONE)  # no lamp, and no note for those who count
 
 
@@ -121,7 +122,6 @@ class Box:
         self._leaving = False
         self._weak = False  # the power supply
         self._power = 0.0  # mean square of what sounds now
-        self._desk = False
         self._errand: asyncio.Task[None] | None = None
 
     def _restore(self) -> tuple[str, int] | None:
@@ -140,22 +140,24 @@ class Box:
 
     async def run(self, *, desk: bool) -> None:
         """Play until SIGINT or SIGTERM. `desk` shows the panel in the terminal. Raises what ended the performer."""
-        loop, self._desk = asyncio.get_running_loop(), desk
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         # In a terminal a hang-up is a hang-up.
         loop.add_signal_handler(signal.SIGHUP, self.stop if desk else self.reload)
         loop.add_signal_handler(signal.SIGUSR1, self.keepsakes.keep)
         self._mock = self._mocked(desk)
-        parts = [self._turning_down]
+        self._look()  # the first sound is no louder than the hour allows
+        parts = [self._beside(self._turn_down)]
         if self._mock or self._settings.panel.factory in (*FACTORIES, "auto" if on_a_pi() else ""):
             parts.append(self._panelling)
         parts.append(self._performing)
         if self._notices.wanted:
-            parts.append(self._telling)
-        parts += [self._feeding, self._listening, self._surviving]
+            parts.append(self._beside(self._tell))
+        listen = partial(self._hearing.listen, quiet=desk)
+        parts += [self._beside(work) for work in (self._feed, listen, self._survive)]
         if self._state_file:
-            parts += [self._remembering, self._making]
+            parts += [self._remembering, self._beside(self.keepsakes.making)]
         if desk:
             parts.append(self._showing)
         async with AsyncExitStack() as running:
@@ -201,18 +203,7 @@ class Box:
             else:
                 self._errand = asyncio.create_task(power_off(self._settings.panel.power_off))
 
-    @asynccontextmanager
-    async def _making(self) -> AsyncIterator[None]:
-        async with self._running(self.keepsakes.making()):
-            yield
-
     # --- the evening ----------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _turning_down(self) -> AsyncIterator[None]:
-        self._look()  # the first sound is no louder than the hour allows
-        async with self._running(self._turn_down()):
-            yield
 
     async def _turn_down(self) -> None:
         while True:
@@ -332,11 +323,6 @@ class Box:
 
     # --- telling systemd ------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _telling(self) -> AsyncIterator[None]:
-        async with self._running(self._tell()):
-            yield
-
     async def _tell(self) -> None:
         block = self._performer.synth.block / SAMPLE_RATE
         while True:
@@ -347,13 +333,8 @@ class Box:
 
     # --- feeding and listening ------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _feeding(self) -> AsyncIterator[None]:
-        self._hearing.begin()
-        async with self._running(self._feed()):
-            yield
-
     async def _feed(self) -> None:
+        self._hearing.begin()
         while True:
             self._hearing.play()
             self._light()
@@ -363,17 +344,7 @@ class Box:
     def _put(self, ledger: Ledger) -> None:
         self._performer.composer.queue.put(ledger)
 
-    @asynccontextmanager
-    async def _listening(self) -> AsyncIterator[None]:
-        async with self._running(self._hearing.listen(quiet=self._desk)):
-            yield
-
     # --- surviving a crash, and a power cut ------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _surviving(self) -> AsyncIterator[None]:
-        async with self._running(self._survive()):
-            yield
 
     async def _survive(self) -> None:
         while True:
@@ -468,6 +439,9 @@ class Box:
         return Shown.OFFLINE if self._hearing.away else Shown.CONNECTING
 
     # --- parts that run beside -------------------------------------------------------------------------------
+
+    def _beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Part:
+        return lambda: self._running(work())
 
     @asynccontextmanager
     async def _running(self, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
