@@ -5,12 +5,11 @@
 #
 #     deploy/release/root.sh SUITE ARCHITECTURE LIST...      prints the tar's path, under build/roots/
 #
-# LIST names files of packages, one a line, in deploy/release/packages/. DEBIAN is the mirror to take them from. The one
-# rule: one transaction, because every hook of the initramfs takes a minute under emulation. Needs root, mmdebstrap, and
-# for another architecture than this machine's qemu-user-static and binfmt_misc.
+# LIST names files of packages, one a line, in deploy/release/packages/. DEBIAN is the mirror to take them from, and
+# without it Debian's own. The one rule: one transaction, because every hook of the initramfs takes a minute under
+# emulation. Needs root, mmdebstrap, and for another architecture than this machine's qemu-user-static and binfmt_misc.
 set -eu
 
-: "${DEBIAN:=http://deb.debian.org}"
 suite=$1 architecture=$2
 shift 2
 here=$(dirname "$0")
@@ -27,12 +26,19 @@ if [ "$(dpkg --print-architecture)" != "$architecture" ]; then
     mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
     update-binfmts --enable qemu-aarch64
 fi
+# Without a source mmdebstrap takes Debian's own, with its updates and its security updates.
+sources() {
+    [ -n "${DEBIAN-}" ] || return 0
+    for each in "debian $suite" "debian $suite-updates" "debian-security $suite-security"; do
+        echo "deb $DEBIAN/$each main non-free-firmware"
+    done
+}
+
 # qemu's default processor signs every return address, in software: twenty times slower.
-QEMU_CPU=cortex-a53 mmdebstrap --quiet --variant=minbase --architectures="$architecture" \
+sources | QEMU_CPU=cortex-a53 mmdebstrap --quiet --variant=minbase --architectures="$architecture" \
     --include="$packages" --aptopt='Apt::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-    "$suite" "$part" "deb $DEBIAN/debian $suite main" "deb $DEBIAN/debian $suite-updates main" \
-    "deb $DEBIAN/debian-security $suite-security main" >&2
+    --components=main,non-free-firmware "$suite" "$part" ${DEBIAN:+-} >&2
 mv "$part" "$tar"
 echo "$tar"

@@ -83,7 +83,10 @@ def test_debian_makes_config_txt_of_another_file(machine: Machine) -> None:
     """Whatever stands in config.txt there is overwritten with the next kernel."""
     made = machine.folder / "etc/kernel/postinst.d/z50-raspi-firmware"
     made.parent.mkdir(parents=True, exist_ok=True)
-    made.write_text("#!/bin/sh\ncat /etc/default/raspi-firmware-custom >/boot/firmware/config.txt\n")
+    made.write_text(
+        '#!/bin/sh\n[ "$DEB_MAINT_PARAMS" = configure ] || exit 0\n'
+        "cat /etc/default/raspi-firmware-custom >/boot/firmware/config.txt\n"
+    )
     made.chmod(0o755)
     (machine.folder / "etc/default/raspi-firmware").write_text("#\n")
     debian = machine.play("site.yml")
