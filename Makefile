@@ -13,7 +13,7 @@ TOOLS := build/tools
 .PHONY: hardware hardware-check drawings-check
 .PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
 	bench-panel screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
-	soak clean
+	image image-test image-test-raspi3b soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 26
@@ -124,6 +124,18 @@ ansible-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## run the role in a De
 nspawn-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box, kill, hang and upgrade it; needs systemd-nspawn too
 	deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_booted.py
+
+IMAGE := build/image/stellar-wind-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml).img
+IMAGE_TEST = STELLAR_WIND_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/deploy/test_image.py
+
+image: $(VENV)/.installed $(TOOLS)/.installed ## make the card: build/image/*.img.xz, about half an hour the first time; needs root
+	deploy/image/image.sh
+
+image-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the card in QEMU: hear it, press it, upgrade it, cut its power
+	$(IMAGE_TEST) $(ARGS)
+
+image-test-raspi3b: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the same card in QEMU's Pi 3
+	STELLAR_WIND_BOARD=raspi3b $(IMAGE_TEST) $(ARGS)
 
 hardware: $(VENV)/.installed-hardware ## make every drawing of the board and the case again (KiCad 9, OpenSCAD)
 	$(MAKE) -f hardware/Makefile BIN=$(BIN)

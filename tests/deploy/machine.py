@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -58,6 +58,35 @@ class Recap(str):
     said: str
 
 
+# A system as it is now, and soon gone.
+STRANGER = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+
+
+def ansible(
+    folder: Path, host: Mapping[str, object], before: str, book: str, *words: str, **variables: object
+) -> Recap:
+    """Run a playbook on a host; `before` is run first, in a mount namespace of its own if there is any."""
+    inventory = folder / "inventory.json"
+    # One connection for all tasks.
+    kept = {"ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=15"}
+    inventory.write_text(json.dumps({"all": {"hosts": {"box": kept | dict(host)}}}))
+    command = ["ansible-playbook", "-i", str(inventory), book, *words]
+    for name, value in variables.items():
+        command += ["-e", json.dumps({name: value}, default=str)]
+    line = before + "exec " + shlex.join(command)
+    environ = os.environ | {
+        "ANSIBLE_NOCOLOR": "1",
+        "PATH": f"{ROOT}/build/tools/bin:{os.environ['PATH']}",
+    }
+    said = subprocess.run(
+        [*(["/usr/bin/unshare", "-m"] if before else []), "/bin/sh", "-c", line],
+        cwd=ANSIBLE, env=environ, capture_output=True, text=True, check=False, timeout=1800,
+    )  # fmt: skip
+    recap = Recap(said.stdout + said.stderr)
+    print(f"{book} {' '.join(words)}: {recap}", flush=True)  # noqa: T201 - `make` shows it
+    return recap
+
+
 class Machine:
     """A system in `folder`, unpacked from the tar `system`."""
 
@@ -85,34 +114,16 @@ class Machine:
                 f"mount -t proc proc {self.folder}/proc && mount --rbind /dev {self.folder}/dev && "
                 f"mount -t tmpfs tmpfs {self.folder}/run && mkdir -p {self.folder}/run/sshd && "
             )
-        script, inventory = self.folder.parent / "door", self.folder.parent / "inventory.json"
+        script = self.folder.parent / "door"
         script.write_text(f"#!/bin/sh\n{door}\n")
         script.chmod(0o755)
-        common = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
         host = {
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self._key),
-            # One connection for all tasks; of this system as it is now, and soon gone.
-            "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=15",
             "ansible_control_path_dir": str(self.folder.parent / f"ssh{self.leader}"),
-            "ansible_ssh_common_args": f"{common} -o ProxyCommand={script}",
+            "ansible_ssh_common_args": f"{STRANGER} -o ProxyCommand={script}",
         }
-        inventory.write_text(json.dumps({"all": {"hosts": {"box": host}}}))
-        command = ["ansible-playbook", "-i", str(inventory), book, *words]
-        for name, value in variables.items():
-            command += ["-e", f"{name}={value}"]
-        line = before + "exec " + shlex.join(command)
-        environ = os.environ | {
-            "ANSIBLE_NOCOLOR": "1",
-            "PATH": f"{ROOT}/build/tools/bin:{os.environ['PATH']}",
-        }
-        said = subprocess.run(
-            ["/usr/bin/unshare", "-m", "sh", "-c", line],
-            cwd=ANSIBLE, env=environ, capture_output=True, text=True, check=False, timeout=1800,
-        )  # fmt: skip
-        recap = Recap(said.stdout + said.stderr)
-        print(f"{book} {' '.join(words)}: {recap}", flush=True)  # noqa: T201 - `make` shows it
-        return recap
+        return ansible(self.folder.parent, host, before, book, *words, **variables)
 
     def boot(self) -> None:
         """Start it, with a systemd of its own and without a network."""

@@ -2,14 +2,13 @@
 """The box under a systemd of its own, without a network, a sound card or a panel: `make nspawn-test`."""
 
 import os
-import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.machine import ROOT, Machine, missing, sh
+from tests.deploy.machine import Machine, missing
+from tests.deploy.releases import newer
 
 SYSTEM = os.environ.get("STELLAR_WIND_SYSTEM", "")
 PLAYER, LISTENER = "stellar-wind.service", "stellar-wind-listener@*.service"
@@ -120,35 +119,13 @@ def test_a_wrong_setting_is_said_and_not_tried_again(box: Machine) -> None:
 # --- releases
 
 
-def newer(folder: Path, program: str = "") -> Path:
-    """A folder with a release like the installed one, of other content; `program` ends the box's own `box.py`."""
-    (release,) = (ROOT / "build/releases").glob("stellar-wind-*-trixie-amd64.tar")
-    wheels = folder / "wheels"
-    sh(f"tar -C {folder} -xf {release}")
-    if program:
-        (wheel,) = wheels.glob("stellar_wind_box-*.whl")
-        changed = wheel.with_suffix(".new")
-        with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(changed, "w") as new:
-            for name in old.namelist():
-                text = old.read(name)
-                new.writestr(name, text + program.encode() if name == "appliance/box.py" else text)
-        changed.replace(wheel)
-        asked = wheels / "requirements.txt"
-        lines = [line for line in asked.read_text().splitlines() if not line.startswith("stellar_wind_box")]
-        digest = sh(f"sha256sum {wheel}").split()[0]
-        asked.write_text("\n".join([*lines, f"stellar_wind_box==0.1.0 --hash=sha256:{digest}"]) + "\n")
-    sh(f"tar -C {folder} --create --file {folder / release.name} --mtime=@1 wheels")
-    shutil.rmtree(wheels)
-    return folder
-
-
 def current(box: Machine) -> str:
     return box.ask("readlink /opt/stellar-wind/current")
 
 
 def test_a_new_release_is_rolled_out(box: Machine, tmp_path: Path) -> None:
     old = current(box)
-    rolled = box.play("site.yml", stellar_wind_releases=newer(tmp_path))
+    rolled = box.play("site.yml", stellar_wind_releases=newer(tmp_path, "trixie-amd64"))
     assert rolled.failed == 0, rolled.said
     assert current(box) != old
     assert box.ask("readlink /opt/stellar-wind/previous") == old
@@ -157,7 +134,9 @@ def test_a_new_release_is_rolled_out(box: Machine, tmp_path: Path) -> None:
 
 def test_a_bad_release_rolls_itself_back(box: Machine, tmp_path: Path) -> None:
     old = current(box)
-    bad = newer(tmp_path, "\n\nBox.run = lambda *_, **__: exit(1)  # it ends before a sound is out\n")
+    bad = newer(
+        tmp_path, "trixie-amd64", "\n\nBox.run = lambda *_, **__: exit(1)  # it ends before a sound is out\n"
+    )
     rolled = box.play("site.yml", stellar_wind_releases=bad)
     assert rolled.failed == 1
     assert "did not play" in rolled.said

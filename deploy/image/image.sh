@@ -1,0 +1,252 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makes the card: build/image/stellar-wind-VERSION.img.xz, for 64-bit Pis, of Debian trixie and the role.
+#
+#     deploy/image/image.sh        needs root, and names the packages that are missing
+#
+# The one rule: what a box is stands in the role; here, in card/ and in boot/ is only what makes a card of a system. No
+# loop device is used, and no mount outlives this or reaches this machine.
+#
+#     1  bootfs  FAT32   firmware, kernel, and the files of the owner's: boot/
+#     2  rootfs  ext4    the system; never written to
+#     3  state   ext4    what lasts: card/etc/initramfs-tools/scripts/init-bottom/stellar-wind
+set -eu
+
+here=deploy/image
+out=build/image
+root=$PWD/$out/root
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+image=$out/stellar-wind-$version.img
+epoch=$(git log -1 --format=%ct)
+# Without it every function call of the guest costs a cipher: twenty times slower.
+export QEMU_CPU=cortex-a53
+export SOURCE_DATE_EPOCH="$epoch"
+
+say() { printf '%s  %s\n' "$(date +%T)" "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+look_for_missing() {
+    [ "$(id -u)" = 0 ] || fail "The owners of a card's files are root's to set: sudo make image"
+    missing=''
+    while read -r program package; do
+        command -v "$program" >/dev/null || missing="$missing $package"
+    done <<NEEDED
+mmdebstrap mmdebstrap
+qemu-aarch64-static qemu-user-static
+update-binfmts binfmt-support
+mcopy mtools
+mkfs.vfat dosfstools
+mkfs.ext4 e2fsprogs
+sfdisk fdisk
+ssh-keygen openssh-client
+xz xz-utils
+NEEDED
+    [ -z "$missing" ] || fail "Please install what is missing: apt-get install$missing"
+}
+
+unpack() {
+    tar=$(deploy/release/root.sh trixie arm64 system box board)
+    rm -rf "$out"
+    mkdir -p "$root"
+    tar -C "$root" -xf "$tar"
+}
+
+# Run a command in the system, with what commands expect; the mounts go with the namespace.
+inside() {
+    # shellcheck disable=SC2016 # the inner shell's own
+    unshare -m sh -c '
+        root=$1; shift
+        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount -t tmpfs tmpfs "$root/run" || exit
+        exec chroot "$root" env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"' sh "$root" "$@"
+}
+
+# Over ssh into the folder, as into a Pi. Prints what it has changed.
+role() {
+    if [ ! -e "$out/key" ]; then
+        ssh-keygen -q -t ed25519 -N '' -f "$out/key"
+        printf '#!/bin/sh\nexec chroot %s /usr/sbin/sshd -i -oSetEnv="QEMU_CPU=%s SOURCE_DATE_EPOCH=%s"\n' \
+            "$root" "$QEMU_CPU" "$epoch" >"$out/door"
+        chmod +x "$out/door"
+        cat >"$out/inventory.yml" <<INVENTORY
+all:
+  hosts:
+    card:
+      ansible_user: root
+      ansible_ssh_private_key_file: $PWD/$out/key
+      ansible_ssh_args: -o ControlMaster=auto -o ControlPersist=10
+      ansible_control_path_dir: $PWD/$out/ssh
+      ansible_ssh_common_args: >-
+        -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ProxyCommand=$PWD/$out/door
+INVENTORY
+    fi
+    install -d -m 700 "$root/root/.ssh"
+    cp "$out/key.pub" "$root/root/.ssh/authorized_keys"
+    # shellcheck disable=SC2016 # the inner shell's own
+    PATH=$PWD/build/tools/bin:$PATH ANSIBLE_NOCOLOR=1 unshare -m sh -c '
+        mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount -t tmpfs tmpfs "$1/run" &&
+        mkdir -p "$1/run/sshd" && ssh-keygen -q -A -f "$1" && cd deploy/ansible &&
+        exec ansible-playbook -i "$2/inventory.yml" site.yml' sh "$root" "$PWD/$out" >"$out/role.log" 2>&1 ||
+        { tail -n 40 "$out/role.log" >&2; fail "The role has failed."; }
+    rm -rf "$root/root/.ssh"
+    grep -o 'ok=[0-9]* *changed=[0-9]*' "$out/role.log"
+}
+
+# What makes a card of the system. Nothing of it is the role's business, and the second run of the role sees it all.
+card() {
+    cp -r --no-preserve=ownership "$here/card/." "$root/"
+    chmod 600 "$root"/etc/netplan/*
+    echo stellar-wind >"$root/etc/hostname"
+    printf '127.0.0.1 localhost\n127.0.1.1 stellar-wind\n' >"$root/etc/hosts"
+    ln -sf /run/NetworkManager/resolv.conf "$root/etc/resolv.conf"
+    mkdir -p "$root/media/state" "$root/media/root-ro" "$root/media/root-rw" "$root/var/lib/stellar-wind"
+    sources
+    # No door until the owner asks for one. What waits for a network, or reads this card as if it were a computer in a
+    # cloud, is not started; nor is what would install Debian's updates in memory, day after day.
+    inside systemctl --quiet disable ssh.service NetworkManager-wait-online.service
+    inside systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+        e2scrub_reap.service fstrim.timer systemd-remount-fs.service cloud-init-main.service cloud-init-local.service \
+        cloud-init-network.service cloud-config.service cloud-final.service cloud-init-hotplugd.socket
+    inside systemctl --quiet enable stellar-wind-card.service
+    # Of Debian's way to make config.txt what it has made stays, for the owner to change, as on Raspberry Pi OS.
+    echo 'ROOTPART=LABEL=rootfs' >>"$root/etc/default/raspi-firmware"
+    echo 'ro quiet panic=10' >"$root/etc/default/raspi-extra-cmdline"
+    inside update-initramfs -u
+    sed -i '/^# Do not modify/,/^$/d' "$root/boot/firmware/config.txt"
+    rm -f "$root"/boot/firmware/*_[cdx]* "$root"/boot/firmware/*4[cdx]* "$root/boot/firmware/README"*
+    cp "$here"/boot/* "$root/boot/firmware/"
+    papers
+    # shellcheck disable=SC2046 # patterns
+    (cd "$root" && rm -rf $(sed '/^#/d' "$OLDPWD/$here/not-on-a-card.txt"))
+    inside sh -c 'depmod "$(ls /lib/modules)"'
+}
+
+# Debian's own servers, as a package of Debian's names them: not the mirror that this machine happens to use.
+sources() {
+    address() { sed -n "s/^ *$1: //p" "$root/etc/cloud/cloud.cfg"; }
+    [ -n "$(address primary)" ] && [ -n "$(address security)" ] || fail "cloud.cfg does not name Debian's servers."
+    rm -f "$root"/etc/apt/sources.list
+    keys=/usr/share/keyrings/debian-archive-keyring
+    [ -e "$root$keys.pgp" ] && keys=$keys.pgp || keys=$keys.gpg
+    cat >"$root/etc/apt/sources.list.d/debian.sources" <<SOURCES
+Types: deb
+URIs: $(address primary)
+Suites: trixie trixie-updates
+Components: main non-free-firmware
+Signed-By: $keys
+
+Types: deb
+URIs: $(address security)
+Suites: trixie-security
+Components: main non-free-firmware
+Signed-By: $keys
+SOURCES
+}
+
+# What it is made of, and under which licences: those of Debian's packages lie in /usr/share/doc/*/copyright already.
+papers() {
+    papers=$root/usr/share/doc/stellar-wind
+    mkdir -p "$papers"
+    cp README.md CHANGELOG.md LICENSE SECURITY.md deploy/locks/licences.md deploy/locks/arm64.txt "$here/source-offer.txt" "$papers/"
+    build/tools/bin/cyclonedx-py requirements deploy/locks/arm64.txt --pyproject pyproject.toml --output-reproducible \
+        --output-file "$papers/sbom.cdx.json" 2>/dev/null
+    # shellcheck disable=SC2016 # dpkg's own
+    inside dpkg-query -W -f '${Package} ${Version} ${Architecture} ${source:Package} ${source:Version}\n' | sort >"$papers/packages.txt"
+    git rev-parse HEAD >"$papers/commit"
+}
+
+# One card must not carry what would be the same on all of them, nor when and where it was made.
+scrub() {
+    rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/dbus/machine-id "$root"/etc/*- "$root"/var/lib/systemd/random-seed
+    rm -rf "$root"/root/.ssh "$root"/root/.ansible "$root"/root/.cache "$root"/etc/ansible
+    rm -rf "$root"/var/cache/apt/*.bin "$root"/var/cache/ldconfig/aux-cache "$root"/var/cache/debconf/*-old
+    rm -rf "$root"/var/lib/apt/lists/* "$root"/var/lib/dpkg/*-old "$root"/var/lib/cloud
+    find "$root/tmp" "$root/var/tmp" "$root/var/log" "$root/run" -mindepth 1 -delete
+    mkdir "$root/var/log/journal" && rmdir "$root/var/log/journal"
+    : >"$root/etc/machine-id"
+    # Nothing is older than the system: no start has its caches to make anew.
+    touch "$root/etc/.updated" "$root/var/.updated"
+    # Bytecode knows when its source was written: with every file of the same age it is the same bytecode.
+    find "$root" -xdev -newermt "@$epoch" -exec touch --no-dereference --date="@$epoch" {} +
+    inside env -u SOURCE_DATE_EPOCH python3 -m compileall -q -f -j 2 /opt/stellar-wind/releases /usr/lib/python3/dist-packages || :
+    find "$root" -xdev -newermt "@$epoch" -exec touch --no-dereference --date="@$epoch" {} +
+    # An account with a password would be one with a default password.
+    ! cut -d: -f2 "$root/etc/shadow" | grep -qv '^[*!]*$' || fail "An account has a password."
+}
+
+# The list of what is on the card, the same for the same inputs: each file's kind, owner, size and name, then its hash.
+manifest() {
+    cp "$root/usr/share/doc/stellar-wind/packages.txt" "$out/packages.txt"
+    (
+        cd "$root"
+        find . -xdev ! -type f -printf '%M %U:%G 0 %p %l\n' -o -printf '%M %U:%G %s %p\n' | LC_ALL=C sort -k 4
+        find . -xdev -type f -exec sha256sum {} + | LC_ALL=C sort -k 2
+    ) >"$out/manifest.txt"
+}
+
+# Sizes in MiB. The identifiers are ours to choose, and the same for the same version.
+partition() {
+    boot=192 state=64 uuid=5ee11a50-0000-4000-8000-00000000000
+    mv "$root/boot/firmware" "$out/firmware"
+    mkdir "$root/boot/firmware"
+    touch --date="@$epoch" "$root/boot/firmware" "$root/boot"
+    system=$(($(du -s --block-size=1M "$root" | cut -f1) * 110 / 100 + 32))
+    truncate -s "${boot}M" "$out/1"
+    mkfs.vfat -F 32 -n bootfs -i 5EE11A50 "$out/1" >/dev/null
+    mcopy -s -m -i "$out/1" "$out"/firmware/* ::/
+    make_ext4 2 rootfs "$system" -d "$root"
+    # Blocks as of a large partition, because it will be one.
+    make_ext4 3 state "$state"
+    truncate -s "$((4 + boot + system + state))M" "$image"
+    sfdisk -q "$image" <<TABLE
+label: dos
+label-id: 0x5ee11a50
+start=4MiB, size=${boot}MiB, type=c, bootable
+start=$((4 + boot))MiB, size=${system}MiB, type=83
+start=$((4 + boot + system))MiB, size=${state}MiB, type=83
+TABLE
+    dd if="$out/1" of="$image" bs=1M seek=4 conv=notrunc,sparse status=none
+    dd if="$out/2" of="$image" bs=1M seek=$((4 + boot)) conv=notrunc,sparse status=none
+    dd if="$out/3" of="$image" bs=1M seek=$((4 + boot + system)) conv=notrunc,sparse status=none
+    rm "$out/1" "$out/2" "$out/3"
+}
+
+make_ext4() {
+    number=$1 label=$2 size=$3
+    shift 3
+    truncate -s "${size}M" "$out/$number"
+    mkfs.ext4 -q -F -b 4096 -I 256 -m 0 -L "$label" -U "$uuid$number" -E "hash_seed=$uuid$number" "$@" "$out/$number"
+}
+
+# The Imager asks for Wi-Fi, name and account only where an image says that it can read the answers: this does.
+# URL is where the packed image will be fetched from; without one, it is the file here.
+manifest_for_the_imager() {
+    cat >"$out/stellar-wind-$version.rpi-imager-manifest" <<MANIFEST
+{"os_list": [{
+    "name": "Stellar Wind Box $version",
+    "description": "An ambient box that plays the Stellar network",
+    "url": "${URL:-file://$PWD/$image.xz}",
+    "release_date": "$(date --utc --date="@$epoch" +%F)",
+    "extract_size": $(stat -c %s "$image"),
+    "extract_sha256": "$(sha256sum <"$image" | cut -c1-64)",
+    "image_download_size": $(stat -c %s "$image.xz"),
+    "image_download_sha256": "$(sha256sum <"$image.xz" | cut -c1-64)",
+    "devices": ["pi3-64bit", "pi4-64bit"],
+    "init_format": "cloudinit"
+}]}
+MANIFEST
+}
+
+look_for_missing
+say "The release"; deploy/release/release.sh trixie arm64 >/dev/null
+say "Debian"; unpack
+say "The role: $(role)"
+say "The card"; card
+say "The role again: $(role)"
+scrub
+manifest
+say "The partitions"; partition
+say "Packing"; xz -T0 -6 -k "$image"
+rm -rf "$root" "$out/firmware" "$out"/key* "$out/door" "$out/ssh" "$out/inventory.yml"
+manifest_for_the_imager
+ls -ls "$out" >&2

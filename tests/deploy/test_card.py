@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the card brings beside the role, without a card: its scripts, its unit, and the files that an owner edits."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from appliance.settings import load
+from tests.deploy.machine import ROOT
+
+IMAGE = ROOT / "deploy" / "image"
+SCRIPTS = [
+    IMAGE / "image.sh",
+    *(IMAGE / "card").glob("usr/lib/stellar-wind/*"),
+    *(IMAGE / "card/etc/initramfs-tools").glob("hooks/*"),
+    *(IMAGE / "card/etc/initramfs-tools").glob("scripts/*/*"),
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_scripts_are_shell_and_may_be_run(script: Path) -> None:
+    assert script.stat().st_mode & 0o111
+    said = subprocess.run(["/bin/sh", "-n", str(script)], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_the_example_settings_are_settings(tmp_path: Path) -> None:
+    """Each line of them, with its # taken away as an owner would."""
+    text = (IMAGE / "boot" / "stellar-wind.example.toml").read_text()
+    lines = [re.sub("^#", "", line) for line in text.splitlines() if re.match(r"#[\[a-z]", line)]
+    assert len(lines) > 8
+    file = tmp_path / "stellar-wind.toml"
+    file.write_text("\n".join(lines))
+    assert load({}, {}, file).settings.scene == "night"
+
+
+def test_the_owners_examples_are_plain() -> None:
+    """Any editor must be able to show them, and nothing in them may be a password or an account."""
+    for file in (IMAGE / "boot").iterdir():
+        text = file.read_text(encoding="ascii")
+        if file.suffix != ".toml":
+            assert not re.search(r"^(users|passw|.*chpasswd)", text, re.M)
+
+
+def test_a_card_can_do_without_what_is_taken_away() -> None:
+    """No pattern reaches what the role brings or what the licences ask for."""
+    for line in (IMAGE / "not-on-a-card.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            assert re.match(r"(boot|etc/(default|initramfs|kernel)|usr/(lib|share))/\S+$", line), line
+            assert not line.startswith(("usr/share/doc", "usr/share/common-licenses"))
