@@ -107,7 +107,7 @@ class Composer:
             notes.extend(self._opening.popleft())
         if melody := self._melody.beat(now):
             self._last_played = now.seconds
-        self._air.hear(len(melody), now.beat_seconds)
+        self._air.hear(sum(note.velocity for note in melody), now.beat_seconds)
         return [*notes, *melody, *self._murmurs(now)]
 
     def bed(self, now: Moment) -> Bed:

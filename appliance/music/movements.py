@@ -17,6 +17,7 @@ MOVEMENTS = {"brightness": 8.0, "density": 13.1, "wind": 20.9, "space": 29.3, "r
 LOOPS = (17.1, 18.43, 19.81, 21.37, 22.93)
 
 AIR = 60.0  # s, time constant of how much room the melody leaves
+USUAL = 0.56  # velocity of a note of the public network, on average
 
 IDLE_AFTER = 7.0  # s without a note of the ledger; more than the longest ordinary ledger
 IDLE_RISE = 12.0  # s over which the murmur comes up
@@ -34,21 +35,21 @@ class Movements:
 
 
 class Air:
-    """How much room the melody leaves: 1 where it is silent, 0 where it is as dense as it may be.
+    """How much room the melody leaves: 1 where it is silent, 0 where it is as dense and loud as it may be.
 
     The bed fills what is left, so that a quiet network is as loud as a busy one.
     """
 
     def __init__(self) -> None:
-        self._dense = 0.0  # notes a second, running mean
+        self._dense = 0.0  # velocities a second, running mean
 
-    def hear(self, notes: int, beat_seconds: float) -> None:
-        """Take note of a beat and of how many notes the melody played in it."""
-        self._dense += (notes / beat_seconds - self._dense) * (1.0 - math.exp(-beat_seconds / AIR))
+    def hear(self, velocities: float, beat_seconds: float) -> None:
+        """Take note of a beat, and of the velocities of the notes that the melody played in it, all together."""
+        self._dense += (velocities / beat_seconds - self._dense) * (1.0 - math.exp(-beat_seconds / AIR))
 
     def left(self, densest: float) -> float:
-        """The share that is left, where `densest` notes a second leave none."""
-        return max(0.0, 1.0 - self._dense / densest)
+        """The share that is left, where `densest` notes a second of usual velocity leave none."""
+        return max(0.0, 1.0 - self._dense / (densest * USUAL))
 
 
 class Murmur:

@@ -86,8 +86,7 @@ class Envelopes:
         level += self._add
         np.maximum(level, self._low, out=level)
         np.minimum(level, self._high, out=level)
-        first, second = level.take(self._curves)
-        ends = first * second
+        ends = level.take(self._curves[0]) * level.take(self._curves[1])
         begins, steps = self._drawn.tolist(), (ends - self._drawn).tolist()
         for (add, mul), begin, step, before in zip(self._told, begins, steps, self._steps, strict=True):
             if step or before:

@@ -63,7 +63,8 @@ class Master:
 
         The array that is returned is overwritten by the next call.
         """
-        peak = float(max(np.maximum.reduce(raw, axis=None), -np.minimum.reduce(raw, axis=None)))
+        flat = raw.reshape(-1)  # what is no number is found first
+        peak = max(flat.item(flat.argmax()), -flat.item(flat.argmin()))
         sound = peak <= RUNAWAY  # false for what is no number, too
         allowed = min(1.0, CEILING / peak) if sound and peak > 0.0 else 1.0
         limit = min(

@@ -26,7 +26,7 @@ from appliance.sound.envelopes import Envelopes
 from appliance.sound.voices import Voices
 from appliance.values import Bed
 
-MOVE_EVERY = 0.02  # s; the steps of a filter that wanders for seconds are too small to hear
+MOVE_EVERY = 0.04  # s; the steps of a filter that wanders for seconds are too small to hear
 GLIDE = 3.0  # s over which the bed follows
 GUST = 1.4  # s over which a gust comes and goes
 ECHO = [0.47, 0.61]  # s, left and right; not a multiple of each other

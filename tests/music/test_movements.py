@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from appliance.music.movements import AIR, IDLE_AFTER, LOOPS, MOVEMENTS, Air, Movements, Murmur
+from appliance.music.movements import AIR, IDLE_AFTER, LOOPS, MOVEMENTS, USUAL, Air, Movements, Murmur
 
 
 def test_no_two_periods_meet_again_within_a_day() -> None:
@@ -28,7 +28,7 @@ def test_a_dense_melody_leaves_no_air_and_a_sparse_one_its_share(bpm: int) -> No
     assert air.left(1.25) == 1.0
     for densest, left in ((1.25, 0.2), (0.5, 0.0)):
         for index in range(round(6 * AIR / beat)):
-            air.hear(int((index + 1) * beat) - int(index * beat), beat)  # a note a second
+            air.hear(USUAL * (int((index + 1) * beat) - int(index * beat)), beat)  # a note a second
         assert air.left(densest) == pytest.approx(left, abs=0.03)
     for _ in range(round(6 * AIR / beat)):
         air.hear(0, beat)
