@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.sound import SAMPLE_RATE
-from benchmarks.engines.twin import TABLE, TABLES, measured, tones
+from appliance.sound.voices import TABLE_SIZE
+from benchmarks.engines.twin import TABLES, measured, tones
 
 NAME = "csound"
 PATCH = Path(__file__).with_name("wind.orc")
@@ -35,10 +36,10 @@ def run(voices: int, seconds: float, block: int) -> float:
 def _score(voices: int, seconds: float) -> str:
     leads, bed = tones(voices, seconds)
     lines = [
-        f"f {number + 1} 0 {TABLE} 10 {' '.join(map(str, partials))}"
+        f"f {number + 1} 0 {TABLE_SIZE} 10 {' '.join(map(str, partials))}"
         for number, partials in enumerate(TABLES)
     ]
-    lines += [f"f 99 0 {TABLE} 10 1", "f 100 0 524288 21 1", f"i 99 0 {seconds}"]
+    lines += [f"f 99 0 {TABLE_SIZE} 10 1", "f 100 0 524288 21 1", f"i 99 0 {seconds}"]
     for instrument, notes in ((1, leads), (3, [note.edge_alone() for note in leads]), (2, bed)):
         for note in notes:
             # csound plays on until the last note has ended, so none may outlast the piece.

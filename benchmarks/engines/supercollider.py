@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 
 from appliance.sound import SAMPLE_RATE
-from benchmarks.engines.twin import TABLE, TABLES, Tone, measured, tones
+from appliance.sound.voices import TABLE_SIZE
+from benchmarks.engines.twin import TABLES, Tone, measured, tones
 
 NAME = "SuperCollider"
 PATCH = Path(__file__).with_name("wind.scd")
@@ -58,7 +59,7 @@ def _definitions() -> tuple[bytes, ...]:
 def _score(voices: int, seconds: float) -> Iterator[bytes]:
     opening: list[bytes] = [_message("/d_recv", definition) for definition in _definitions()]
     for number, partials in enumerate(TABLES):
-        opening.append(_message("/b_alloc", number, TABLE, 1))
+        opening.append(_message("/b_alloc", number, TABLE_SIZE, 1))
         opening.append(_message("/b_gen", number, "sine1", 7, *map(float, partials)))
     opening.append(_message("/g_new", 1, TAIL, 0))
     opening.append(_message("/s_new", "mixer", -1, TAIL, 0))

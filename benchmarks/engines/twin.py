@@ -4,10 +4,12 @@
 The one rule: a twin has the same oscillators, envelopes, filters and effects at the same rates as the box, or says
 where its engine has none like it; levels are near, since they cost nothing. Pure; any thread.
 
-What differs. Reverb: pyo's WGVerb, one a side, and csound's `reverbsc` are the same network of eight drifting delay
-lines; SuperCollider has FreeVerb2, sixteen damped combs. Limiter: the box's is numpy's; `compress2` and Limiter stand
-for it. Wind: a table of noise in the box and in csound, BrownNoise in SuperCollider. What moves slowly is
-told once a block everywhere. The box alone plays its notes from Python, and alone guards against broken samples.
+What differs. Reverb: pyo's WGVerb and csound's `reverbsc` are the same network of eight drifting delay lines, one for
+both sides; the box makes two sides of it by an allpass each, `reverbsc` by itself; SuperCollider has FreeVerb2, sixteen
+damped combs. Limiter: the box's is numpy's; `compress2` and Limiter stand for it. Wind: a table of noise in the box and
+in csound, BrownNoise in SuperCollider. What moves slowly is told once a block everywhere; envelopes are lines of a block
+in the box, and of a sample in the twins, which make two of a lead's, one for its edge. An edge that has died away rests
+everywhere. The box alone plays its notes from Python, and alone guards against broken samples.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from appliance.sound.voices import LEAD, TIMBRES, hertz
 from appliance.values import Sounded, Voice
 from benchmarks.engines.dense import dense, ends
 
-TABLE = 8192  # samples of an oscillator's table
 BEDS = (Voice.PAD, Voice.DRONE)
 TABLES: tuple[tuple[float, ...], ...] = tuple(  # number 2 n is the n-th instrument's body, 2 n + 1 its edge
     table for timbre in TIMBRES.values() for table in (timbre.body, timbre.edge or (1.0,))

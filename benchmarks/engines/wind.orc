@@ -1,6 +1,6 @@
 ; SPDX-License-Identifier: Apache-2.0
-; The box's patch in csound: voices in instruments 1 (lead), 3 (its edge) and 2 (pad, drone), the bus in 99. Tables 1 to 20 are the
-; instruments' spectra, 99 a sine, 100 noise. The p-fields are those of twin.Tone, from `first` on.
+; The box's patch in csound: voices in instruments 1 (lead), 3 (its edge) and 2 (pad, drone), the bus in 99. Tables
+; 1 to 20 are the instruments' spectra, 99 a sine, 100 noise. The p-fields are those of twin.Tone, from `first` on.
 nchnls = 2
 0dbfs = 1
 
