@@ -7,9 +7,9 @@ where its engine has none like it; levels are near, since they cost nothing. Pur
 What differs. Reverb: pyo's WGVerb and csound's `reverbsc` are the same network of eight drifting delay lines, one for
 both sides; the box makes two sides of it by an allpass each, `reverbsc` by itself; SuperCollider has FreeVerb2, sixteen
 damped combs. Limiter: the box's is numpy's; `compress2` and Limiter stand for it. Wind: a table of noise in the box and
-in csound, BrownNoise in SuperCollider. What moves slowly is told once a block everywhere; envelopes are lines of a block
-in the box, and of a sample in the twins, which make two of a lead's, one for its edge. An edge that has died away rests
-everywhere. The box alone plays its notes from Python, and alone guards against broken samples.
+in csound, BrownNoise in SuperCollider. What moves slowly is told once a block everywhere; envelopes are lines of a
+block's length in the box, and go from sample to sample in the twins. An edge that has died away rests everywhere; in the
+twins it is a voice of its own. The box alone plays its notes from Python, and alone guards against broken samples.
 """
 
 from __future__ import annotations
