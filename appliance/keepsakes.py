@@ -31,6 +31,7 @@ SOUND = 2 * 10**9  # bytes of sound beside them: some five half hours, a quarter
 HEAVIEST = 600 * 10**6  # bytes; half an hour takes 518 MB if FLAC saves nothing, and the box writes on
 LOWEST = 19  # priority of a render beside a box that plays
 GOODBYE = 1.5  # s that a box which ends gives to a tape that is being written; it fades meanwhile
+DYING = 0.3  # s that a render which was killed has to be gone
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,9 @@ async def make(
         if process.returncode is None:  # the box ends, and takes it along, and what is half made
             process.kill()
             rendered.unlink(missing_ok=True)
+            with suppress(TimeoutError):  # it may hang on its disk; the box does not
+                async with asyncio.timeout(DYING):
+                    await process.wait()
     if process.returncode:
         log.error("Cannot make %s of it: %s", rendered.name, said.decode(errors="replace").strip()[-200:])
     else:

@@ -27,6 +27,7 @@ PI = {
     f"{POLICY}/scaling_cur_freq": "600000\n",
     f"{POLICY}/scaling_max_freq": "1000000\n",
     f"{POLICY}/scaling_governor": "ondemand\n",
+    "/sys/devices/system/cpu/cpufreq/policy4/scaling_governor": "ondemand\n",
     CARD: " 0 [vc4hdmi        ]: vc4-hdmi - vc4-hdmi\n 1 [Device         ]: USB-Audio - USB\n",
     "/dev/gpiochip0": "",
     "/dev/spidev0.0": "",
