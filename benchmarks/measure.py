@@ -155,7 +155,7 @@ def _rubs(played: Sequence[Sounded]) -> int:
         clash(sounded.note.pitch, [other.note.pitch])
         for index, sounded in enumerate(played)
         for other in played[max(0, index - NEAR) : index]
-        if other.seconds + other.length + RING > sounded.seconds
+        if other.seconds + other.length + RING > sounded.seconds + 1e-6  # what ends as it begins is not met
     )
 
 
