@@ -29,8 +29,17 @@ RUNS = 5
 SECONDS = 40.0  # s of the dense score, after every voice has begun
 RECORDING = 120.0  # s
 FINE = 64  # frames; the block that csound and SuperCollider are mostly run with
-# Not reached (2 shared cores, November 2026): 1.5 times csound and 3.6 times SuperCollider. Of 283 us a block, Python
-# takes 63, numpy 8, envelopes (SigTo, at audio rate: pyo has none slower) 51, reading tables 85, the reverb 37.
+# Where it stands (2 shared and busy cores, November 2026, pool of 16): 0.96 to 1.06 times csound from run to run, and
+# 2.1 to 2.7 times SuperCollider; it was 1.5 and 3.7. What each remedy gave, in us a block of about 250:
+#   envelopes: one line a block of a ramp that all share, for SigTo, SPan and what Python told them      45
+#   one reverb with an allpass a side for two reverbs; the pads' swell a line as well                    22
+#   edges that rest when they have died away, fewer checks of types, the peak found once, filters
+#   told every 40 ms (the twins' edges rest, too: csound is 17 cheaper by it, and the bound lower)       10
+#   tables half as long, so that twenty of them crowd a cache less                                        8
+# What is left of 165, by perf: reading tables 32 %, Python 27, the reverb 11, filters 8, lines 5, numpy 4, delays 4,
+# sums 3. An Osc takes 1.6 us for 512 frames, 1.5 without interpolation, and pyo has none cheaper that stays in tune
+# (Sine 1.6, Pointer with its Phasor 1.9). Tables, Python and the one reverb alone are more than 1.5 times what
+# SuperCollider takes for everything (72): with pyo at this rate, that bound stays missed.
 TWINS = ((csound, 1.0), (supercollider, 1.5))  # and how many times its cost ours may be
 MEAN, WORST = (
     270.0,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from random import Random
 
 from appliance.music.activity import Activity
@@ -108,7 +109,9 @@ class Composer:
         if melody := self._melody.beat(now):
             self._last_played = now.seconds
         self._air.hear(sum(note.velocity for note in melody), now.beat_seconds)
-        return [*notes, *melody, *self._murmurs(now)]
+        ease = self._air.ease(self._scene.density)
+        softened = (replace(note, velocity=ease * note.velocity) for note in melody)
+        return [*notes, *softened, *self._murmurs(now)]
 
     def bed(self, now: Moment) -> Bed:
         """Where the bed's continuous voices should be heading at `now`."""

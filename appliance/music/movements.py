@@ -17,7 +17,7 @@ MOVEMENTS = {"brightness": 8.0, "density": 13.1, "wind": 20.9, "space": 29.3, "r
 LOOPS = (17.1, 18.43, 19.81, 21.37, 22.93)
 
 AIR = 60.0  # s, time constant of how much room the melody leaves
-USUAL = 0.56  # velocity of a note of the public network, on average
+USUAL = 0.54  # velocity of a note of the public network, near enough
 
 IDLE_AFTER = 7.0  # s without a note of the ledger; more than the longest ordinary ledger
 IDLE_RISE = 12.0  # s over which the murmur comes up
@@ -50,6 +50,11 @@ class Air:
     def left(self, densest: float) -> float:
         """The share that is left, where `densest` notes a second of usual velocity leave none."""
         return max(0.0, 1.0 - self._dense / (densest * USUAL))
+
+    def ease(self, densest: float) -> float:
+        """By how much to soften a melody that has grown too loud, as one of whales would: 1 for all others."""
+        loudest = densest * USUAL
+        return loudest / max(loudest, self._dense)
 
 
 class Murmur:

@@ -35,6 +35,14 @@ def test_a_dense_melody_leaves_no_air_and_a_sparse_one_its_share(bpm: int) -> No
     assert air.left(1.25) > 0.99
 
 
+def test_a_melody_that_is_too_loud_is_eased_to_the_most_and_no_other() -> None:
+    air = Air()
+    for velocities, ease in ((USUAL, 1.0), (2 * USUAL, 0.5)):
+        for _ in range(600):
+            air.hear(velocities, 1.0)
+        assert air.ease(1.0) == pytest.approx(ease, abs=0.01)
+
+
 def test_the_murmur_is_silent_while_the_ledger_speaks() -> None:
     murmur = Murmur(Random(1))
     assert [said for second in range(600) for said in murmur.due(float(second), IDLE_AFTER)] == []
