@@ -178,7 +178,7 @@ class Guest:
         """What its console has said, without colours."""
         return _COLOURS.sub("", self.console.read_text(errors="replace")) if self.console.exists() else ""
 
-    def until(self, true: Callable[[], object], seconds: float = 240) -> None:
+    def until(self, true: Callable[[], object], seconds: float = 600) -> None:
         """Wait until something is so, for `seconds` at most on whatever this machine has left."""
         end = time.monotonic() + seconds
         while not true():
@@ -244,7 +244,8 @@ class Guest:
         return next(f"/machine/unattached/{part['name']}" for part in parts if "pl061" in part["type"])
 
 
-_BOOTS = "root=LABEL=rootfs ro console=ttyAMA0,115200 panic=10"
+# What is emulated on a busy machine may find its devices late.
+_BOOTS = "root=LABEL=rootfs ro console=ttyAMA0,115200 panic=10 systemd.default_device_timeout_sec=900"
 
 
 class Pins:
