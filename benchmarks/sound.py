@@ -29,8 +29,8 @@ RUNS = 5
 SECONDS = 40.0  # s of the dense score, after every voice has begun
 RECORDING = 120.0  # s
 FINE = 64  # frames; the block that csound and SuperCollider are mostly run with
-# Where it stands (2 shared and busy cores, November 2026, pool of 16): 0.96 to 1.06 times csound from run to run, and
-# 2.1 to 2.7 times SuperCollider; it was 1.5 and 3.7. What each remedy gave, in us a block of about 250:
+# Not reached (2 shared, busy cores, November 2026, pool of 16): 0.96 to 1.24 times csound from run to run, 1.1 by the
+# least of nine runs, and 2.1 to 2.7 times SuperCollider; it was 1.5 and 3.7. What each remedy gave, in us of about 250:
 #   envelopes: one line a block of a ramp that all share, for SigTo, SPan and what Python told them      45
 #   one reverb with an allpass a side for two reverbs; the pads' swell a line as well                    22
 #   edges that rest when they have died away, fewer checks of types, the peak found once, filters
