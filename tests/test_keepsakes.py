@@ -2,6 +2,7 @@
 """What becomes of a wish to keep what was just played: real files, a real render beside the box."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -70,6 +71,7 @@ def test_a_second_wish_does_not_wait_for_what_is_made_of_the_first(
 def test_a_box_that_ends_writes_the_tape_and_says_what_it_did_not_make(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)
     it = Keepsakes(played(300.0), tmp_path, "flac")
 
     async def run() -> None:
@@ -88,6 +90,7 @@ def test_a_box_that_ends_writes_the_tape_and_says_what_it_did_not_make(
 
 
 def test_a_tape_alone_is_all_that_some_want(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
     it = Keepsakes(played(), tmp_path, "tape")
 
     async def run() -> None:
