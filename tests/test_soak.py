@@ -29,8 +29,8 @@ def soak(*words: str, hours: float) -> tuple[int, str]:
 
 def test_a_box_that_is_well_passes() -> None:
     code, said = soak(hours=0.08)
-    assert "!" not in said
-    assert code == 0
+    assert "!" not in said, said
+    assert code == 0, said
 
 
 def test_a_planted_leak_is_found() -> None:

@@ -342,8 +342,8 @@ class Weather:
 
 def children() -> list[int]:
     """The processes that this one has started and that still run."""
-    return [
-        int(child)
-        for tasks in Path("/proc/self/task").glob("*/children")
-        for child in tasks.read_text().split()
-    ]
+    found = []
+    for tasks in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended since it was listed has none
+            found += [int(child) for child in tasks.read_text().split()]
+    return found
