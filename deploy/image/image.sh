@@ -61,6 +61,9 @@ inside() {
         exec chroot "$root" env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"' sh "$root" "$@"
 }
 
+# Where root lives in the system, seen from here.
+home() { printf '%s%s' "$root" "$(sed -n 's/^root:.*:\(.*\):.*/\1/p' "$root/etc/passwd")"; }
+
 # Over ssh into the folder, as into a Pi. Prints what it has changed.
 role() {
     if [ ! -e "$out/key" ]; then
@@ -80,15 +83,15 @@ all:
         -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ProxyCommand=$PWD/$out/door
 INVENTORY
     fi
-    install -d -m 700 "$root/root/.ssh"
-    cp "$out/key.pub" "$root/root/.ssh/authorized_keys"
+    install -d -m 700 "$(home)/.ssh"
+    cp "$out/key.pub" "$(home)/.ssh/authorized_keys"
     # shellcheck disable=SC2016 # the inner shell's own
     PATH=$PWD/build/tools/bin:$PATH ANSIBLE_NOCOLOR=1 unshare -m sh -c '
         mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount -t tmpfs tmpfs "$1/run" &&
         mkdir -p "$1/run/sshd" && ssh-keygen -q -A -f "$1" && cd deploy/ansible &&
         exec ansible-playbook -i "$2/inventory.yml" site.yml' sh "$root" "$PWD/$out" >"$out/role.log" 2>&1 ||
         { tail -n 40 "$out/role.log" >&2; fail "The role has failed."; }
-    rm -rf "$root/root/.ssh"
+    rm -rf "$(home)/.ssh"
     grep -o 'ok=[0-9]* *changed=[0-9]*' "$out/role.log"
 }
 
@@ -158,7 +161,7 @@ papers() {
 # One card must not carry what would be the same on all of them, nor when and where it was made.
 scrub() {
     rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/dbus/machine-id "$root"/etc/*- "$root"/var/lib/systemd/random-seed
-    rm -rf "$root"/root/.ssh "$root"/root/.ansible "$root"/root/.cache "$root"/etc/ansible
+    rm -rf "$(home)/.ssh" "$(home)/.ansible" "$(home)/.cache" "$root/etc/ansible"
     rm -rf "$root"/var/cache/apt/*.bin "$root"/var/cache/ldconfig/aux-cache "$root"/var/cache/debconf/*-old
     rm -rf "$root"/var/lib/apt/lists/* "$root"/var/lib/dpkg/*-old "$root"/var/lib/cloud
     find "$root/tmp" "$root/var/tmp" "$root/var/log" "$root/run" -mindepth 1 -delete
