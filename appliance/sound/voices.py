@@ -224,7 +224,7 @@ class Pool(Generic[V]):
 
     def play(self, sounded: Sounded, seconds: float) -> None:
         """Begin a note, or, where a voice must be stolen, begin it HUSH later."""
-        staying = [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
+        staying = self._staying()
         room = len(staying) < self._most
         free = next((voice for voice in self.voices if voice.note is None), None)
         self._due = seconds
@@ -241,11 +241,14 @@ class Pool(Generic[V]):
     def limit(self, most: int, seconds: float) -> None:
         """Let no more than `most` voices sound at once; of those that do, the ones that would end first fall silent."""
         self._most, self._due = most, seconds
-        staying = [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
+        staying = self._staying()
         for voice in sorted(staying, key=lambda voice: voice.ends)[: max(0, len(staying) - most)]:
             self._coming.pop(voice, None)
             self._shed.add(voice)
             voice.let_go(seconds, SHED)
+
+    def _staying(self) -> list[V]:
+        return [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
 
     def settle(self, seconds: float) -> None:
         """Once a block, before it is computed: release what is due, rest what has ended, begin what waited."""
