@@ -11,9 +11,9 @@ NIGHT = replace(
     WIND,
     name="night",
     low=36,  # C2 up to C5
-    pad_low=55,  # the chords rise, and leave the deep to the melody
+    pad_low=57,  # the chords rise, and leave the deep to the melody
     density=0.625,
-    bed=0.91,  # fewer notes leave more to it
+    bed=0.93,  # fewer notes leave more to it
     hold=(28.0, 60.0),
     wind=0.0,
     space=0.75,
