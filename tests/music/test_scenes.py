@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenes: the rule of the page of 2018 by a hand-worked example, and the change from one scene to another."""
 
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, repeat
+from pickletools import genops
 from random import Random
 from typing import cast
 
@@ -123,7 +125,7 @@ def test_exact_amounts_go_flat_and_quirks_keep_them_apart() -> None:
     for quirks in (False, True):
         it = melody(quirks=quirks)
         it.hear(ledger(*sizes), at(0.0))
-        heights[quirks] = {height for height, _ in it._queue}
+        heights[quirks] = {height for height, *_ in it._queue}
     assert heights[True] >= {1, 2, 3, 5, 7, 9}
     assert heights[False] <= {1, 2, 9}
 
@@ -139,8 +141,23 @@ def test_the_endless_queue_ends_where_memory_would(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(original, "ENDLESS", 3)
     it = melody()
     it.hear(ledger(900, 500, 300, 900, 500), at(0.0))
-    assert [height for height, _ in it._queue] == [9, 5, 3]
+    assert [height for height, *_ in it._queue] == [9, 5, 3]
     assert [waiting.amount.stroops for waiting in it.rest()] == [900, 500, 300]
+
+
+def made(it: Original) -> int:
+    """How many objects of classes of ours are in a pack of it: each costs thirty numbers."""
+    return sum(opcode.name in ("NEWOBJ", "BUILD", "REDUCE") for opcode, _, _ in genops(pickle.dumps(it)))
+
+
+def test_hours_of_the_page_are_packed_as_numbers() -> None:
+    it = melody()
+    it._rng = Random(1)
+    it.hear(ledger(900, 500), at(0.0))
+    few = made(it)
+    it.hear(ledger(*(400, 300) * 500), at(1.0))
+    assert len(it._queue) > 1000
+    assert made(it) == few
 
 
 def test_the_page_does_not_hum() -> None:
