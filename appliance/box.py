@@ -46,7 +46,7 @@ from appliance.panel.gpio import FACTORIES, board, chosen, on_a_pi
 from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, NOTE_LAMPS, OPENING, Lamps, Shown
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
-from appliance.power import WEAK, power_off, too_weak
+from appliance.power import WEAK, Supply, power_off
 from appliance.render import composer, synth
 from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
@@ -120,7 +120,7 @@ class Box:
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._leaving = False
-        self._weak = False  # the power supply
+        self._supply, self._weak = Supply(), False
         self._power = 0.0  # mean square of what sounds now
         self._errand: asyncio.Task[None] | None = None
 
@@ -348,7 +348,7 @@ class Box:
 
     async def _survive(self) -> None:
         while True:
-            if (weak := bool(too_weak())) != self._weak:
+            if (weak := self._supply.weak(self._clock())) != self._weak:
                 self._weak = weak
                 log.warning(WEAK if weak else "The power supply gives enough again.")
             await self._crashes.keep(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import shlex
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
@@ -21,6 +22,9 @@ SENSOR, ALARM = (
     "rpi_volt",
     "in0_lcrit_alarm",
 )  # of the kernel's driver raspberrypi-hwmon: below 4.63 V it says 1
+CALM = (
+    60.0  # s without a sag until the supply counts as well: a weak one sags with the music, every few seconds
+)
 WEAK = "The power supply gives too little: use the board's own, and a short cable. The box plays on."
 PARTING = 1.5  # s: a phrase of six notes
 
@@ -53,3 +57,20 @@ def too_weak(sensors: Path = HWMON) -> bool | None:
             if name.read_text().strip() == SENSOR:
                 return name.with_name(ALARM).read_text().strip() == "1"
     return None
+
+
+class Supply:
+    """Says whether the supply is weak: from the first sag until there has been none for CALM seconds.
+
+    Told at each sag and its end, a weak supply would fill the log, and no lamp would ever show it: they wait until a
+    state has lasted.
+    """
+
+    def __init__(self, sensors: Path = HWMON) -> None:
+        self._sensors, self._sagged = sensors, -math.inf
+
+    def weak(self, seconds: float) -> bool:
+        """Look, at a moment of any clock that never jumps."""
+        if too_weak(self._sensors):
+            self._sagged = seconds
+        return seconds - self._sagged < CALM

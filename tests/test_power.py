@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.power import power_off, too_weak
+from appliance.power import CALM, Supply, power_off, too_weak
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,14 @@ def test_a_weak_supply_is_what_the_boards_sensor_says(
         if alarm is not None:
             (tmp_path / sensor / "in0_lcrit_alarm").write_text(f"{alarm}\n")
     assert too_weak(tmp_path) is weak
+
+
+def test_a_supply_that_sags_every_few_seconds_is_weak_until_it_has_held_for_a_minute(tmp_path: Path) -> None:
+    (tmp_path / "hwmon0").mkdir()
+    (tmp_path / "hwmon0" / "name").write_text("rpi_volt\n")
+    alarm = tmp_path / "hwmon0" / "in0_lcrit_alarm"
+    supply, says = Supply(tmp_path), []
+    for second in range(600):
+        alarm.write_text("1\n" if 100 <= second < 300 and second % 4 == 0 else "0\n")
+        says.append(supply.weak(float(second)))
+    assert says == [100 <= second < 296 + CALM for second in range(600)]

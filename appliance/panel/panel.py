@@ -50,7 +50,8 @@ class _Knobs:
 
     def __init__(self, wiring: Wiring) -> None:
         self._encoders = wiring.knobs == "encoders"
-        self._ails = ""
+        self._said: set[str] = set()  # what ails them, since they were well
+        self._ailed = -math.inf  # when something did last, s
 
     def open(self, board: Board) -> None:
         self._device = board.knobs()
@@ -58,12 +59,14 @@ class _Knobs:
 
     def turn(self, seconds: float) -> Iterable[Gesture]:
         gestures = self._hands.see(self._device.read(), seconds)
-        if (ails := self._examined()) != self._ails:
-            self._ails = ails
-            if ails:
+        if ails := self._examined():
+            self._ailed = seconds
+            if ails not in self._said:
+                self._said.add(ails)
                 log.warning("%s. %s.", ails, self.without)
-            else:
-                log.info("The knobs are well again.")
+        elif self._said and seconds - self._ailed >= AGAIN:  # a loose wire comes and goes
+            self._said.clear()
+            log.info("The knobs are well again.")
         return gestures
 
     def _examined(self) -> str:

@@ -355,7 +355,9 @@ def test_a_dead_converter_moves_nothing_and_is_told(
     assert rig.wait(5.0) == []
     assert caplog.text.count("The converter of the knobs says nothing") == 1
     rig.mock.chip.readings = before
-    assert rig.wait(5.0) == []
+    assert rig.wait(AGAIN) == []
+    assert "The knobs are well again." not in caplog.text
+    rig.wait(1.0)
     assert caplog.text.count("The knobs are well again.") == 1
 
 
@@ -367,6 +369,20 @@ def test_a_loose_wiper_is_frozen_and_named(rigged: Rigged, caplog: pytest.LogCap
         rig.wait(LOOK)
     assert "The wiper of the tempo knob is not connected" in caplog.text
     assert rig.wait(LOOK) == []
+
+
+def test_a_wire_that_comes_and_goes_all_day_is_named_once(
+    rigged: Rigged, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    rig, rng = rigged(), Random(4)
+    rig.wait(1.0)
+    for second in range(60):
+        for _ in range(SAMPLES):
+            if second % 6 < 3:
+                rig.mock.chip.readings[1] = rng.randrange(TOP)
+            rig.wait(LOOK)
+    assert len([line for line in caplog.messages if "not connected" in line or "well again" in line]) == 1
 
 
 def test_whatever_takes_the_gestures_may_raise(rigged: Rigged, caplog: pytest.LogCaptureFixture) -> None:
