@@ -19,7 +19,7 @@ import pytest
 
 from appliance.box import Box
 from appliance.crashes import Crashes
-from appliance.evening import Dim
+from appliance.evening import DUSK, Dim
 from appliance.ledger.tape import bundled
 from appliance.settings import load
 from appliance.values import Button, Doubled, Held, Pressed
@@ -56,6 +56,26 @@ def test_a_night_of_the_settings_dims_from_the_start_and_a_timer_is_counted_down
     assert it.controls.muted
     assert it.controls.sleep == 0
     assert it.controls.dim == 0.0
+
+
+def test_another_time_zone_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hour = time.gmtime().tm_hour
+    night = {
+        "night.begins": f"{(hour + 10) % 24}:00",
+        "night.ends": f"{(hour + 14) % 24}:00",
+        "night.volume": 0.5,
+    }
+    seconds = [100.0]
+    it = Box(load(night, {}).settings, bundled(), None, clock=lambda: seconds[0])
+    with monkeypatch.context() as zones:
+        zones.setenv("TZ", "HERE0")
+        it._look()
+        assert it.controls.dim == 1.0
+        zones.setenv("TZ", "THERE-12")
+        seconds[0] += DUSK
+        it._look()
+        assert it.controls.dim == 0.5
+    time.tzset()
 
 
 def test_the_power_goes_by_the_owners_command(tmp_path: Path) -> None:
