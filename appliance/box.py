@@ -33,7 +33,7 @@ import numpy as np
 
 from appliance import state
 from appliance.crashes import Crashes
-from appliance.evening import Evening, Night, minute_of_day
+from appliance.evening import Evening, Night
 from appliance.hands import FASTEST, SLOWEST, Wish, obey
 from appliance.journal import Notices
 from appliance.keep import KEPT, Memory
@@ -62,6 +62,7 @@ from appliance.values import (
     Sounded,
     Voice,
 )
+from appliance.wall import Wall
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Box:
         self._memory = Memory(settings)
         self.keepsakes = Keepsakes(self._memory, folder and folder / KEPT, settings.keep.format)
         self._crashes = crashes or Crashes(None)
+        self._wall = Wall()
         self._evening = Evening(Night.between(**settings.night.model_dump()), settings.sound.loudest)
         last = self._restore()
         self._hearing = Hearing(
@@ -212,8 +214,8 @@ class Box:
 
     def _look(self) -> None:
         now = self.controls
-        time.tzset()  # who sets another time zone need not start the box anew; it costs 5 us
-        dim = self._evening.look(self._clock(), minute_of_day(time.localtime()), muted=now.muted)
+        seconds = self._clock()
+        dim = self._evening.look(seconds, self._wall.minute(seconds), muted=now.muted)
         if dim.asleep:
             log.info("The sleep timer has run out: muted.")
             self.controls = replace(now, dim=dim.volume, muted=True, sleep=0)

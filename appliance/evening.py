@@ -12,13 +12,11 @@ time of day alone. Pure; the main thread.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 DROWSY = 60.0  # s, the end of the sleep timer
 WAKING = 2.0  # s
 DUSK = 60.0  # s
-FIRST_YEAR = 2024  # of this program; a clock before it has not been set
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +93,3 @@ class Evening:
 def _minute(time: str) -> int:
     hours, _, minutes = time.partition(":")
     return 60 * int(hours) + int(minutes)
-
-
-def minute_of_day(wall: time.struct_time) -> int | None:
-    """The minute of the day, if the clock can be right at all: without a battery it is 1970 after a power cut."""
-    return 60 * wall.tm_hour + wall.tm_min if wall.tm_year >= FIRST_YEAR else None

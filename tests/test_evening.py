@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-import time
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.evening import Dim, Evening, Night, minute_of_day
+from appliance.evening import Dim, Evening, Night
 
 TICK = 0.1  # s
 NOON, MIDNIGHT = 720, 0
@@ -43,11 +42,6 @@ def test_a_night_may_go_over_midnight(night: Night, inside: list[int], outside: 
 )
 def test_a_night_is_told_by_two_times(begins: str, ends: str, night: Night) -> None:
     assert Night.between(begins, ends, 0.75, 0.25) == night
-
-
-@pytest.mark.parametrize(("year", "minute"), [(1970, None), (2023, None), (2024, 754), (2099, 754)])
-def test_a_clock_that_was_never_set_knows_no_night(year: int, minute: int | None) -> None:
-    assert minute_of_day(time.struct_time((year, 1, 1, 12, 34, 56, 0, 1, 0))) == minute
 
 
 def test_by_day_nothing_is_taken_but_what_the_owner_took() -> None:

@@ -15,6 +15,7 @@ from appliance.doctor.machine import Machine
 from appliance.ledger.routes import IPV4, IPV6, ways_out
 from appliance.ledger.tape import BadTape, open_tape, playable
 from appliance.settings import Settings
+from appliance.wall import SET, TIMESYNC
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no version of this program is older
 EXPIRED = datetime(2100, 1, 1, tzinfo=UTC).timestamp()  # what an unset clock may also say
@@ -54,7 +55,7 @@ def clock(machine: Machine, _: Settings) -> Iterator[Finding]:
             "Let the box reach a time server (NTP, UDP port 123); until then no server is trusted.",
         )
         return
-    by = "yes" if machine.has("/run/systemd/timesync/synchronized") else machine.ask(ASK_CLOCK)
+    by = "yes" if machine.has(TIMESYNC, SET) else machine.ask(ASK_CLOCK)
     if by == "yes":
         yield ok("clock", f"{says}, set by a time server.")
     elif by == "no":
