@@ -39,7 +39,7 @@ from appliance.journal import Notices
 from appliance.keep import KEPT, Memory
 from appliance.keepsakes import Keepsakes
 from appliance.ledger.hearing import Hearing
-from appliance.ledger.tape import Player, Tape
+from appliance.ledger.tape import Player, Tape, unfailing
 from appliance.music.scenes import SCENES
 from appliance.panel.desk import COLUMN, SCORE, Mark, Status, keys, show
 from appliance.panel.gpio import FACTORIES, board, chosen, on_a_pi
@@ -107,7 +107,7 @@ class Box:
         self._evening = Evening(Night.between(**settings.night.model_dump()), settings.sound.loudest)
         last = self._restore()
         self._hearing = Hearing(
-            Player(recording.__iter__, loop=True),
+            Player(partial(unfailing, recording), loop=True),
             listener,
             self.controls.network,
             last,

@@ -23,6 +23,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import logging
 import math
 import zlib
 from base64 import b64decode, b64encode
@@ -34,6 +35,8 @@ from typing import Any
 
 from appliance.ledger.amounts import MAX_CLASSIC, MAX_CONTRACT
 from appliance.values import Amount, Answer, BoxError, Controls, Kind, Ledger, Link, LinkState
+
+log = logging.getLogger(__name__)
 
 VERSION = 1
 _KINDS = {kind.value: kind for kind in Kind}
@@ -256,6 +259,17 @@ def playable(tape: Tape) -> Tape:
 def bundled() -> Tape:
     """The recording that ships with the box and plays when there is no network."""
     return open_tape(Path(__file__).parent / "tapes" / "wind.jsonl.gz")
+
+
+def unfailing(tape: Tape) -> Iterator[Line]:
+    """The lines of `tape`; while nothing of it can be read, those of the recording that ships: its stick was pulled."""
+    begun = False
+    for line in tape:
+        begun = True
+        yield line
+    if not begun:
+        log.warning("%s cannot be read any more: the recording that ships plays until it can.", tape.path)
+        yield from bundled()
 
 
 def _open(path: Path) -> io.BufferedReader | gzip.GzipFile:

@@ -3,6 +3,7 @@ import gzip
 import json
 import re
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from appliance.ledger.tape import (
     decode,
     encode,
     open_tape,
+    unfailing,
 )
 from appliance.values import Amount, Answer, Controls, Kind, Ledger, Link, LinkState
 
@@ -176,6 +178,24 @@ def test_a_tape_that_cannot_be_read_to_its_end_is_at_its_end(tmp_path: Path) -> 
     path.unlink()
     assert player.until(1e6) == []
     assert player.ended
+
+
+def test_a_recording_that_is_pulled_out_gives_way_to_the_one_that_ships_until_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "own.tape", Line(0.0, LEDGER), Line(5.0, LEDGER))
+    player = Player(partial(unfailing, open_tape(path)), loop=True)
+    assert player.until(7.0) == [LEDGER] * 3  # the second turn's first at 5 s
+    away = path.rename(tmp_path / "away")
+    assert player.until(10.0) == [LEDGER]
+    heard = player.until(600.0)
+    assert len(heard) > 50
+    assert LEDGER not in heard
+    assert caplog.messages == [
+        f"{path} cannot be read any more: the recording that ships plays until it can."
+    ]
+    away.rename(path)
+    assert LEDGER in player.until(3 * 3600.0)
 
 
 def test_a_tape_without_length_does_not_turn_for_ever() -> None:
