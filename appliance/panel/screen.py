@@ -444,7 +444,14 @@ async def showing(
 ) -> AsyncIterator[None]:
     """Show the desk while in the `with`, and leave the terminal as it was found."""
     screen = Screen(status, mock, post, leave)
-    task = asyncio.create_task(screen.run_async())
+
+    async def run() -> None:
+        try:
+            await screen.run_async()
+        finally:  # also where it failed, and has said why: nobody could see or press anything any more
+            leave()
+
+    task = asyncio.create_task(run())
     try:
         yield
     finally:

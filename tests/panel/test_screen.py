@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from textual.pilot import Pilot
 
-from appliance.panel.desk import COLUMN, Mark
+from appliance.panel.desk import COLUMN, Mark, Status
 from appliance.panel.lamps import Lamps, Shown
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
@@ -312,3 +312,17 @@ def test_it_leaves_even_before_it_has_begun() -> None:
                 await asyncio.sleep(0)
 
     asyncio.run(come_and_go())
+
+
+def test_whoever_plays_is_told_to_leave_when_the_screen_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    case = Case("none")
+
+    def status() -> Status:
+        raise RuntimeError("nothing to show")
+
+    async def fail() -> None:
+        async with showing(status, case.mock, case.gestures.append, case.leave):
+            await case.until(lambda: case.left)
+
+    asyncio.run(fail())
+    assert "nothing to show" in capfd.readouterr().err
