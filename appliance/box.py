@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from appliance import state
+from appliance import heap, state
 from appliance.crashes import Crashes
 from appliance.evening import Evening, Night
 from appliance.hands import FASTEST, SLOWEST, Wish, obey
@@ -142,6 +142,7 @@ class Box:
 
     async def run(self, *, desk: bool) -> None:
         """Play until SIGINT or SIGTERM. `desk` shows the panel in the terminal. Raises what ended the performer."""
+        heap.settle()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)

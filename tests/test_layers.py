@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("appliance.ledger", "appliance.music", "appliance.sound", "appliance.panel")
 GROUND = (
     *("appliance.settings", "appliance.state", "appliance.crashes", "appliance.hands", "appliance.evening"),
-    *("appliance.journal", "appliance.power", "appliance.values", "appliance.wall"),
+    *("appliance.heap", "appliance.journal", "appliance.power", "appliance.values", "appliance.wall"),
 )
 # What each part of the house may import of the house. The longest name that fits a module is its part.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "appliance.crashes": ("appliance.state",),
     "appliance.hands": ("appliance.values",),
     "appliance.evening": (),
+    "appliance.heap": (),
     "appliance.journal": (),
     "appliance.power": (),
     "appliance.values": (),
