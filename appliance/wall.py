@@ -28,22 +28,26 @@ class Wall:
         self._root = root
         self._due = -math.inf  # when it is looked at again, s
         self._minute: int | None = None
+        self._set = False  # once it was, it is: a time server that is started anew has said nothing yet
 
     def minute(self, seconds: float) -> int | None:
         """At a moment of any clock that never jumps; None where nobody knows."""
         if seconds >= self._due:
-            self._due, self._minute = seconds + EVERY, minute_of_day(self._root, time.time())
+            now, self._due = time.time(), seconds + EVERY
+            self._set = self._set or is_set(self._root, now)
+            self._minute = minute_of_day(now) if self._set else None
         return self._minute
 
 
-def minute_of_day(root: Path, now: float) -> int | None:
-    """The minute of the day `now`, in s since 1970, in the computer's time zone; None if that cannot be right."""
+def minute_of_day(now: float) -> int | None:
+    """The minute of the day in the computer's time zone `now`, in s since 1970; None if that cannot be right."""
     time.tzset()  # the C library reads the zone once, and its owner may set another
     wall = time.localtime(now)
-    return 60 * wall.tm_hour + wall.tm_min if wall.tm_year >= FIRST_YEAR and _is_set(root, now) else None
+    return 60 * wall.tm_hour + wall.tm_min if wall.tm_year >= FIRST_YEAR else None
 
 
-def _is_set(root: Path, now: float) -> bool:
+def is_set(root: Path, now: float) -> bool:
+    """Whether somebody has set the clock of the computer whose files are below `root`, as far as can be told."""
     timesync = root / TIMESYNC.lstrip("/")
     if not timesync.exists() or (timesync / SET).exists():  # whoever else sets it does not say so
         return True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.wall import EVERY, FIRST_YEAR, Wall, minute_of_day
+from appliance.wall import EVERY, FIRST_YEAR, Wall, is_set, minute_of_day
 
 NOW = datetime(2027, 3, 4, 12, 34, 56, tzinfo=UTC).timestamp()
 MINUTE = 12 * 60 + 34
@@ -36,36 +36,38 @@ RUNS, SET = "run/systemd/timesync/some", "run/systemd/timesync/synchronized"
 
 
 @pytest.mark.parametrize(
-    ("files", "batteries", "minute"),
+    ("files", "batteries", "known"),
     [
-        ([], {}, MINUTE),  # whatever sets it there, it does not say
-        ([RUNS], {}, None),
-        ([RUNS, SET], {}, MINUTE),
-        ([RUNS], {"rtc0": f"{NOW - 60:.0f}"}, MINUTE),
-        ([RUNS], {"rtc0": "312"}, None),  # a Pi 5 without a battery
-        ([RUNS], {"rtc0": "", "rtc1": f"{NOW + 60:.0f}"}, MINUTE),
+        ([], {}, True),  # whatever sets it there, it does not say
+        ([RUNS], {}, False),
+        ([RUNS, SET], {}, True),
+        ([RUNS], {"rtc0": f"{NOW - 60:.0f}"}, True),
+        ([RUNS], {"rtc0": "312"}, False),  # a Pi 5 without a battery
+        ([RUNS], {"rtc0": "", "rtc1": f"{NOW + 60:.0f}"}, True),
     ],
 )
-def test_a_clock_that_nobody_has_set_knows_no_minute(
-    files: list[str], batteries: dict[str, str], minute: int | None, tmp_path: Path, zones: pytest.MonkeyPatch
+def test_a_clock_is_set_by_a_time_server_or_by_one_with_a_battery(
+    files: list[str], batteries: dict[str, str], known: bool, tmp_path: Path
 ) -> None:
-    assert minute_of_day(computer(tmp_path, *files, **batteries), NOW) == minute
+    assert is_set(computer(tmp_path, *files, **batteries), NOW) is known
 
 
 @pytest.mark.parametrize("year", [1970, FIRST_YEAR - 1])
-def test_nobody_believes_a_clock_that_is_older_than_the_box(year: int, tmp_path: Path) -> None:
-    assert minute_of_day(computer(tmp_path), datetime(year, 6, 1, tzinfo=UTC).timestamp()) is None
+def test_nobody_believes_a_clock_that_is_older_than_the_box(year: int) -> None:
+    assert minute_of_day(datetime(year, 6, 1, tzinfo=UTC).timestamp()) is None
 
 
-def test_another_time_zone_counts_at_once(tmp_path: Path, zones: pytest.MonkeyPatch) -> None:
-    assert minute_of_day(tmp_path, NOW) == MINUTE
+def test_another_time_zone_counts_at_once(zones: pytest.MonkeyPatch) -> None:
+    assert minute_of_day(NOW) == MINUTE
     zones.setenv("TZ", "THERE-5:30")
-    assert minute_of_day(tmp_path, NOW) == MINUTE + 330
+    assert minute_of_day(NOW) == MINUTE + 330
 
 
-def test_the_computer_is_looked_at_once_a_second(tmp_path: Path) -> None:
+def test_the_computer_is_looked_at_once_a_second_and_a_clock_that_was_set_stays_so(tmp_path: Path) -> None:
     wall = Wall(computer(tmp_path, RUNS))
     assert wall.minute(100.0) is None
-    computer(tmp_path, SET)
+    (says := tmp_path / SET).touch()
     assert wall.minute(100.0 + 0.9 * EVERY) is None
     assert wall.minute(100.0 + EVERY) is not None
+    says.unlink()  # the package of the time server is being replaced
+    assert wall.minute(100.0 + 2 * EVERY) is not None
