@@ -150,7 +150,13 @@ def _free_name(folder: Path, name: str) -> Path:
 
 
 def _let_go(new: Path) -> None:
-    """Remove all but MOST tapes, and what was made of them; never the `new` one, whatever the clock called it."""
+    """Remove all but MOST tapes, and what was made of them; never the `new` one, whatever the clock called it.
+
+    And what the power cut off while it was written: nobody else would.
+    """
+    for torn in new.parent.glob("*.tape.gz.new"):
+        with suppress(OSError):
+            torn.unlink()
     others = [name for name in _names(new.parent) if name != _name(new)]
     for name in others[: -(MOST - 1)]:
         log.info("Let go of %s, kept before %d others.", name, MOST)

@@ -120,6 +120,12 @@ def test_the_oldest_gives_way_with_all_that_was_made_of_it(tmp_path: Path) -> No
     assert {"2020-01-01-000001.tape.gz", "mine.txt"} < left
 
 
+def test_what_a_power_cut_left_half_written_goes_with_the_next_tape(tmp_path: Path) -> None:
+    (tmp_path / "2020-01-01-000000.tape.gz.new").touch()
+    asyncio.run(keep(played(), tmp_path))
+    assert endings(tmp_path) == [".gz"]
+
+
 def test_a_clock_that_is_behind_lets_nothing_go_that_was_just_kept(tmp_path: Path) -> None:
     for number in range(MOST):
         (tmp_path / f"2020-01-01-{number:06}.tape.gz").touch()
