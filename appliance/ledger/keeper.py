@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 LINE_LIMIT = 1 << 20  # bytes; a ledger of 1000 amounts takes 25 kB
 NONSENSE = 100  # wrong lines in a row
 HUNG = 25.0  # s without a line: five pulses; with its end and a new start that makes 30 s
+# s until its first line. It imports for ten seconds on a Zero 2 W that does nothing else, and that one plays; who ended
+# it in the middle would have to end the next one too, for ever. systemd's own patience with it is as long.
+FIRST_LINE = 120.0
 MEMORY = 200 << 20  # bytes that a listener may have for its data; it takes some 90 MB, stacks included
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a dead listener is replaced; doubled each time
 HEALTHY = 60.0  # s after which a listener's death is a new misfortune, not the old one again
@@ -44,7 +47,8 @@ class Keeper:
     """Keeps one listener running. `command` starts it; the network's name is added at the end.
 
     `quiet` throws away what it says on standard error; `pause` is the time in seconds before the first replacement,
-    `hung` the longest silence, and `memory` the bytes of data that a listener may have.
+    `first` the longest wait for a listener's first line, `hung` the longest silence after it, and `memory` the bytes
+    of data that it may have.
     """
 
     def __init__(
@@ -55,12 +59,13 @@ class Keeper:
         *,
         quiet: bool = False,
         pause: float = FIRST_PAUSE,
+        first: float = FIRST_LINE,
         hung: float = HUNG,
         memory: int = MEMORY,
     ) -> None:
         self._command, self._network, self._heard = command, network, heard
         self._complaints = DEVNULL if quiet else None
-        self._first_pause, self._hung, self._memory = pause, hung, memory
+        self._first_pause, self._first, self._hung, self._memory = pause, first, hung, memory
         self._process: Process | None = None
         self._announced = False  # whether the listener has said that it is on the wanted network
         # The close time of the last ledger passed on, and of the last one that an earlier listener had told.
@@ -117,18 +122,18 @@ class Keeper:
     async def _read(self, process: Process) -> str:
         """Take what a listener says until it ends, or says what no listener would; return why that was all."""
         assert process.stdout  # noqa: S101 - it is a pipe, as asked for where it was started
-        wrong = 0
+        wrong, patience = 0, self._first
         while wrong < NONSENSE:
             try:
-                async with asyncio.timeout(self._hung):
+                async with asyncio.timeout(patience):
                     text = await process.stdout.readline()
             except TimeoutError:
-                return f"it said nothing for {self._hung:.0f} s"
+                return f"it said nothing for {patience:.0f} s"
             except ValueError:
                 return "it sent an endless line"
             if not text:
                 return f"exit code {await process.wait()}"
-            wrong = 0 if self._take(text) else wrong + 1
+            wrong, patience = 0 if self._take(text) else wrong + 1, self._hung
             await asyncio.sleep(0)  # a flood of lines must not keep the main thread from everything else
         return "it talks nonsense"
 

@@ -243,9 +243,12 @@ MANIFEST
 look_for_missing
 say "The release"; deploy/release/release.sh trixie arm64 >/dev/null
 say "Debian"; unpack
-say "The role: $(role)"
+made=$(role)
+say "The role: $made"
 say "The card"; card
-say "The role again: $(role)"
+again=$(role)
+say "The role again: $again"
+[ "${again##* }" = changed=0 ] || fail "The role has changed what it had made: $out/role.log says what."
 scrub
 manifest
 say "The partitions"; partition

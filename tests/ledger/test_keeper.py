@@ -36,7 +36,7 @@ def keep(
     **limits: Any,
 ) -> tuple[Keeper, Told]:
     told: Told = []
-    keeper = Keeper(command, network, told.append, pause=0.01, **limits)
+    keeper = Keeper(command, network, told.append, **({"pause": 0.01} | limits))
 
     async def run() -> None:
         task = asyncio.create_task(keeper.run())
@@ -195,11 +195,17 @@ def test_a_killed_listener_is_replaced() -> None:
 
 
 def test_a_silent_listener_is_replaced_and_one_with_a_pulse_is_not() -> None:
-    replaced("sys.stdin.read()", "it said nothing for 0 s", hung=0.3)
+    replaced("sys.stdin.read()", "it said nothing for 0 s", first=0.3)
     body = "import time\n" + say(LIVE) + "while True: time.sleep(0.03); say('{\"t\":1}')"
     keeper, told = keep(program(body), lambda *_: asyncio.sleep(0.05), hung=0.5)
     assert keeper.starts == 1
     assert told in ([], [LIVE])  # a pulse is for the keeper alone
+
+
+def test_a_listener_may_take_its_time_to_start() -> None:
+    body = "import time\ntime.sleep(0.05)\n" + say(LIVE) + "sys.stdin.read()"
+    _, told = keep(program(body), lambda _, told: until(lambda: len(told) == 2), hung=0.001, pause=60.0)
+    assert told == [LIVE, Link(LinkState.OFFLINE, "public", "it said nothing for 0 s", 60.0)]
 
 
 def test_a_listener_that_leaks_has_an_end() -> None:
