@@ -78,7 +78,13 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
         signal.SIGUSR1, signal.SIG_IGN
     )  # who asks too early what was just played gets nothing, and ends nothing
     asked = playable(open_tape(arguments.tape)) if arguments.tape else None  # a slip of the hand is no crash
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the box plays, and fades
+    told: list[int] = []  # to end
+
+    def leave(number: int, _: object) -> None:
+        told.append(number)
+        sys.exit()
+
+    signal.signal(signal.SIGTERM, leave)  # until the box plays, and fades
     crashes = Crashes(place)  # before anything is imported that may crash
     try:
         from appliance.box import Box
@@ -93,10 +99,14 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
             None if safe else place,
             crashes,
         )
+        if told:  # and whatever was being imported has swallowed it
+            sys.exit()
         with asyncio.Runner() as loop:
             loop.run(box.run(desk=desk))
             crashes.end()  # while the loop still stands between a signal and us
     except (KeyboardInterrupt, SystemExit):  # it was told to end before it played
+        for number in (signal.SIGINT, signal.SIGTERM):  # whoever says it twice breaks off nothing
+            signal.signal(number, signal.SIG_IGN)
         crashes.end()
         raise
 

@@ -105,8 +105,8 @@ class Crashes:
         if self._file:
             # Before anything that may crash, but not for ever: a disk that hangs has PATIENCE.
             stamp = threading.Thread(target=self._stamp, args=(self._file,), name="stamp", daemon=True)
-            stamp.start()
             try:
+                stamp.start()
                 stamp.join(PATIENCE)
             except BaseException:  # told to end, already
                 self.end()

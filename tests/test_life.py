@@ -294,6 +294,26 @@ def test_a_box_that_is_told_to_end_before_it_plays_has_not_crashed(
     assert not (tmp_path / "running.json").exists()
 
 
+SWALLOW = """
+import os, signal, sys
+class Swallow:
+    def find_spec(self, name, *_):
+        if name == "appliance.box":
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except SystemExit:
+                pass
+sys.meta_path.insert(0, Swallow())
+"""
+
+
+def test_whoever_is_told_to_end_ends_although_an_import_swallows_it(systemd: Systemd, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SWALLOW)
+    with running(systemd, "--set", f"state={tmp_path}", PYTHONPATH=str(tmp_path)) as process:
+        assert process.wait(PATIENCE) == 0
+    assert not (tmp_path / "running.json").exists()
+
+
 def test_a_crash_ends_no_mute(systemd: Systemd, tmp_path: Path) -> None:
     run = Crashes(tmp_path).run
     write(tmp_path / "running.json", crashes.encode(replace(run, muted=True, sleep=0)))
