@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from appliance.values import Sounded, Voice
 
 TICKS = 480  # a beat; what most sequencers use themselves
+SLOWEST = 0xFFFFFF  # us a beat, the most that a file can say: 3.6 beats a minute
 
 # General MIDI programs (from 0) that come near: a hint for the listener's synthesizer, no more.
 PROGRAMS = {
@@ -51,7 +52,7 @@ class Midi:
         for sounded in begun:
             note = sounded.note
             start = max(0, round(sounded.beat * TICKS))  # a turn of the tempo may have left a beat behind
-            self._tempos[start] = round(1e6 * sounded.length / note.duration)
+            self._tempos[start] = min(SLOWEST, round(1e6 * sounded.length / note.duration))
             end = start + max(1, round(note.duration * TICKS))
             events = self._events.setdefault(note.voice, [])
             events.append((start, 1, note.pitch, max(1, round(note.velocity * 127))))

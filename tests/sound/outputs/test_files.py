@@ -12,7 +12,7 @@ import soundfile
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.file import SoundFile
-from appliance.sound.outputs.midi import DRUMS, PROGRAMS, TICKS, Midi
+from appliance.sound.outputs.midi import DRUMS, PROGRAMS, SLOWEST, TICKS, Midi
 from appliance.sound.outputs.score import Score
 from appliance.values import Amount, Kind, Note, Sounded, Voice
 
@@ -99,6 +99,12 @@ def test_a_midi_file_turns_its_tempo_where_the_knob_did(tmp_path: Path) -> None:
     changes = [(message.time, message.tempo) for message in mido.MidiFile(tmp_path / "x.mid").tracks[0][:-1]]
     assert changes == [(0, 1_000_000), (2 * TICKS, 500_000), (2 * TICKS, 2_000_000)]
     assert mido.MidiFile(tmp_path / "x.mid").length == pytest.approx(2 + 1 + 2)
+
+
+def test_a_tape_of_somebody_elses_may_be_slower_than_midi_can_say(tmp_path: Path) -> None:
+    with closing(Midi(tmp_path / "x.mid")) as midi:
+        midi.write(SILENCE, [sounded(0.0, Note(60, 0.6, 1.0, Voice.BELL), 1.0)])
+    assert mido.MidiFile(tmp_path / "x.mid").tracks[0][0].tempo == SLOWEST
 
 
 def test_every_voice_has_a_channel_of_its_own_and_none_the_drums(tmp_path: Path) -> None:
