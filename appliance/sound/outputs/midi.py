@@ -7,7 +7,7 @@ renders.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import mido
@@ -43,9 +43,7 @@ class Midi:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._tempos: dict[int, int] = {}  # microseconds a beat, by the tick from which on they hold
-        self._events: dict[
-            Voice, list[tuple[int, int, int, int]]
-        ] = {}  # tick, 0 off or 1 on, pitch, velocity
+        self._notes: dict[Voice, list[tuple[int, int, int, int]]] = {}  # first tick, last, pitch, velocity
 
     def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
         """Take the notes of a block."""
@@ -54,16 +52,15 @@ class Midi:
             start = max(0, round(sounded.beat * TICKS))  # a turn of the tempo may have left a beat behind
             self._tempos[start] = min(SLOWEST, round(1e6 * sounded.length / note.duration))
             end = start + max(1, round(note.duration * TICKS))
-            events = self._events.setdefault(note.voice, [])
-            events.append((start, 1, note.pitch, max(1, round(note.velocity * 127))))
-            events.append((end, 0, note.pitch, 0))
+            velocity = max(1, round(note.velocity * 127))
+            self._notes.setdefault(note.voice, []).append((start, end, note.pitch, velocity))
 
     def close(self) -> None:
         """Write the file."""
         file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
         file.tracks.append(mido.MidiTrack(self._tempo_changes()))
         for voice in Voice:
-            if voice in self._events:
+            if voice in self._notes:
                 file.tracks.append(self._track(voice))
         file.save(str(self._path))
 
@@ -84,11 +81,25 @@ class Midi:
             ]
         )
         before = 0
-        # At one tick a pitch ends before it begins anew: 0 sorts before 1.
-        for tick, begins, pitch, velocity in sorted(self._events[voice]):
+        for tick, begins, pitch, velocity in sorted(_events(self._notes[voice])):
             kind = "note_on" if begins else "note_off"
             track.append(
                 mido.Message(kind, channel=channel, note=pitch, velocity=velocity, time=tick - before)
             )
             before = tick
         return track
+
+
+def _events(notes: Iterable[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
+    """The events of a track: tick, 0 off or 1 on, pitch, velocity.
+
+    A pitch that begins anew ends first, as on any keyboard: else the end of the one would be that of the other. At one
+    tick it ends before it begins: 0 sorts before 1.
+    """
+    anew: dict[int, int] = {}  # the tick at which a pitch begins next
+    for start, end, pitch, velocity in sorted(notes, reverse=True):
+        end = min(end, anew.get(pitch, end))
+        anew[pitch] = start
+        if end > start:
+            yield start, 1, pitch, velocity
+            yield end, 0, pitch, 0

@@ -92,6 +92,19 @@ def test_a_midi_file_is_on_the_beat(tmp_path: Path) -> None:
     assert file.length == pytest.approx(8 * 60 / 90)
 
 
+def test_a_pitch_that_begins_anew_in_a_midi_file_sounds_as_long_as_it_should(tmp_path: Path) -> None:
+    with closing(Midi(tmp_path / "x.mid")) as midi:
+        for beat, length in ((0.0, 4.0), (2.0, 4.0), (2.0, 1.0)):
+            midi.write(SILENCE, [sounded(beat, Note(67, 0.5, length, Voice.PLUCK))])
+    track = mido.MidiFile(tmp_path / "x.mid").tracks[1]
+    assert [(message.type, message.time // TICKS) for message in track if hasattr(message, "note")] == [
+        ("note_on", 0),
+        ("note_off", 2),
+        ("note_on", 0),
+        ("note_off", 4),
+    ]
+
+
 def test_a_midi_file_turns_its_tempo_where_the_knob_did(tmp_path: Path) -> None:
     with closing(Midi(tmp_path / "x.mid")) as midi:
         for beat, tempo in ((0.0, 60.0), (1.0, 60.0), (2.0, 120.0), (4.0, 30.0)):
