@@ -181,7 +181,7 @@ class Guest:
         """What its console has said, without colours."""
         return _COLOURS.sub("", self.console.read_text(errors="replace")) if self.console.exists() else ""
 
-    def until(self, true: Callable[[], object], seconds: float = 600) -> None:
+    def until(self, true: Callable[[], object], seconds: float = 1800) -> None:
         """Wait until something is so, for `seconds` at most on whatever this machine has left."""
         end = time.monotonic() + seconds
         while not true():

@@ -58,7 +58,7 @@ def test_it_plays_without_network_and_without_a_question(fresh: Guest) -> None:
 def test_what_it_plays_is_music(fresh: Guest) -> None:
     fresh.until(fresh.played)
     began = fresh.played()
-    fresh.until(lambda: fresh.played() > began + 30 * 48_000 * 4, 600)
+    fresh.until(lambda: fresh.played() > began + 30 * 48_000 * 4)
     # The chime and the first breaths are over.
     found = heard(recorded(fresh.sound, began + 10 * 48_000 * 4))
     show(f"heard: {found}")
@@ -87,7 +87,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     guest = Guest(tmp_path_factory.mktemp("guest"), Path(IMAGE), {"user-data": USER_DATA})
     try:
         guest.boot()
-        guest.until(guest.opens, 400)
+        guest.until(guest.opens)
         yield guest
     finally:
         guest.cut()
@@ -118,7 +118,7 @@ def test_what_lasts_has_the_rest_of_the_card(guest: Guest) -> None:
 
 @on_virt
 def test_the_sound_is_before_the_network(guest: Guest) -> None:
-    guest.until(lambda: guest.ask("systemctl is-system-running", check=False) in ("running", "degraded"), 400)
+    guest.until(lambda: guest.ask("systemctl is-system-running", check=False) in ("running", "degraded"))
     chain = guest.ask("systemd-analyze critical-chain --no-pager stellar-wind.service")
     show(chain)
     assert "network" not in chain.lower()
@@ -136,7 +136,10 @@ def test_the_sound_is_before_the_network(guest: Guest) -> None:
 
 @on_virt
 def test_this_machine_has_left_nothing_on_it(guest: Guest) -> None:
-    assert guest.ask("ls ~root/.ssh /media/root-ro/etc/ssh/ssh_host_* 2>/dev/null || :") == ""
+    assert (
+        guest.ask("ls -d /media/root-ro$(echo ~root)/.ssh /media/root-ro/etc/ssh/ssh_host_* 2>/dev/null || :")
+        == ""
+    )
     assert guest.ask("stat -c %s /media/root-ro/etc/machine-id") == "0"
     sources = guest.ask("cat /etc/apt/sources.list.d/* | sed -n 's/^URIs: //p'").split()
     named = guest.ask("sed -n 's/^ *primary: //p; s/^ *security: //p' /etc/cloud/cloud.cfg").split()
@@ -161,7 +164,7 @@ def test_a_new_release_is_rolled_out_and_outlives_the_power(guest: Guest, tmp_pa
     guest.ask("sync")
     guest.cut()
     guest.boot()
-    guest.until(guest.opens, 400)
+    guest.until(guest.opens)
     assert guest.ask("readlink /opt/stellar-wind/current") == new
     guest.until(guest.plays)
 
@@ -232,10 +235,15 @@ def test_a_button_is_pressed_and_a_lamp_is_seen(tmp_path: Path) -> None:
         before = seen(20)
         assert 4 in before
         assert 2 not in before
-        pins.ask(f"set_irq_in {chip} unnamed-gpio-in 5 0")
-        time.sleep(0.5)
-        pins.ask(f"set_irq_in {chip} unnamed-gpio-in 5 1")
-        guest.until(lambda: 2 in seen(5))
+
+        def answered() -> bool:
+            """Press it, and again if nothing comes of it: a busy machine's guest misses half a second."""
+            for level in (0, 1):
+                pins.ask(f"set_irq_in {chip} unnamed-gpio-in 5 {level}")
+                time.sleep(0.5)
+            return 2 in seen(10)
+
+        guest.until(answered)
         time.sleep(5)
         after = seen(20)
         show(f"lamps that lit before the press: {sorted(before)}, after it: {sorted(after)}")
@@ -311,7 +319,7 @@ def test_the_power_may_go_at_any_moment(tmp_path: Path) -> None:
     try:
         guest.boot()
         for cut in range(1, CUTS + 1):
-            guest.until(lambda: "wrote" in guest.said(), 400)
+            guest.until(lambda: "wrote" in guest.said())
             if cut == 1 or cut % 5 == 0:
                 guest.until(lambda: guest.plays() and guest.played() > 5 * 48_000 * 4)
                 assert heard(recorded(guest.sound)).silent < 1
@@ -349,7 +357,7 @@ def test_it_is_a_pi_3_with_all_its_pins(tmp_path: Path) -> None:
         guest.boot_pi3()
         pins = guest.pins()
         pins.ask(f"writel {SET:#x} {1 << 5 | 1 << 6:#x}")  # nobody presses
-        guest.until(guest.plays, 600)
+        guest.until(guest.plays)
         show(f"playing {time.monotonic() - began:.0f} s after power-on, emulated")
 
         def seen(seconds: float) -> set[str]:
@@ -358,13 +366,16 @@ def test_it_is_a_pi_3_with_all_its_pins(tmp_path: Path) -> None:
                 lit |= int(pins.ask(f"readl {LEVELS:#x}"), 16)
             return {name for name, pin in (("public", 13), ("test", 16), ("other", 26)) if lit >> pin & 1}
 
-        guest.until(lambda: seen(15) == {"public"})
-        pins.ask(f"writel {CLEAR:#x} {1 << 5:#x}")
-        time.sleep(1)
-        pins.ask(f"writel {SET:#x} {1 << 5:#x}")
-        guest.until(lambda: seen(15) == {"test"})
+        def answered() -> bool:
+            for register in (CLEAR, SET):
+                pins.ask(f"writel {register:#x} {1 << 5:#x}")
+                time.sleep(0.5)
+            return seen(15) == {"test"}
 
-        guest.until(guest.opens, 600)
+        guest.until(lambda: seen(15) == {"public"})
+        guest.until(answered)
+
+        guest.until(guest.opens)
         assert "Raspberry Pi 3" in guest.ask("cat /proc/device-tree/model")
         assert guest.ask("findmnt -no FSTYPE /") == "overlay"
         assert "mmcblk0p3" in guest.ask("findmnt -no SOURCE /media/state")
