@@ -152,7 +152,7 @@ class Keeper:
             return True
         if self._announced:
             if isinstance(line.entry, Ledger):
-                self._played = max(self._played, line.entry.closed_at)
+                self._played = line.entry.closed_at  # not the latest: a server may be wrong once
             self._heard(line.entry)
         return True
 
