@@ -18,13 +18,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 HWMON = Path("/sys/class/hwmon")
-SENSOR, ALARM = (
-    "rpi_volt",
-    "in0_lcrit_alarm",
-)  # of the kernel's driver raspberrypi-hwmon: below 4.63 V it says 1
-CALM = (
-    60.0  # s without a sag until the supply counts as well: a weak one sags with the music, every few seconds
-)
+SENSOR, ALARM = "rpi_volt", "in0_lcrit_alarm"  # of the kernel's raspberrypi-hwmon: below 4.63 V it says 1
+CALM = 60.0  # s without a sag until the supply counts as well: a weak one sags with the music
 WEAK = "The power supply gives too little: use the board's own, and a short cable. The box plays on."
 PARTING = 1.5  # s: a phrase of six notes
 
