@@ -221,6 +221,7 @@ class Guest:
             "ansible_ssh_private_key_file": str(self._key),
             "ansible_control_path_dir": f"{self._sockets}/ssh",
             "ansible_ssh_common_args": STRANGER,
+            "ansible_timeout": 120,  # s; a guest of a busy machine needs 20 for its first answer
         }
         return ansible(self.folder, host, "", book, *words, **variables)
 

@@ -49,7 +49,8 @@ class Recap(str):
         recap = RECAP.search(said)
         assert recap, said
         self = super().__new__(cls, recap.group())
-        self.changed, self.failed = int(recap[2]), int(recap[4])
+        # Who was not reached has failed, too.
+        self.changed, self.failed = int(recap[2]), int(recap[3]) + int(recap[4])
         self.said = said
         return self
 
@@ -80,7 +81,7 @@ def ansible(
     }
     said = subprocess.run(
         [*(["/usr/bin/unshare", "-m"] if before else []), "/bin/sh", "-c", line],
-        cwd=ANSIBLE, env=environ, capture_output=True, text=True, check=False, timeout=1800,
+        cwd=ANSIBLE, env=environ, capture_output=True, text=True, check=False, timeout=3600,
     )  # fmt: skip
     recap = Recap(said.stdout + said.stderr)
     print(f"{book} {' '.join(words)}: {recap}", flush=True)  # noqa: T201 - `make` shows it
