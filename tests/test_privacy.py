@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from stellar_sdk import MuxedAccount, StrKey
 
 from appliance.ledger.tape import bundled
 from tests.ending import ended
@@ -104,6 +105,18 @@ def test_a_box_writes_nobody_s_name(tmp_path: Path) -> None:
     assert {name for name, _ in written(tmp_path)} >= {"log", "evening.tape", "doctor.json", "state.json"}
     assert tape.read_text().count('"ledger"') > 3
     assert found(tmp_path) == []
+
+
+def test_a_trace_is_found_in_a_longer_word_and_packed_music_is_none() -> None:
+    key = bytes(range(32))
+    muxed = MuxedAccount(ISSUER, 77).account_muxed
+    assert muxed
+    for trace in (
+        *(ISSUER, muxed, StrKey.encode_contract(key), StrKey.encode_liquidity_pool(key)),
+        StrKey.encode_claimable_balance(b"\0" + key),
+    ):
+        assert traces(f"XG{trace}AA") == [trace]
+    assert traces("BS6ZNAQJN6" + 12 * "ANN6") == []  # of a kept tape, in base64
 
 
 def listeners(process: Process) -> list[int]:
