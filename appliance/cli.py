@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ENDS: dict[int, type[BaseException]] = {signal.SIGTERM: SystemExit, signal.SIGINT: KeyboardInterrupt}
 EX_CONFIG = 78
 
 # What the doctor can look at by itself (appliance.doctor.PARTS, which is not imported only to parse words).
@@ -74,17 +75,17 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     desk = sys.stdout.isatty()
     journal.start(verbose=arguments.verbose)
     place = folder(loaded.settings.state, os.environ)
-    signal.signal(
-        signal.SIGUSR1, signal.SIG_IGN
-    )  # who asks too early what was just played gets nothing, and ends nothing
+    # Who asks too early what was just played gets nothing, and ends nothing.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     asked = playable(open_tape(arguments.tape)) if arguments.tape else None  # a slip of the hand is no crash
     told: list[int] = []  # to end
 
     def leave(number: int, _: object) -> None:
         told.append(number)
-        sys.exit()
+        raise ENDS[number]
 
-    signal.signal(signal.SIGTERM, leave)  # until the box plays, and fades
+    for number in ENDS:  # until the box plays, and fades
+        signal.signal(number, leave)
     crashes = Crashes(place)  # before anything is imported that may crash
     try:
         from appliance.box import Box
@@ -100,12 +101,12 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
             crashes,
         )
         if told:  # and whatever was being imported has swallowed it
-            sys.exit()
+            raise ENDS[told[0]]
         with asyncio.Runner() as loop:
             loop.run(box.run(desk=desk))
             crashes.end()  # while the loop still stands between a signal and us
     except (KeyboardInterrupt, SystemExit):  # it was told to end before it played
-        for number in (signal.SIGINT, signal.SIGTERM):  # whoever says it twice breaks off nothing
+        for number in ENDS:  # whoever says it twice breaks off nothing
             signal.signal(number, signal.SIG_IGN)
         crashes.end()
         raise

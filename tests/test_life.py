@@ -300,17 +300,21 @@ class Swallow:
     def find_spec(self, name, *_):
         if name == "appliance.box":
             try:
-                os.kill(os.getpid(), signal.SIGTERM)
-            except SystemExit:
+                os.kill(os.getpid(), int(os.environ["SWALLOWED"]))
+            except BaseException:
                 pass
 sys.meta_path.insert(0, Swallow())
 """
 
 
-def test_whoever_is_told_to_end_ends_although_an_import_swallows_it(systemd: Systemd, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 128 + signal.SIGINT)])
+def test_whoever_is_told_to_end_ends_although_an_import_swallows_it(
+    number: int, code: int, systemd: Systemd, tmp_path: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(SWALLOW)
-    with running(systemd, "--set", f"state={tmp_path}", PYTHONPATH=str(tmp_path)) as process:
-        assert process.wait(PATIENCE) == 0
+    swallow = {"PYTHONPATH": str(tmp_path), "SWALLOWED": str(int(number))}
+    with running(systemd, "--set", f"state={tmp_path}", **swallow) as process:
+        assert process.wait(PATIENCE) == code
     assert not (tmp_path / "running.json").exists()
 
 
