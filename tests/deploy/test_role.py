@@ -80,7 +80,14 @@ def test_a_wrong_setting_does_not_reach_the_box(machine: Machine) -> None:
 
 
 def test_debian_makes_config_txt_of_another_file(machine: Machine) -> None:
-    """Whatever stands in config.txt there is overwritten with the next kernel."""
+    """Whatever stands in config.txt there is overwritten with the next kernel; on Raspberry Pi OS it is what counts."""
+    (machine.folder / "etc/default/raspi-firmware").write_text("#\n")
+    issue = machine.folder / "etc/rpi-issue"
+    issue.write_text("Raspberry Pi reference\n")
+    assert machine.play("site.yml").failed == 0
+    assert not (machine.folder / "etc/default/raspi-firmware-custom").exists()
+    issue.unlink()
+
     made = machine.folder / "etc/kernel/postinst.d/z50-raspi-firmware"
     made.parent.mkdir(parents=True, exist_ok=True)
     made.write_text(
@@ -88,7 +95,6 @@ def test_debian_makes_config_txt_of_another_file(machine: Machine) -> None:
         "cat /etc/default/raspi-firmware-custom >/boot/firmware/config.txt\n"
     )
     made.chmod(0o755)
-    (machine.folder / "etc/default/raspi-firmware").write_text("#\n")
     debian = machine.play("site.yml")
     assert debian.failed == 0, debian.said
     assert "dtparam=spi=on" in (machine.folder / "etc/default/raspi-firmware-custom").read_text()
