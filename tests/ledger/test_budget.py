@@ -124,7 +124,8 @@ def test_a_server_that_counts_as_horizon_does_never_has_to_refuse() -> None:
     assert len(ledgers(entries)) == len(chain.ledgers)
     assert server.credits <= 101 + seconds * pace
     read = sum(len(ledger.amounts) for ledger in ledgers(entries)) / LIMIT / len(chain.ledgers)
-    assert 1 <= read < 2.9  # pages were left out, for four requests in 2.5 s are too many
+    # Pages were left out, for four requests in 2.5 s are too many; a machine that is late has earned more of them.
+    assert 1 <= read < (2.9 if seconds < 1.5 * minutes * 60 / pace else 3.1)
 
 
 @pytest.mark.parametrize("mode", MODES)
