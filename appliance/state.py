@@ -145,7 +145,7 @@ def _number(value: object, low: float, high: float) -> float:
 
 
 def _name(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
+    if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError(f"{value!r:.20} is no name")
     return value
 

@@ -165,10 +165,12 @@ class Keeper:
             # keeper that was told to stop would go on for ever.
             async with asyncio.timeout(GOODBYE):
                 await _end(process)
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError) as why:  # who is told to stop meanwhile waits no longer
             with suppress(ProcessLookupError):  # it has ended in this very moment
                 # All of its session: whatever it left behind holds the pipe open when it itself has long gone.
                 os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(why, asyncio.CancelledError):
+                raise
             await _end(process)
 
 

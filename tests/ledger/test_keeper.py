@@ -2,6 +2,7 @@
 """The keeper with real processes: small programs that speak as a listener would, or misbehave."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -141,6 +142,31 @@ def test_it_stops_at_whatever_moment_it_is_told_to() -> None:
             task.cancel()
             async with asyncio.timeout(10):
                 await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_a_hung_listener_does_not_outlive_its_keeper(tmp_path: Path) -> None:
+    body = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n" + say(LIVE)
+    told: Told = []
+    keeper = Keeper(program(body + "import time\ntime.sleep(60)"), "public", told.append, hung=0.001)
+
+    def lives() -> bool:
+        try:
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    async def run() -> None:
+        task = asyncio.create_task(keeper.run())
+        async with asyncio.timeout(20):
+            await until(lambda: told == [LIVE])
+            await asyncio.sleep(0.05)
+            assert lives()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await until(lambda: not lives())
 
     asyncio.run(run())
 
