@@ -82,10 +82,13 @@ def test_a_wrong_setting_does_not_reach_the_box(machine: Machine) -> None:
 def test_debian_makes_config_txt_of_another_file(machine: Machine) -> None:
     """Whatever stands in config.txt there is overwritten with the next kernel; on Raspberry Pi OS it is what counts."""
     (machine.folder / "etc/default/raspi-firmware").write_text("#\n")
-    issue = machine.folder / "etc/rpi-issue"
+    issue, line = machine.folder / "etc/rpi-issue", machine.folder / "boot/firmware/cmdline.txt"
     issue.write_text("Raspberry Pi reference\n")
+    line.write_text("console=tty1 rootwait\n")
     assert machine.play("site.yml").failed == 0
     assert not (machine.folder / "etc/default/raspi-firmware-custom").exists()
+    assert line.read_text() == "console=tty1 rootwait cgroup_enable=memory\n"
+    assert machine.play("site.yml").changed == 0
     issue.unlink()
 
     made = machine.folder / "etc/kernel/postinst.d/z50-raspi-firmware"
