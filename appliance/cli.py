@@ -56,8 +56,6 @@ def main(words: Sequence[str] | None = None) -> int:
     except BoxError as error:
         print(f"stellar-wind: {error}", file=sys.stderr)  # noqa: T201 - this is the command line
         return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT  # as shells count it
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -40,6 +41,18 @@ def render(tape: Path, name: str, *words: str) -> Path:
     path = tape.with_name(name)
     assert main(["render", "--tape", str(tape), "-o", str(path), *words]) == 0
     return path
+
+
+def test_a_ctrl_c_before_there_is_anything_to_end_is_no_fault_of_the_boxs() -> None:
+    """In the seconds in which a small board imports: whatever is imported by then."""
+    words = [sys.executable, "-X", "importtime", "-m", "appliance", "config"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        lines = iter(process.stderr)
+        assert any("argparse" in line for line in lines)  # one of the first things that the verbs import
+        process.send_signal(signal.SIGINT)
+        rest = [line for line in lines if not line.startswith("import time:")]
+    assert (process.returncode, rest) == (128 + signal.SIGINT, [])
 
 
 def test_a_render_is_the_same_every_time(tape: Path) -> None:
