@@ -76,6 +76,7 @@ def test_nobody_can_knock(fresh: Guest) -> None:
         knock.settimeout(60)
         with suppress(ConnectionResetError):
             assert knock.recv(64) == b""
+    fresh.cut()  # music costs an emulated computer half of this machine
 
 
 # --- with the owner's files
@@ -186,6 +187,7 @@ def test_a_bad_release_rolls_itself_back(guest: Guest, tmp_path: Path) -> None:
     assert "did not play" in rolled.said
     assert guest.ask("readlink /opt/stellar-wind/current") == old
     guest.until(lambda: guest.ask("systemctl is-active stellar-wind", check=False) == "active")
+    guest.cut()
 
 
 # --- a panel
