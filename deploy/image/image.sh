@@ -5,8 +5,11 @@
 #
 #     deploy/image/image.sh        needs root, and names the packages that are missing
 #
-# The one rule: what a box is stands in the role; here, in card/ and in boot/ is only what makes a card of a system. No
-# loop device is used, and no mount outlives this or reaches this machine.
+# BASE=debian is all Debian's. BASE=raspios has kernel, firmware and Wi-Fi of Raspberry Pi's archive, as Raspberry Pi OS
+# has, and so a Pi 5; nobody has started it yet.
+#
+# The one rule: what a box is stands in the role; here, in card/, boot/ and the folder of the base is only what makes a
+# card of a system. No loop device is used, and no mount outlives this or reaches this machine.
 #
 #     1  bootfs  FAT32   firmware, kernel, and the files of the owner's: boot/
 #     2  rootfs  ext4    the system; never written to
@@ -14,10 +17,19 @@
 set -eu
 
 here=deploy/image
-out=build/image
-root=$PWD/$out/root
+base=${BASE:-debian}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-image=$out/stellar-wind-$version.img
+# out: where it is made; boots: what a Pi starts of; pis: which it starts, in the Imager's words.
+case $base in
+    debian)
+        out=build/image image=$out/stellar-wind-$version.img
+        boots='vmlinuz initrd' pis='"pi3-64bit", "pi4-64bit"' ;;
+    raspios)
+        out=build/image-raspios image=$out/stellar-wind-$version-raspios.img
+        boots='kernel8 initramfs8 kernel_2712 initramfs_2712' pis='"pi3-64bit", "pi4-64bit", "pi5-64bit"' ;;
+    *) echo "BASE=$base: a card is made of debian or of raspios." >&2; exit 2 ;;
+esac
+root=$PWD/$out/root
 epoch=$(git log -1 --format=%ct)
 # Without it every function call of the guest costs a cipher: twenty times slower.
 export QEMU_CPU=cortex-a53
@@ -46,10 +58,11 @@ NEEDED
 }
 
 unpack() {
-    tar=$(deploy/release/root.sh trixie arm64 system box board)
+    tar=$(deploy/release/root.sh trixie arm64 system box card "$base")
     rm -rf "$out"
     mkdir -p "$root"
     tar -C "$root" -xf "$tar"
+    cp -r --no-preserve=ownership "$here/$base/." "$root/"
 }
 
 # Run a command in the system, with what commands expect; the mounts go with the namespace.
@@ -111,17 +124,19 @@ card() {
         e2scrub_reap.service fstrim.timer systemd-remount-fs.service cloud-init-main.service cloud-init-local.service \
         cloud-init-network.service cloud-config.service cloud-final.service cloud-init-hotplugd.socket
     inside systemctl --quiet enable stellar-wind-card.service
+    inside update-initramfs -u -k all
     # Of Debian's way to make config.txt what it has made stays, for the owner to change, as on Raspberry Pi OS.
-    echo 'ROOTPART=LABEL=rootfs' >>"$root/etc/default/raspi-firmware"
-    echo 'ro quiet panic=10' >"$root/etc/default/raspi-extra-cmdline"
-    inside update-initramfs -u
     sed -i '/^# Do not modify/,/^$/d' "$root/boot/firmware/config.txt"
     rm -f "$root"/boot/firmware/*_[cdx]* "$root"/boot/firmware/*4[cdx]* "$root/boot/firmware/README"*
     cp "$here"/boot/* "$root/boot/firmware/"
+    # It is the packages that have put these there.
+    for file in $boots bootcode start start4 config.txt cmdline.txt; do
+        ls "$root/boot/firmware/$file"* >/dev/null || fail "The first partition has no $file: no Pi would start."
+    done
     papers
     # shellcheck disable=SC2046 # patterns
     (cd "$root" && rm -rf $(sed '/^#/d' "$OLDPWD/$here/not-on-a-card.txt"))
-    inside sh -c 'depmod "$(ls /lib/modules)"'
+    inside sh -c 'cd /lib/modules && for kernel in *; do depmod "$kernel"; done'
 }
 
 # Debian's own servers, as a package of Debian's names them: not the mirror that this machine happens to use.
@@ -234,7 +249,7 @@ manifest_for_the_imager() {
     "extract_sha256": "$(sha256sum <"$image" | cut -c1-64)",
     "image_download_size": $(stat -c %s "$image.xz"),
     "image_download_sha256": "$(sha256sum <"$image.xz" | cut -c1-64)",
-    "devices": ["pi3-64bit", "pi4-64bit"],
+    "devices": [$pis],
     "init_format": "cloudinit"
 }]}
 MANIFEST

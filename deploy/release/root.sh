@@ -5,9 +5,9 @@
 #
 #     deploy/release/root.sh SUITE ARCHITECTURE LIST...      prints the tar's path, under build/roots/
 #
-# LIST names files of packages, one a line, in deploy/release/packages/. DEBIAN is the mirror to take them from, and
-# without it Debian's own. The one rule: one transaction, because every hook of the initramfs takes a minute under
-# emulation. Needs root, mmdebstrap, and for another architecture than this machine's qemu-user-static and binfmt_misc.
+# LIST names files of packages, one a line, in deploy/release/packages/; LIST.sources beside it, an archive to take them
+# from. DEBIAN is the mirror for all the rest, and without it Debian's own. The one rule: one transaction, because every
+# hook of the initramfs takes a minute under emulation. Needs root, mmdebstrap, and for another architecture than this machine's qemu-user-static and binfmt_misc.
 set -eu
 
 suite=$1 architecture=$2
@@ -20,6 +20,16 @@ name=$(printf '%s' "$suite $architecture $packages $(date +%G-%V)" | sha256sum |
 tar=build/roots/$suite-$architecture-$name.tar
 part=build/roots/part-$$.tar # its ending tells mmdebstrap what to make
 [ -e "$tar" ] && { echo "$tar"; exit; }
+
+# An archive's key must be here: apt is this machine's, and so is what it trusts.
+for list in "$@"; do
+    shift
+    archive=$PWD/$here/packages/$list.sources
+    [ -e "$archive" ] || continue
+    key=$(sed -n 's/^Signed-By: //p' "$archive")
+    [ -e "$key" ] || { echo "$key is missing. It belongs to the archive that $list.sources names, and is in its package $(basename "$key" .pgp)." >&2; exit 1; }
+    set -- "$@" --setup-hook="cp '$archive' \"\$1/etc/apt/sources.list.d/\""
+done
 
 mkdir -p build/roots
 if [ "$(dpkg --print-architecture)" != "$architecture" ]; then
@@ -39,6 +49,6 @@ sources | QEMU_CPU=cortex-a53 mmdebstrap --quiet --variant=minbase --architectur
     --include="$packages" --aptopt='Apt::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-    --components=main,non-free-firmware "$suite" "$part" ${DEBIAN:+-} >&2
+    --components=main,non-free-firmware "$@" "$suite" "$part" ${DEBIAN:+-} >&2
 mv "$part" "$tar"
 echo "$tar"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the card brings beside the role, without a card: its scripts, its unit, and the files that an owner edits."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -50,3 +51,37 @@ def test_a_card_can_do_without_what_is_taken_away() -> None:
         if not line.startswith("#"):
             assert re.match(r"(boot|etc/(default|initramfs|kernel)|usr/(lib|share))/\S+$", line), line
             assert not line.startswith(("usr/share/doc", "usr/share/common-licenses"))
+
+
+def test_a_base_that_nobody_knows_is_refused() -> None:
+    made = subprocess.run(
+        ["deploy/image/image.sh"],
+        cwd=ROOT,
+        env={**os.environ, "BASE": "arch"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (made.returncode, made.stderr) == (2, "BASE=arch: a card is made of debian or of raspios.\n")
+
+
+def test_an_archive_without_its_key_is_refused() -> None:
+    """Before anything is made. Raspberry Pi's key is on a Raspberry Pi OS, and not on a Debian."""
+    root = ["deploy/release/root.sh", "trixie", "arm64", "raspios"]
+    key = Path("/usr/share/keyrings/raspberrypi-archive-keyring.pgp")
+    if key.exists():
+        pytest.skip(f"{key} is here")
+    made = subprocess.run(root, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert made.returncode == 1
+    assert made.stderr.startswith(f"{key} is missing. It belongs to the archive that raspios.sources names")
+
+
+def test_a_card_of_raspberry_pis_starts_from_where_it_is_made() -> None:
+    """What the firmware reads there is ours: on Debian's card a package makes it."""
+    firmware = IMAGE / "raspios/boot/firmware"
+    line = (firmware / "cmdline.txt").read_text()
+    assert line.count("\n") == 1
+    assert {"root=LABEL=rootfs", "ro", "rootwait", "cgroup_enable=memory"} <= set(line.split())
+    config = (firmware / "config.txt").read_text().splitlines()
+    assert {"arm_64bit=1", "auto_initramfs=1"} <= set(config)
+    assert max(len(each) for each in config) <= 98  # characters of a line that the firmware reads
