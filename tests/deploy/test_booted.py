@@ -84,6 +84,17 @@ def test_neither_can_do_what_it_need_not(box: Machine) -> None:
     )
 
 
+def test_nothing_has_died_where_the_player_is_told_to_end(box: Machine) -> None:
+    """It sees out its listener itself, which systemd would otherwise end beside it."""
+    box.until(lambda: plays(box) and listeners(box))
+    first = pid(box)
+    box.ask(f"systemctl restart {PLAYER}")
+    said = box.ask(f"journalctl --output=cat _PID={first}")
+    assert "Playing" in said
+    assert "has died" not in said
+    box.until(lambda: plays(box) and len(listeners(box)) == 1)
+
+
 @pytest.mark.parametrize("signal", ["KILL", "STOP"])
 def test_a_player_that_dies_or_hangs_is_replaced(box: Machine, signal: str) -> None:
     box.until(lambda: plays(box))
