@@ -5,7 +5,7 @@ The one rule: the guest is the card as it would be written, and what a test chan
 on the first partition. Nothing of it outlives the test; no network but one port of this machine that leads to its ssh.
 
     virt       a board of QEMU's own: sound, eight pins that know edges. Most tests
-    raspi3b    the Pi 3, with its description and all its pins, but without sound
+    raspi3b    the Pi 3, with its description and all its pins, but without a sound that could be heard
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Guest:
         """`owner` are the files that the owner writes to the first partition."""
         self.folder, self._boots, self.port = folder, 0, 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._pins: Pins | None = None
         self.card, self._key = folder / "card.img", folder / "key"
         sh(f"cp --sparse=always {image} {self.card} && truncate -s {SIZE} {self.card}")
         sh(f"ssh-keygen -q -t ed25519 -N '' -f {self._key}")
@@ -122,7 +123,9 @@ class Guest:
         self._say_pi(dtb)
         # What is not emulated; of the watchdog, the time until it bites: who winds it up is reset at once.
         absent = "vc4,hci_uart,bcm2835_vchiq,snd_bcm2835,brcmfmac,bcm2835_wdt"
-        line = f"{_BOOTS} earlycon=pl011,mmio32,0x3f201000 maxcpus=2 modprobe.blacklist={absent}"
+        # Its own sound is not emulated either: one that nobody hears, with a clock of the kernel's.
+        card = "modules-load=snd_aloop"
+        line = f"{_BOOTS} earlycon=pl011,mmio32,0x3f201000 maxcpus=2 {card} modprobe.blacklist={absent}"
         arguments = ["-M", "raspi3b", "-dtb", str(dtb), "-serial", "null", "-append", line]
         self._start([*arguments, "-usb", "-device", "usb-net,netdev=net"], "if=sd,snapshot=on")
 
@@ -155,6 +158,9 @@ class Guest:
 
     def cut(self) -> None:
         """Cut its power."""
+        if self._pins:
+            self._pins.close()
+            self._pins = None
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -242,8 +248,9 @@ class Guest:
         return answer["return"]
 
     def pins(self) -> Pins:
-        """What its pins hang on."""
-        return Pins(f"{self._sockets}/qtest")
+        """What its pins hang on, until its power is cut."""
+        self._pins = Pins(f"{self._sockets}/qtest")
+        return self._pins
 
     def gpio(self) -> str:
         """The path of the chip that has the eight pins of `virt`."""

@@ -249,7 +249,6 @@ def test_a_button_is_pressed_and_a_lamp_is_seen(tmp_path: Path) -> None:
             return 2 in after and 4 not in after
 
         guest.until(answered)
-        pins.close()
     finally:
         guest.cut()
 
@@ -345,14 +344,20 @@ def test_the_power_may_go_at_any_moment(tmp_path: Path) -> None:
 
 LEVELS = 0x3F200034  # GPLEV0: a bit for each of the pins 0 to 31
 CLEAR, SET = 0x3F200028, 0x3F20001C
+# Nobody hears that card, so the box takes it only where it is named.
+PI3 = """
+[panel]
+knobs = "none"
+
+[sound]
+device = "plughw:CARD=Loopback"
+"""
 
 
 @on_pi3
 def test_it_is_a_pi_3_with_all_its_pins(tmp_path: Path) -> None:
     """Its own device tree and card reader; NETWORK, where the papers say it is, moves the light to the second lamp."""
-    guest = Guest(
-        tmp_path, Path(IMAGE), {"user-data": USER_DATA, "stellar-wind.toml": '[panel]\nknobs = "none"\n'}
-    )
+    guest = Guest(tmp_path, Path(IMAGE), {"user-data": USER_DATA, "stellar-wind.toml": PI3})
     try:
         began = time.monotonic()
         guest.boot_pi3()
@@ -365,12 +370,16 @@ def test_it_is_a_pi_3_with_all_its_pins(tmp_path: Path) -> None:
             end, lit = time.monotonic() + seconds, 0
             while time.monotonic() < end:
                 lit |= int(pins.ask(f"readl {LEVELS:#x}"), 16)
-            return {name for name, pin in (("public", 13), ("test", 16), ("other", 26)) if lit >> pin & 1}
+                time.sleep(0.02)
+            found = {name for name, pin in (("public", 13), ("test", 16), ("other", 26)) if lit >> pin & 1}
+            show(f"network lamps that lit: {sorted(found)}")
+            return found
 
         def answered() -> bool:
             for register in (CLEAR, SET):
                 pins.ask(f"writel {register:#x} {1 << 5:#x}")
                 time.sleep(0.5)
+            time.sleep(5)  # the press itself is answered by a wink
             return seen(15) == {"test"}
 
         guest.until(lambda: seen(15) == {"public"})
@@ -384,6 +393,5 @@ def test_it_is_a_pi_3_with_all_its_pins(tmp_path: Path) -> None:
             "root:spi 660",
             "root:gpio 660",
         ]
-        pins.close()
     finally:
         guest.cut()
