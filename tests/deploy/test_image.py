@@ -226,10 +226,11 @@ def test_a_button_is_pressed_and_a_lamp_is_seen(tmp_path: Path) -> None:
         guest.until(guest.plays)
 
         def seen(seconds: float) -> set[int]:
+            end, as_it_is = time.monotonic() + seconds, f"set_irq_in {chip} unnamed-gpio-in 6 1"
+            pins.ask(as_it_is)  # edges come with an answer: these are of before
             pins.edges.clear()
-            end = time.monotonic() + seconds
             while time.monotonic() < end:
-                pins.ask(f"set_irq_in {chip} unnamed-gpio-in 6 1")  # as it is; edges come with the answer
+                pins.ask(as_it_is)
                 time.sleep(0.2)
             return {pin for pin, up in pins.edges if up}
 
