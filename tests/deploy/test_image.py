@@ -22,7 +22,7 @@ BOARD = os.environ.get("STELLAR_WIND_BOARD", "virt")
 CUTS = 20
 
 pytestmark = pytest.mark.skipif(
-    not IMAGE or bool(missing()), reason=missing() or "`make image-test` runs it: it takes half an hour"
+    not IMAGE or bool(missing()), reason=missing() or "`make image-test` runs it: it takes an hour"
 )
 on_virt = pytest.mark.skipif(BOARD != "virt", reason="`make image-test` runs it on QEMU's own board")
 on_pi3 = pytest.mark.skipif(BOARD != "raspi3b", reason="`make image-test-raspi3b` runs it")
@@ -240,7 +240,7 @@ def test_a_button_is_pressed_and_a_lamp_is_seen(tmp_path: Path) -> None:
         assert 2 not in before
 
         def answered() -> bool:
-            """Press it, and again if that was missed, or held: a guest of a busy machine is late."""
+            """Press it, and again if a late guest missed that, or had no network yet and says so by the first lamp."""
             for level in (0, 1):
                 pins.ask(f"set_irq_in {chip} unnamed-gpio-in 5 {level}")
                 time.sleep(0.5)
