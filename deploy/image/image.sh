@@ -131,7 +131,7 @@ card() {
     cp "$here"/boot/* "$root/boot/firmware/"
     # It is the packages that have put these there.
     for file in $boots bootcode start start4 config.txt cmdline.txt; do
-        ls "$root/boot/firmware/$file"* >/dev/null || fail "The first partition has no $file: no Pi would start."
+        ls "$root/boot/firmware/$file"* >/dev/null 2>&1 || fail "The first partition has no $file: no Pi would start."
     done
     papers
     # shellcheck disable=SC2046 # patterns

@@ -7,7 +7,8 @@
 #
 # LIST names files of packages, one a line, in deploy/release/packages/; LIST.sources beside it, an archive to take them
 # from. DEBIAN is the mirror for all the rest, and without it Debian's own. The one rule: one transaction, because every
-# hook of the initramfs takes a minute under emulation. Needs root, mmdebstrap, and for another architecture than this machine's qemu-user-static and binfmt_misc.
+# hook of the initramfs takes a minute under emulation. Needs root, mmdebstrap, and for another architecture than this
+# machine's qemu-user-static and binfmt_misc.
 set -eu
 
 suite=$1 architecture=$2
@@ -27,7 +28,10 @@ for list in "$@"; do
     archive=$PWD/$here/packages/$list.sources
     [ -e "$archive" ] || continue
     key=$(sed -n 's/^Signed-By: //p' "$archive")
-    [ -e "$key" ] || { echo "$key is missing. It belongs to the archive that $list.sources names, and is in its package $(basename "$key" .pgp)." >&2; exit 1; }
+    if [ ! -e "$key" ]; then
+        echo "$key is missing. It belongs to the archive that $list.sources names: its package $(basename "$key" .pgp)." >&2
+        exit 1
+    fi
     set -- "$@" --setup-hook="cp '$archive' \"\$1/etc/apt/sources.list.d/\""
 done
 
