@@ -46,6 +46,7 @@ def render(tape: Path, name: str, *words: str) -> Path:
 # Somebody's Ctrl-C in the moment in which the verbs begin to be imported.
 IMPATIENT = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell takes from what it starts in the background
 class Impatient:
     def find_spec(self, name, path=None, target=None):
         if name == "appliance.cli":
