@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `stellar-wind`, which is also `python -m appliance`.
 
-The one rule: nothing is imported before a Ctrl-C would be met, for what the verbs import takes a small board seconds.
+The one rule: none of ours is imported before a Ctrl-C would be met; what the verbs import takes a small board seconds.
 """
 
 import signal
