@@ -169,9 +169,9 @@ class Keeper:
             with suppress(ProcessLookupError):  # it has ended in this very moment
                 # All of its session: whatever it left behind holds the pipe open when it itself has long gone.
                 os.killpg(process.pid, signal.SIGKILL)
+            await _end(process)  # a moment; a loop that closes before it would leave the process unburied
             if isinstance(why, asyncio.CancelledError):
                 raise
-            await _end(process)
 
 
 async def _end(process: Process) -> None:

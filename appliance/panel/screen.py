@@ -37,7 +37,6 @@ from appliance.panel.lamps import NETWORK_LAMPS, NOTE_LAMPS, seen
 from appliance.panel.mock import Mock
 from appliance.values import Button, Doubled, Gesture, Knob, Voice
 
-FRAMES = 20  # a second: a terminal's glow needs no more, and a laptop's fan must not hear of it
 DRAWN = 4096  # pieces of a picture that are remembered: some hundred recur, and a window changes its size
 PRESS = 0.12  # s that a key presses a button for
 GOODBYE = 1.0  # s that Textual may take to leave
@@ -305,6 +304,7 @@ class Screen(App[None]):
     """
 
     TITLE = "Stellar Wind"
+    FRAMES = 20  # a second: a terminal's glow needs no more, and a laptop's fan must not hear of it
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     Screen { background: rgb(13,15,20); color: rgb(150,158,176); }
@@ -367,7 +367,8 @@ class Screen(App[None]):
         """Begin to draw, and to hear what else is said on this terminal."""
         self.begin_capture_print(self._said)
         self._draw()
-        self.set_interval(1 / FRAMES, self._draw)
+        # The screen's timer, not the application's: that one runs on for a moment after the last screen has gone.
+        self.screen.set_interval(1 / self.FRAMES, self._draw)
 
     async def action_quit(self) -> None:
         """Textual's own key for it."""

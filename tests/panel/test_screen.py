@@ -314,6 +314,21 @@ def test_it_leaves_even_before_it_has_begun() -> None:
     asyncio.run(come_and_go())
 
 
+class Hasty(Screen):
+    FRAMES = 2000
+
+
+def test_it_draws_no_more_once_it_has_gone() -> None:
+    async def go() -> None:
+        for _ in range(10):
+            case = Case("potentiometers")
+            screen = Hasty(lambda: STATUS, case.mock, case.gestures.append, case.leave)
+            async with screen.run_test(size=(84, 28)):
+                await asyncio.sleep(0.01)
+
+    asyncio.run(go())
+
+
 def test_whoever_plays_is_told_to_leave_when_the_screen_fails(capfd: pytest.CaptureFixture[str]) -> None:
     case = Case("none")
 
