@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `stellar-wind`, which is also `python -m appliance`.
 
-The one rule: none of ours is imported before a Ctrl-C would be met; what the verbs import takes a small board seconds.
+The one rule: while the verbs are imported, which takes a small board seconds, a Ctrl-C is obeyed by the system itself.
+What Python makes of it, an exception in whatever is just being done, an import may swallow.
 """
 
 import signal
@@ -9,9 +10,13 @@ import signal
 
 def main() -> int:
     """Run a verb, and return the exit code."""
-    try:
-        from appliance import cli
+    python = signal.getsignal(signal.SIGINT)
+    if python is signal.default_int_handler:  # a shell takes it from what it starts in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from appliance import cli
 
+    signal.signal(signal.SIGINT, python)
+    try:
         return cli.main()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # as shells count it

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ENDS: dict[int, type[BaseException]] = {signal.SIGTERM: SystemExit, signal.SIGINT: KeyboardInterrupt}
+ENDS = {signal.SIGTERM: 0, signal.SIGINT: 128 + signal.SIGINT}  # exit codes; the second as shells count it
 EX_CONFIG = 78
 
 # What the doctor can look at by itself (appliance.doctor.PARTS, which is not imported only to parse words).
@@ -76,38 +76,34 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     # Who asks too early what was just played gets nothing, and ends nothing.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     asked = playable(open_tape(arguments.tape)) if arguments.tape else None  # a slip of the hand is no crash
-    told: list[int] = []  # to end
 
     def leave(number: int, _: object) -> None:
-        told.append(number)
-        raise ENDS[number]
+        """End at once. Nothing plays yet; and what is raised here might be lost in whatever is being imported."""
+        crashes.end()
+        os._exit(ENDS[signal.Signals(number)])
 
+    # Who is told to end meanwhile hears it afterwards: a stamp that nobody takes away again would count as a crash.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    crashes = Crashes(place)  # before anything is imported that may crash
     for number in ENDS:  # until the box plays, and fades
         signal.signal(number, leave)
-    crashes = Crashes(place)  # before anything is imported that may crash
-    try:
-        from appliance.box import Box
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
 
-        safe = crashes.run.safe
-        settings = plain(loaded.settings) if safe else loaded.settings
-        box = Box(
-            settings,
-            asked or _recording(settings.recording.path, loaded),
-            None if arguments.tape else _listener(arguments, settings),
-            None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
-            None if safe else place,
-            crashes,
-        )
-        if told:  # and whatever was being imported has swallowed it
-            raise ENDS[told[0]]
-        with asyncio.Runner() as loop:
-            loop.run(box.run(desk=desk))
-            crashes.end()  # while the loop still stands between a signal and us
-    except (KeyboardInterrupt, SystemExit):  # it was told to end before it played
-        for number in ENDS:  # whoever says it twice breaks off nothing
-            signal.signal(number, signal.SIG_IGN)
-        crashes.end()
-        raise
+    from appliance.box import Box
+
+    safe = crashes.run.safe
+    settings = plain(loaded.settings) if safe else loaded.settings
+    box = Box(
+        settings,
+        asked or _recording(settings.recording.path, loaded),
+        None if arguments.tape else _listener(arguments, settings),
+        None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
+        None if safe else place,
+        crashes,
+    )
+    with asyncio.Runner() as loop:
+        loop.run(box.run(desk=desk))
+        crashes.end()  # while the loop still stands between a signal and us
 
 
 def _recording(named: str, loaded: Loaded) -> Tape:

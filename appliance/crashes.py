@@ -105,12 +105,8 @@ class Crashes:
         if self._file:
             # Before anything that may crash, but not for ever: a disk that hangs has PATIENCE.
             stamp = threading.Thread(target=self._stamp, args=(self._file,), name="stamp", daemon=True)
-            try:
-                stamp.start()
-                stamp.join(PATIENCE)
-            except BaseException:  # told to end, already
-                self.end()
-                raise
+            stamp.start()
+            stamp.join(PATIENCE)
 
     async def keep(self, *, muted: bool, sleep: int, sleeps_at: float, sounded: float) -> None:
         """Take down what the next run must know, should this one crash now, after `sounded` seconds of sound."""
