@@ -130,6 +130,7 @@ IMAGE_TEST = STELLAR_WIND_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s 
 
 image: $(VENV)/.installed $(TOOLS)/.installed ## make the card: build/image/*.img.xz, about half an hour the first time; needs root
 	deploy/image/image.sh
+	@chown -R --reference=Makefile build $(VENV) *.egg-info
 
 image-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the card in QEMU: hear it, press it, upgrade it, cut its power
 	$(IMAGE_TEST) $(ARGS)

@@ -133,6 +133,7 @@ card() {
     for file in $boots bootcode start start4 config.txt cmdline.txt; do
         ls "$root/boot/firmware/$file"* >/dev/null 2>&1 || fail "The first partition has no $file: no Pi would start."
     done
+    ! grep -q 'cma=\|ttyS\|ttyAMA' "$root/boot/firmware/cmdline.txt" || fail "cmdline.txt tells of the machine that made it."
     papers
     # shellcheck disable=SC2046 # patterns
     (cd "$root" && rm -rf $(sed '/^#/d' "$OLDPWD/$here/not-on-a-card.txt"))
@@ -189,7 +190,7 @@ scrub() {
     inside env -u SOURCE_DATE_EPOCH python3 -m compileall -q -f -j 2 /opt/stellar-wind/releases /usr/lib/python3/dist-packages || :
     find "$root" -xdev -newermt "@$epoch" -exec touch --no-dereference --date="@$epoch" {} +
     # An account with a password would be one with a default password.
-    ! cut -d: -f2 "$root/etc/shadow" | grep -qv '^[*!]*$' || fail "An account has a password."
+    ! cut -d: -f2 "$root/etc/shadow" | grep -qv '^[*!]' || fail "An account has a password."
 }
 
 # The list of what is on the card, the same for the same inputs: each file's kind, owner, size and name, then its hash.

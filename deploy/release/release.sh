@@ -40,8 +40,10 @@ if [ ! -e "$fetched" ]; then
 fi
 
 rm -f "$out"/stellar_wind_box-*.whl
-.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w "$out" .
-rm -rf build/lib build/bdist.*
+setuptools=$(mktemp -d)
+python3 -m zipfile -e "$out"/setuptools-*.whl "$setuptools" # the lock's
+PYTHONPATH=$setuptools .venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w "$out" .
+rm -rf build/lib build/bdist.* "$setuptools"
 (cd "$out" && for wheel in *.whl; do
     rest=${wheel#*-}
     echo "${wheel%%-*}==${rest%%-*} --hash=sha256:$(sha256sum <"$wheel" | cut -c1-64)"

@@ -87,6 +87,10 @@ class Guest:
         (self.folder / "file").write_text(text.replace("{key}", self.key))
         sh(f"mcopy -o -i {self._fat} {self.folder / 'file'} ::/{name}")
 
+    def delete(self, name: str) -> None:
+        """Take a file off the first partition, while the computer is off."""
+        sh(f"mdel -i {self._fat} ::/{name}")
+
     def read(self, name: str) -> str:
         """A file of the first partition, while the computer is off; empty if there is none."""
         return sh(f"mtype -i {self._fat} ::/{name} 2>/dev/null || :")

@@ -19,6 +19,7 @@ class Box:
 
     def __init__(self, folder: Path, *releases: str) -> None:
         self.root, self.asked = folder / "stellar-wind", folder / "asked"
+        self.settings = folder / "stellar-wind.toml"
         for release in releases:
             python = self.root / "releases" / release / "bin" / "python"
             python.parent.mkdir(parents=True)
@@ -41,6 +42,7 @@ class Box:
         environ = {
             "PATH": f"{self._programs}:{os.environ['PATH']}",
             "STELLAR_WIND_ROOT": str(self.root),
+            "STELLAR_WIND_SETTINGS": str(self.settings),
             "STELLAR_WIND_TRIAL": str(trial),
             "STELLAR_WIND_PLAYED": str(played),
         }
@@ -112,6 +114,39 @@ def test_the_way_back_is_to_one_that_was_good(box: Box) -> None:
     box.run("use", "2")
     box.run("use", "3")
     assert box.links() == {"current": "releases/3", "fallback": "releases/1"}
+
+
+def test_whoever_was_cut_off_before_the_trial_is_told_of_it(box: Box) -> None:
+    """It is by what this says that the role knows that there is something to judge."""
+    box.run("use", "2")
+    assert box.run("use", "2").stdout == "The release 2 is on trial.\n"
+    assert box.run("judge").returncode == 0
+    assert box.run("use", "2").stdout == ""
+
+
+def test_the_way_back_has_its_settings(box: Box) -> None:
+    """The new ones may name what the old release does not know, and would end it for good."""
+    box.settings.write_text("# 1\n")
+    box.run("use", "2")
+    box.settings.write_text("# 2\n")
+    box.run("use", "3")  # still on trial: the way back is to 1
+    box.settings.write_text("# 3\n")
+    assert box.run("judge", trial=0).returncode == 1
+    assert box.settings.read_text() == "# 1\n"
+    box.run("use", "3")
+    box.settings.write_text("# 3\n")
+    assert box.run("judge").returncode == 0
+    assert box.settings.read_text() == "# 3\n"
+
+
+def test_a_box_without_settings_gets_none_of_long_ago(box: Box) -> None:
+    box.settings.write_text("# 1\n")
+    box.run("use", "2")
+    box.run("judge")
+    box.settings.unlink()
+    box.run("use", "1")
+    assert box.run("judge", trial=0).returncode == 1
+    assert not box.settings.exists()
 
 
 def test_what_is_not_there_is_not_used(box: Box) -> None:
