@@ -127,6 +127,20 @@ def test_a_wrong_setting_is_said_and_not_tried_again(box: Machine) -> None:
     assert plays(box)
 
 
+def test_a_box_that_does_not_play_is_no_success(box: Machine) -> None:
+    """Also where no release is on trial, as at first."""
+    silent = box.folder / f"etc/systemd/system/{PLAYER}.d/silent.conf"
+    silent.parent.mkdir(exist_ok=True)
+    silent.write_text("[Service]\nExecStart=\nExecStart=/bin/sh -c 'exit 78'\n")
+    box.ask(f"systemctl daemon-reload && systemctl stop {PLAYER}")
+    rolled = box.play("site.yml")
+    silent.unlink()
+    box.ask(f"systemctl daemon-reload && systemctl start {PLAYER}")
+    assert rolled.failed == 1
+    assert "The box does not play: it is failed." in rolled.said
+    box.until(lambda: plays(box))
+
+
 # --- releases
 
 
@@ -144,14 +158,16 @@ def test_a_new_release_is_rolled_out(box: Machine, tmp_path: Path) -> None:
 
 
 def test_a_bad_release_rolls_itself_back(box: Machine, tmp_path: Path) -> None:
-    old = current(box)
+    old, settings = current(box), box.folder / "etc/stellar-wind.toml"
+    before = settings.read_text()
     bad = newer(
         tmp_path, "trixie-amd64", "\n\nBox.run = lambda *_, **__: exit(1)  # it ends before a sound is out\n"
     )
-    rolled = box.play("site.yml", stellar_wind_releases=bad)
+    rolled = box.play("site.yml", stellar_wind_releases=bad, stellar_wind_settings={"scene": "night"})
     assert rolled.failed == 1
     assert "did not play" in rolled.said
     assert current(box) == old
+    assert settings.read_text() == before
     box.until(lambda: plays(box))
 
 
