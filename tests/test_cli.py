@@ -243,7 +243,7 @@ def test_a_listener_of_another_unit_is_called_and_not_started(tmp_path: Path) ->
             assert any(f"No listener answers at {socket_of_nobody}".encode() in line for line in box.stderr)
         finally:
             box.terminate()
-            assert box.wait(timeout=30) == 0
+            assert box.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize("its_own", [True, False])
@@ -259,9 +259,9 @@ def test_the_listener_tells_its_own_watchdog_and_no_other(tmp_path: Path, its_ow
             assert listener.stdout
             assert listener.stdout.readline()  # the header
             if its_own:
-                systemd.settimeout(20)
+                systemd.settimeout(60)
                 assert systemd.recv(100) == b"WATCHDOG=1"
-            listener.communicate(timeout=20)
+            listener.communicate(timeout=60)
         systemd.setblocking(False)
         if not its_own:
             with pytest.raises(BlockingIOError):

@@ -26,7 +26,7 @@ from appliance.settings import load
 from appliance.state import Stand, State, encode, write
 
 RUN = [sys.executable, "-m", "appliance", "run", "--tape", str(bundled().path)]
-PATIENCE = 30.0  # s that a loaded machine may need to start Python and pyo
+PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
 
 
 class Systemd:

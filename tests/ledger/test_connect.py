@@ -110,7 +110,7 @@ def test_the_end_of_the_box_is_the_end_of_the_listener(
     assert process.stdin
     process.stdin.close()
     assert process.wait(20) == 0
-    assert b"ended" in served.listeners[0].communicate(timeout=20)[1]
+    assert b"ended" in served.listeners[0].communicate(timeout=60)[1]
 
 
 def test_a_killed_connection_is_the_end_of_the_listener(
@@ -118,7 +118,7 @@ def test_a_killed_connection_is_the_end_of_the_listener(
 ) -> None:
     served, process = connected
     process.kill()
-    assert b"ended" in served.listeners[0].communicate(timeout=20)[1]
+    assert b"ended" in served.listeners[0].communicate(timeout=60)[1]
 
 
 def test_the_end_of_the_listener_is_its_own(connected: tuple[Unit, subprocess.Popen[bytes]]) -> None:
@@ -129,7 +129,7 @@ def test_the_end_of_the_listener_is_its_own(connected: tuple[Unit, subprocess.Po
 
 def test_nobody_there(tmp_path: Path) -> None:
     command = [*connection(str(tmp_path / "nobody")), "public"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert "is stellar-wind-listener.socket active?" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -142,7 +142,7 @@ def test_it_is_kept_as_a_listener_is(tmp_path: Path) -> None:
     async def run(served: Unit) -> None:
         keeper = Keeper(connection(served.path), "public", told.append, pause=0.01)
         task = asyncio.create_task(keeper.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while LEDGER not in told:
                 await asyncio.sleep(0.01)
             served.listeners[0].kill()

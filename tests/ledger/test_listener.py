@@ -58,7 +58,7 @@ class Bench:
 
     async def until(self, content: Callable[[], bool], look: bool = False) -> None:
         """Wait for a line that makes `content` true; `look` says to look at other things than lines, too."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not content():
                 self.wrote.clear()
                 await (asyncio.sleep(0.001) if look else self.wrote.wait())
@@ -89,7 +89,7 @@ def bench(play: Callable[[Bench], Awaitable[None]]) -> Bench:
                 listen(networks, "one", write=on.write, commands=on.commands, way=QUICK, pulse=0.03)
             )
             await play(on)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await listening
             assert asyncio.all_tasks() - others <= on.one.tasks | on.two.tasks
         return on
@@ -380,7 +380,7 @@ def test_the_process_speaks_and_obeys_and_ends_with_its_parent() -> None:
         first = read_until(process, 2000)[0].entry
         assert isinstance(first, Link)
         assert (first.state, first.network) == (LinkState.SWITCHING, "two")
-        rest, errors = process.communicate(timeout=10)  # closes its standard input
+        rest, errors = process.communicate(timeout=60)  # closes its standard input
         assert (process.returncode, rest) == (0, "")
         assert "Traceback" not in errors
 
@@ -394,7 +394,7 @@ def test_the_process_ends_when_nobody_reads() -> None:
         process.stdout.close()
         process.stdin.write(json.dumps({"network": "two"}) + "\n")
         process.stdin.flush()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
         assert "rror" not in process.stderr.read()
 
 

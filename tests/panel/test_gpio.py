@@ -225,7 +225,7 @@ class Collecting:
         self._lock, self.collections = threading.Lock(), 0
 
     def __enter__(self) -> None:
-        assert self._lock.acquire(timeout=5), "a device that was collected waits for its own thread"
+        assert self._lock.acquire(timeout=60), "a device that was collected waits for its own thread"
         if gc.isenabled():
             self.collections += gc.collect()
 

@@ -60,7 +60,7 @@ class Case:
         self.screen.simulate_key(key)
 
     async def until(self, done: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not done():
                 await asyncio.sleep(0.01)
 
@@ -307,7 +307,7 @@ def test_it_leaves_even_before_it_has_begun() -> None:
     case = Case("none")
 
     async def come_and_go() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async with showing(lambda: STATUS, case.mock, case.gestures.append, case.leave):
                 await asyncio.sleep(0)
 

@@ -21,7 +21,7 @@ from tests.fault_cards import Card, Cards
 
 BLOCK = 512
 LEVEL = 0.5
-PATIENCE = 30.0  # s that a loaded machine may need for what takes a few
+PATIENCE = 100.0  # s that a loaded machine may need for what takes a few
 
 
 class Music:
