@@ -81,13 +81,17 @@ def on(card: Card) -> Speaker:
     return Speaker(card.device, latency=0.128, block=BLOCK)
 
 
-def test_a_tone_is_heard_whole_from_its_fade_to_its_end(card: Card) -> None:
-    speaker = on(card)
+def test_a_tone_is_heard_whole_from_its_fade_to_its_end(cards: Cards) -> None:
     sound = np.random.default_rng(1).uniform(-0.5, 0.5, (100, BLOCK, 2)).astype(np.float32)
-    for block in sound:
-        speaker.write(block, ())
-    assert 2 * BLOCK / 48_000 < speaker.latency < 0.14
-    speaker.close()
+    for attempt in range(20):
+        card = cards[f"whole-{attempt}"]
+        speaker = on(card)
+        for block in sound:
+            speaker.write(block, ())
+        assert 2 * BLOCK / 48_000 < speaker.latency < 0.14
+        speaker.close()
+        if not speaker.standing.underruns:  # a busy machine may sleep for longer than a buffer lasts
+            break
     played = card.played()[: 100 * BLOCK].reshape(sound.shape)
     faded = int(FADE * 48_000 / BLOCK) + 1
     assert np.array_equal(played[faded:], sound[faded:])
