@@ -83,19 +83,23 @@ def on(card: Card) -> Speaker:
 
 def test_a_tone_is_heard_whole_from_its_fade_to_its_end(cards: Cards) -> None:
     sound = np.random.default_rng(1).uniform(-0.5, 0.5, (100, BLOCK, 2)).astype(np.float32)
-    for attempt in range(20):
-        card = cards[f"whole-{attempt}"]
+    faded = (int(FADE * 48_000 / BLOCK) + 1) * BLOCK
+
+    def whole(card: Card) -> bool:
         speaker = on(card)
         for block in sound:
             speaker.write(block, ())
-        assert 2 * BLOCK / 48_000 < speaker.latency < 0.14
+        latency = speaker.latency
         speaker.close()
-        if not speaker.standing.underruns:  # a busy machine may sleep for longer than a buffer lasts
-            break
-    played = card.played()[: 100 * BLOCK].reshape(sound.shape)
-    faded = int(FADE * 48_000 / BLOCK) + 1
-    assert np.array_equal(played[faded:], sound[faded:])
-    assert np.all(np.abs(played[:faded]) <= np.abs(sound[:faded]))
+        played, meant = card.played()[: 100 * BLOCK], sound.reshape(-1, 2)
+        return (
+            2 * BLOCK / 48_000 < latency < 0.14
+            and np.array_equal(played[faded:], meant[faded:])
+            and bool(np.all(np.abs(played[:faded]) <= np.abs(meant[:faded])))
+        )
+
+    # A busy machine may sleep for longer than a buffer lasts; it does not do so every time.
+    assert any(whole(cards[f"whole-{attempt}"]) for attempt in range(20))
 
 
 def test_no_card_at_first(card: Card, caplog: pytest.LogCaptureFixture) -> None:
