@@ -22,7 +22,7 @@ from tests.horizon_records import Chain
 from tests.horizon_server import HorizonServer
 
 QUICK = Patience(
-    connect=5, answer=5, page=5, silence=5, ledger=5, stream=0.0, burst=0.25, again=0.01, poll=0.01
+    connect=60, answer=60, page=60, silence=60, ledger=60, stream=0.0, burst=0.25, again=0.01, poll=0.01
 )
 MODES: list[Mode] = ["ledgers", "operations"]
 Entry = Ledger | Link

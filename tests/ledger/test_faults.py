@@ -344,7 +344,7 @@ def test_a_server_that_stops_is_stale_after_a_new_stream_and_a_look(mode: Mode) 
 
     entries, server = asyncio.run(run())
     assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE, LinkState.STALE]
-    assert "has had no new ledger for 0 s" in reasons(entries)[0]
+    assert "has had no new ledger for " in reasons(entries)[0]
     assert streams(server) == (2 if mode == "ledgers" else 1)
     assert [request.path for request in server.requests][-1] == "/"
 
@@ -373,13 +373,13 @@ def test_streams_that_stay_dead_are_told_apart_from_a_network_that_stands_still(
 
 def test_a_quiet_network_is_not_stale_in_mode_operations() -> None:
     """Ledgers close, and hold nothing: each look tells one, so that the box knows that all is well."""
-    chain = generated([1, *[0] * 30])
+    chain = generated([1, *[0] * 3000])
 
     async def run() -> list[Entry]:
         async with HorizonServer(chain, tip=1000) as server:
 
             async def close() -> None:
-                while server.tip < 1030:
+                while server.tip < 4000:
                     await asyncio.sleep(0.01)
                     server.tip += 1
 

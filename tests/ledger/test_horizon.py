@@ -153,7 +153,7 @@ def troubled(faults: dict[str, list[str]], **options: Any) -> tuple[list[Entry],
 )
 def test_a_broken_stream_is_resumed_without_loss(mode: Mode, fault: str, reason: str) -> None:
     chain = generated([3, 2, 5])
-    patience = replace(QUICK, silence=0.1, burst=0.03) if fault == "stall" else QUICK
+    patience = replace(QUICK, silence=0.5, burst=0.03) if fault == "stall" else QUICK
     entries, _ = walk(chain, mode=mode, faults={"stream": [fault, fault]}, patience=patience)
     assert stroops(entries) == told(chain)
     assert set(reasons(entries)) <= {reason}
@@ -163,7 +163,7 @@ def test_a_broken_stream_is_resumed_without_loss(mode: Mode, fault: str, reason:
 
 @pytest.mark.parametrize("fault", ["stall", "rst", "503", "html", "redirect", "bomb"])
 def test_a_broken_page_is_asked_for_again(fault: str) -> None:
-    patience = replace(QUICK, page=0.03) if fault == "stall" else QUICK
+    patience = replace(QUICK, page=0.3) if fault == "stall" else QUICK
     entries, server = troubled({"page": ["ok", fault, fault]}, patience=patience)
     assert len(reasons(entries)) == 2
     assert len(server.asked("/ledgers/1001/operations")) == 3

@@ -26,7 +26,7 @@ from tests.horizon_records import generated
 from tests.horizon_server import HorizonServer
 
 WRONG = [b"", b"null", b"7", b"[]", b"{}", b'{"network":["two"]}', b'{"network":"moon"}', b"[" * 5000]
-QUICK = Way(patience=Patience(connect=5, answer=5, page=5, silence=5, ledger=5, burst=0.1))
+QUICK = Way(patience=Patience(connect=60, answer=60, page=60, silence=60, ledger=60, burst=0.1))
 
 
 def line_of(text: str) -> Line:
@@ -109,7 +109,7 @@ def test_lines_come_with_their_seconds_until_the_box_is_gone() -> None:
     assert on.sequences() == [1000, 1001]
     seconds = [line.seconds for line in on.lines]
     assert seconds == sorted(seconds)
-    assert 0 <= seconds[0] < seconds[-1] < 5
+    assert 0 <= seconds[0] < seconds[-1] < 60
 
 
 def test_a_switch_is_said_first_and_nothing_of_the_old_network_follows() -> None:
@@ -150,7 +150,7 @@ def test_a_switch_away_from_a_dead_network_is_at_once() -> None:
 
     on = bench(play)
     assert on.states()[1] == ("two", LinkState.SWITCHING)
-    assert on.lines[-1].seconds < 4.5  # its first page alone would have been waited for longer
+    assert on.lines[-1].seconds < 30  # its first page alone would have been waited for longer
 
 
 def test_many_switches_end_on_the_last() -> None:
@@ -341,7 +341,7 @@ class Running:
 
         self.thread = threading.Thread(target=lambda: self.loop.run_until_complete(run()))
         self.thread.start()
-        assert ready.wait(5)
+        assert ready.wait(60)
         pipe = subprocess.PIPE
         command = [sys.executable, "-m", "appliance", "listen", "--network", "one"]
         for name, server in (("one", self.one), ("two", self.two)):
@@ -354,7 +354,7 @@ class Running:
         self.process.kill()
         self.process.communicate()
         self.loop.call_soon_threadsafe(self.end.set)
-        self.thread.join(5)
+        self.thread.join(60)
         self.loop.close()
 
 
