@@ -1,61 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs: run, listen, record, render, keep, doctor, config.
+"""The command line: run, panel, status, set, press, keep, record, render, listen, doctor, config, help.
 
-The one rule: a verb reads its words, loads the settings, and calls the part that does the work; each imports only
-what it needs, because a Zero 2 W takes seconds for what a render, a listener or a card drag in. Exit codes: 0 all is
-well, 1 something of the box's own failed or is wrong with it, 2 wrong words, 78 wrong settings (EX_CONFIG, which
-systemd does not retry; the doctor lists them, and that is a 1).
+A verb parses its options, loads the settings and calls the part that does the work. It has the options that it obeys
+and no others, and imports only what it needs, because a Zero 2 W takes seconds to import a render, a listener or a
+card. Exit codes: 0 success, 1 something of the box's own failed or is wrong with it, 2 wrong options, 78 wrong settings
+(EX_CONFIG, after which systemd does not retry; `doctor` reports them with a 1).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import math
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance import journal
-from appliance.ledger.visit import Mode, Patience, Way
-from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks, plain
-from appliance.values import BoxError
+from appliance.doctor.parts import PARTS
+from appliance.host.log import start as start_log
+from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks, safe_mode
+from appliance.values import BoxError, Button
 
 if TYPE_CHECKING:
+    from appliance.control import Client
+    from appliance.ledger.reader.session import ListenOptions
     from appliance.ledger.tape import Tape
     from appliance.plot import Picture
+    from appliance.score.files import Score
+    from appliance.status import Status
 
 log = logging.getLogger(__name__)
 
 ENDS = {signal.SIGTERM: 0, signal.SIGINT: 128 + signal.SIGINT}  # exit codes; the second as shells count it
 EX_CONFIG = 78
+PROGRAM = "stellar-wind-box"
 
-# What the doctor can look at by itself (appliance.doctor.PARTS, which is not imported only to parse words).
-PARTS = ("settings", "network", "sound", "panel", "computer")
+# Options that are settings under a shorter name, and what they mean.
+SHORT = {
+    "network": "which network",
+    "scene": "which scene",
+    "volume": "volume, 0 to 1",
+    "tempo": "beats a minute, 30 to 180",
+    "seed": "random seed",
+}
 
-# Options that are settings under a shorter name.
-SHORT = ("network", "scene", "volume", "tempo", "seed")
+
+class BadUse(BoxError, ValueError):
+    """An option that does not apply here."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a verb, and return the exit code."""
     arguments = _parser().parse_args(words)
     try:
-        if arguments.verb == _doctor:  # settings that are wrong are for it to tell
-            return _doctor(arguments)
+        if arguments.verb in (_doctor, _help):  # wrong settings are for the doctor to report
+            return int(arguments.verb(arguments) or 0)
         loaded = load(_overrides(arguments), os.environ, arguments.config)
         return int(arguments.verb(arguments, loaded) or 0)
     except SettingsError as error:
-        print(f"stellar-wind: {error}", file=sys.stderr)  # noqa: T201 - this is the command line
+        _complain(error)
         return EX_CONFIG
     except BoxError as error:
-        print(f"stellar-wind: {error}", file=sys.stderr)  # noqa: T201 - this is the command line
+        _complain(error)
         return 1
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201 - this is the command line
+
+
+def _complain(error: object) -> None:
+    print(f"stellar-wind: {error}", file=sys.stderr)  # noqa: T201 - this is the command line
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -65,53 +86,67 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
     return overrides
 
 
-def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
-    from appliance.crashes import Crashes
-    from appliance.ledger.tape import open_tape, playable
-    from appliance.state import folder
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
 
-    desk = sys.stdout.isatty()
-    journal.start(verbose=arguments.verbose)
-    place = folder(loaded.settings.state, os.environ)
-    # Who asks too early what was just played gets nothing, and ends nothing.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    asked = playable(open_tape(arguments.tape)) if arguments.tape else None  # a slip of the hand is no crash
+    try:
+        return version(PROGRAM)
+    except PackageNotFoundError:
+        return ""
+
+
+# --- play ---------------------------------------------------------------------------------------------------
+
+
+def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from appliance.control import runtime_dir
+    from appliance.parts import open_music
+    from appliance.saved.crashes import Crashes
+    from appliance.saved.files import state_dir
+    from appliance.terminal import Terminal, usable
+
+    start_log(verbose=arguments.verbose)
+    folder = state_dir(loaded.settings.state_dir, os.environ)
+    named = open_music(arguments.file) if arguments.file else None  # a wrong file is no crash
 
     def leave(number: int, _: object) -> None:
-        """End at once. Nothing plays yet; and what is raised here might be lost in whatever is being imported."""
+        """End at once: nothing plays yet, and an exception could be lost in whatever is being imported."""
         crashes.end()
         os._exit(ENDS[signal.Signals(number)])
 
-    # Who is told to end meanwhile hears it afterwards: a stamp that nobody takes away again would count as a crash.
+    # A signal meanwhile is delivered afterwards: a stamp that stays would count as a crash.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
-    crashes = Crashes(place)  # before anything is imported that may crash
+    crashes = Crashes(folder)  # before anything is imported that can crash
     for number in ENDS:  # until the box plays, and fades
         signal.signal(number, leave)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
 
-    from appliance.box import Box
+    from appliance.box import Box, Start
 
     safe = crashes.run.safe
-    settings = plain(loaded.settings) if safe else loaded.settings
-    box = Box(
-        settings,
-        asked or _recording(settings.recording.path, loaded),
-        None if arguments.tape else _listener(arguments, settings),
-        None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings,
-        None if safe else place,
-        crashes,
+    settings = safe_mode(loaded.settings) if safe else loaded.settings
+    sockets = runtime_dir(loaded.settings.state_dir, os.environ)
+    start = Start(
+        music=named or _recording(settings.recording.path, loaded),
+        named=named is not None,
+        listener=None if named else _listener(arguments, settings),
+        state_dir=None if safe else folder,
+        runtime_dir=sockets,
+        terminal=Terminal(sockets).running if sockets and usable() else None,
+        version=_version(),
     )
+    reread = None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings
     with asyncio.Runner() as loop:
-        loop.run(box.run(desk=desk))
-        crashes.end()  # while the loop still stands between a signal and us
+        loop.run(Box(settings, start, reread=reread, crashes=crashes).run())
+        crashes.end()  # while the loop still handles the signals
 
 
 def _recording(named: str, loaded: Loaded) -> Tape:
-    """What plays without a network: the owner's, or, where it cannot be read today, the one that ships."""
-    from appliance.ledger.tape import BadTape, bundled, open_tape, playable
+    """What plays without a network: the owner's recording, or, if it cannot be read today, the one that ships."""
+    from appliance.ledger.tape import BadTape, bundled, open_tape, require_ledger
 
     try:
-        return playable(open_tape(Path(named))) if named else bundled()
+        return require_ledger(open_tape(Path(named))) if named else bundled()
     except BadTape as error:
         origin = loaded.origin("recording.path")
         log.warning(
@@ -121,9 +156,9 @@ def _recording(named: str, loaded: Loaded) -> Tape:
 
 
 def _listener(arguments: argparse.Namespace, settings: Settings) -> list[str]:
-    """The command that starts a listener with the same settings, or calls one; the keeper adds the network."""
+    """The command for a listener with the same settings, or for a relay to one; the supervisor adds the network."""
     if settings.listener.socket:
-        return [sys.executable, "-m", "appliance.ledger.connect", settings.listener.socket]
+        return [sys.executable, "-m", "appliance.ledger.feed.relay", settings.listener.socket]
     command = [sys.executable, "-m", "appliance", "listen"]
     if arguments.config:
         command += ["--config", str(arguments.config)]
@@ -132,108 +167,195 @@ def _listener(arguments: argparse.Namespace, settings: Settings) -> list[str]:
     return [*command, "--network"]
 
 
+# --- a box that plays, from outside -------------------------------------------------------------------------
+
+
+def _client(loaded: Loaded) -> Client:
+    from appliance.control import SERVICE, Client, runtime_dir
+
+    return Client.connect([runtime_dir(loaded.settings.state_dir, os.environ), SERVICE])
+
+
+def _panel(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from appliance.terminal import show
+
+    show(_client(loaded))
+
+
+def _status(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    with _client(loaded) as client:
+        if not arguments.watch:
+            status = client.status()
+            _print(json.dumps(status.as_json(), indent=2) if arguments.json else _described(status))
+            return
+        try:
+            for event in client.watch():
+                print(json.dumps(event), flush=True)  # noqa: T201 - its answer
+        except KeyboardInterrupt:
+            return
+
+
+def _described(status: Status) -> str:
+    """The status for a person."""
+    muted = ", muted" if status.muted else ""
+    delay = f", {status.delay:g} s behind the network" if status.delay is not None else ""
+    lines = [
+        status.words,
+        f"volume {status.volume:.0%}{muted}, tempo {status.tempo:.0f}, scene {status.scene}",
+        f"{status.notes_a_minute} notes a minute{delay}",
+    ]
+    return "\n".join([*lines, *([f"playing {status.playing}"] if status.playing else [])])
+
+
+def _set(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    with _client(loaded) as client:
+        client.request({"do": "set", "control": arguments.control, "value": _parsed(arguments.value)})
+
+
+def _parsed(text: str) -> object:
+    """The value that a word on the command line means."""
+    words: Mapping[str, object] = {"on": True, "true": True, "off": False, "false": False}
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return words.get(text, text)
+
+
+def _press(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    with _client(loaded) as client:
+        client.request({"do": "press", "button": arguments.button})
+
+
+def _keep(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from appliance.render import check_format, render
+    from appliance.score.files import open_score
+
+    if arguments.output:
+        check_format(arguments.output)
+    with _client(loaded) as client:
+        kept = client.keep()
+    _print(f"{kept}: what the box has just played")
+    if arguments.output:
+        os.nice(19)  # the box plays on
+        score = open_score(kept)
+        seconds = score.header.seconds
+        render(loaded.settings, score, arguments.output, seconds, program=_version())
+        _print(f"{arguments.output}: {seconds:.0f} s of music")
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
 def _listen(arguments: argparse.Namespace, loaded: Loaded) -> None:
-    from appliance.ledger.listener import serve
+    from appliance.ledger.reader.listener import serve
 
     settings = loaded.settings
-    journal.start(verbose=arguments.verbose)
-    serve(networks(settings), settings.network, _way(settings), _alive())
+    start_log(verbose=arguments.verbose)
+    serve(networks(settings), settings.network, _options(settings), _alive())
 
 
 def _alive() -> Callable[[], None]:
-    """What tells systemd that this process lives, if systemd wants to know it of this one and not of its parent."""
-    notices = journal.Notices(os.environ)
+    """What tells systemd that this process is alive, if systemd watches this one and not its parent."""
+    from appliance.host.systemd import SystemdNotifier
+
+    notifier = SystemdNotifier(os.environ)
     wanted = os.environ.get("WATCHDOG_PID") == str(os.getpid())
-    return lambda: notices.say("WATCHDOG=1") if wanted else None
+    return lambda: notifier.say("WATCHDOG=1") if wanted else None
 
 
-def _way(settings: Settings) -> Way:
+def _options(settings: Settings) -> ListenOptions:
     """How the network is listened to."""
+    from appliance.ledger.reader.session import ListenOptions, Mode, Timeouts
+
     listener = settings.listener
     mode: Mode = "operations" if listener.mode == "operations" else "ledgers"
-    return Way(mode, listener.pages, Patience(silence=listener.idle_timeout))
+    return ListenOptions(mode, listener.pages, Timeouts(silence=listener.idle_timeout))
 
 
 def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
     settings = loaded.settings
     if arguments.source:
-        from appliance.ledger.record import record
+        from appliance.ledger.reader.record_files import record_files
 
-        print(record(arguments.source, arguments.ledgers, arguments.output, settings.network))  # noqa: T201 - its answer
+        _print(record_files(arguments.source, arguments.ledgers, arguments.output, settings.network))
         return
-    from appliance.ledger.taping import record_network
+    from appliance.ledger.reader.record_network import record_network
 
-    journal.start(verbose=arguments.verbose)
-    taping = record_network(
-        networks(settings), settings.network, arguments.output, arguments.seconds, _way(settings)
+    start_log(verbose=arguments.verbose)
+    options = _options(settings)
+    recording = record_network(
+        networks(settings), settings.network, arguments.output, arguments.seconds, options
     )
-    print(asyncio.run(taping))  # noqa: T201 - its answer
+    _print(asyncio.run(recording))
 
 
 def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from appliance.keep import again
-    from appliance.ledger.tape import BadTape, bundled, open_tape, playable
+    from appliance.ledger.tape import bundled
+    from appliance.parts import open_music
     from appliance.render import render
+    from appliance.score.files import Score
 
-    settings = loaded.settings
-    tape = open_tape(arguments.tape) if arguments.tape else bundled()
-    kept = tape.header.opening
-    if kept and arguments.plot:
-        raise BadTape(f"{tape.path} was kept by a box: it can be heard again, but not drawn.")
-    if not kept:
-        playable(tape)
-    seconds = arguments.seconds or (kept.seconds if kept else 60.0)
-    picture = _picture(arguments.plot, tape, settings) if arguments.plot else None
+    music = open_music(arguments.file) if arguments.file else bundled()
+    settings, seconds = loaded.settings, arguments.seconds
+    if isinstance(music, Score):
+        if own := [f"--{name}" for name in ("scene", "tempo", "seed") if getattr(arguments, name)]:
+            raise BadUse(
+                f"{' and '.join(own)} cannot change {music.path}: it is a score, whose notes are written."
+            )
+        seconds = min(seconds or math.inf, music.header.seconds)
+    else:
+        settings = settings.model_copy(update={"network": music.header.network})
+        seconds = seconds or 60.0
+    picture = _picture(arguments.plot, music, settings) if arguments.plot else None
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"Rendering {arguments.output.name}", total=seconds)
-
-        def progress(done: float) -> None:
-            bar.update(task, completed=done)
-
-        if kept:
-            again(tape, arguments.output, progress, seconds=seconds)
-        else:
-            render(settings, tape, arguments.output, seconds, progress, *([picture.hear] if picture else []))
-    print(f"{arguments.output}: {seconds:g} s of music")  # noqa: T201 - its answer
+        render(
+            settings,
+            music,
+            arguments.output,
+            seconds,
+            program=_version(),
+            progress=lambda done: bar.update(task, completed=done),
+            observers=[picture.observe] if picture else [],
+        )
+    _print(f"{arguments.output}: {seconds:g} s of music")
     if picture:
         picture.draw()
-        print(f"{arguments.plot}: a picture of it")  # noqa: T201 - its answer
+        _print(f"{arguments.plot}: a picture of it")
 
 
-def _keep(arguments: argparse.Namespace, loaded: Loaded) -> None:
-    from appliance.keep import again, ask
-    from appliance.ledger.tape import open_tape
-    from appliance.state import SERVICE, folder
-
-    kept = ask([folder(loaded.settings.state, os.environ), SERVICE])
-    print(f"{kept}: what the box has just played")  # noqa: T201 - its answer
-    if arguments.output:
-        os.nice(19)  # the box plays on
-        seconds = again(open_tape(kept), arguments.output)
-        print(f"{arguments.output}: {seconds:.0f} s of music")  # noqa: T201 - its answer
-
-
-def _picture(path: Path, tape: Tape, settings: Settings) -> Picture:
+def _picture(path: Path, music: Tape | Score, settings: Settings) -> Picture:
     from appliance.plot import Picture
+    from appliance.score.files import Score
 
-    title = f"{tape.header.network}, scene {settings.scene}, seed {settings.seed}, {settings.tempo:g} bpm"
-    return Picture(path, tape, title)
+    if isinstance(music, Score):
+        context = music.header.context
+        title = music.header.title or f"{context.network}, scene {context.scene}, {context.tempo:g} bpm"
+    else:
+        title = f"{settings.network}, scene {settings.scene}, seed {settings.seed}, {settings.tempo:g} bpm"
+    return Picture(path, title)
+
+
+# --- help ---------------------------------------------------------------------------------------------------
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     import time
 
-    from appliance.doctor import Machine, Verdict, examine
     from appliance.doctor.bundle import bundle
-    from appliance.doctor.machine import ask
+    from appliance.doctor.examine import examine
+    from appliance.doctor.finding import Verdict
+    from appliance.doctor.machine import Machine, ask
     from appliance.doctor.privacy import private, redacted
     from appliance.doctor.report import as_json, screen
 
-    # Names that nobody answers must not hold us: 5 s, twice, for each of three servers is the C library's patience.
+    # An unanswered name must not hold us up: the C library waits 5 s, twice, for each of three servers.
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
     refused = None
     try:
@@ -245,55 +367,59 @@ def _doctor(arguments: argparse.Namespace) -> int:
     if arguments.board:
         from appliance.doctor.board import board
 
-        print("This takes half a minute, and plays for ten seconds of it.", file=sys.stderr)  # noqa: T201 - its answer
+        print("This takes half a minute, and plays for ten seconds of it.", file=sys.stderr)  # noqa: T201 - progress
         findings += board(machine, loaded.settings)
     if arguments.bundle:
         bundle(arguments.bundle, machine, loaded, findings)
     width = shutil.get_terminal_size().columns
     report = as_json(findings) if arguments.json else screen(findings, width)
-    if arguments.board:  # which is to be sent in
+    if arguments.board:  # it will be sent in
         report = redacted(report, private(machine, loaded.settings))
-    print(report)  # noqa: T201 - its answer
+    _print(report)
     if arguments.bundle and not arguments.json:
-        print(f"{arguments.bundle} is for whoever helps; look it through before you send it.")  # noqa: T201 - its answer
+        _print(f"{arguments.bundle} is for support; look it through before you send it.")
     wrong = any(finding.verdict is Verdict.WRONG for finding in findings)
     if arguments.part == "panel" and not arguments.json and sys.stdin.isatty():
-        wrong = bool(_walk(loaded.settings)) or wrong
+        wrong = bool(_check_wiring(loaded.settings)) or wrong
     return int(wrong)
 
 
-def _walk(settings: Settings) -> list[str]:
-    """Walk round the panel with whoever sits before it: what is wrong with it."""
+def _check_wiring(settings: Settings) -> list[str]:
+    """Check the wiring together with the person at the panel: what is wrong."""
     import time
 
     from appliance.panel.gpio import NoPanel, board, chosen, on_a_pi
     from appliance.panel.knobs import SAMPLES
     from appliance.panel.mock import Mock
-    from appliance.panel.walk import walk
+    from appliance.panel.wiring_check import check_wiring
 
     def tick() -> float:
         time.sleep(1 / SAMPLES)
         return time.monotonic()
 
     wiring = settings.panel.wiring
-    name = chosen(settings.panel.factory, wiring)
-    if name == "none" or (settings.panel.factory == "auto" and not on_a_pi()):
+    name = chosen(settings.panel.pin_factory, wiring)
+    if name == "none" or (settings.panel.pin_factory == "auto" and not on_a_pi()):
         return []  # which the check above has said
     try:
         pins = Mock(wiring, {}).board() if name == "mock" else board(name, wiring)
     except NoPanel as error:
-        print(f"There is no panel to walk round: {error}.")  # noqa: T201 - its answer
+        _print(f"There is no panel to check: {error}.")
         return [str(error)]
     try:
-        wrong = walk(pins, wiring, print, input, tick)
+        wrong = check_wiring(pins, wiring, print, input, tick)
     finally:
         pins.close()
-    print("All of it is wired right." if not wrong else f"{len(wrong)} of it to put right.")  # noqa: T201 - its answer
+    _print("Everything is wired correctly." if not wrong else f"{len(wrong)} things to correct.")
     return wrong
 
 
 def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
     print(as_toml(loaded), end="")  # noqa: T201 - its answer
+
+
+def _help(arguments: argparse.Namespace) -> None:
+    _parser().parse_args([arguments.about, "--help"] if arguments.about else ["--help"])
 
 
 def _seconds(text: str) -> float:
@@ -302,72 +428,87 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"allowed is a number of more than 0 seconds, not {text!r}")
+        raise argparse.ArgumentTypeError(f"a number of more than 0 seconds is needed, not {text!r}")
     return seconds
 
 
 def _pair(text: str) -> str:
     if not text.partition("=")[1]:
-        raise argparse.ArgumentTypeError(f"KEY=VALUE is wanted, such as tempo=72, not {text!r}")
+        raise argparse.ArgumentTypeError(f"KEY=VALUE is needed, such as tempo=72, not {text!r}")
     return text
 
 
 class _Version(argparse.Action):
-    """Says which version this is, and ends; it is looked up only then."""
+    """Prints the version, which is looked up only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from appliance.doctor.computer import installed
-
-        print(f"stellar-wind {installed('stellar-wind-box')}")  # noqa: T201 - its answer
+        _print(f"stellar-wind {_version()}")
         parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings file, instead of /etc/stellar-wind.toml"
-    )
-    common.add_argument(
-        "--set",
-        action="append",
-        type=_pair,
-        default=[],
-        metavar="KEY=VALUE",
-        help="any setting; see `config`",
-    )
-    common.add_argument("--verbose", action="store_true", help="log more")
-    for key, what in zip(
-        SHORT,
-        (
-            "which network",
-            "which scene",
-            "volume, 0 to 1",
-            "beats a minute, 30 to 180",
-            "where chance begins",
-        ),
-        strict=True,
-    ):
-        common.add_argument(f"--{key}", metavar=key.upper(), help=what)
-
     parser = argparse.ArgumentParser(
         prog="stellar-wind", description="Plays the Stellar network as calm, harmonic music."
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
-    run = verbs.add_parser(
-        "run", parents=[common], help="play: the live network, or the recording without one"
-    )
+    def add(
+        verb: str, work: Callable[..., object], what: str, short: Iterable[str] = (), *, logs: bool = False
+    ) -> argparse.ArgumentParser:
+        """A verb with the settings' options that it obeys: `short` ones, and --verbose if it logs."""
+        added = verbs.add_parser(verb, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        added.set_defaults(verb=work)
+        added.add_argument(
+            "--config", type=Path, metavar="FILE", help="settings file, instead of /etc/stellar-wind.toml"
+        )
+        added.add_argument(
+            *("--set",),
+            action="append",
+            type=_pair,
+            default=[],
+            metavar="KEY=VALUE",
+            help="any setting; `config` lists them",
+        )
+        if logs:
+            added.add_argument("--verbose", action="store_true", help="log more")
+        for key in short:
+            added.add_argument(f"--{key}", metavar=key.upper(), help=SHORT[key])
+        return added
+
+    run = add("run", _run, "play: the live network, or a recording without one", SHORT, logs=True)
     run.add_argument(
-        "--tape", type=Path, metavar="FILE", help="play this tape, round and round, and no network"
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="play this tape or score over and over, and no network",
     )
-    run.set_defaults(verb=_run)
 
-    listen = verbs.add_parser("listen", parents=[common], help="write what the network says as tape lines")
-    listen.set_defaults(verb=_listen)
+    add("panel", _panel, "show the panel of a box that plays, in the terminal")
+    status = add("status", _status, "say how the box is that plays")
+    how = status.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="for a program to read")
+    how.add_argument(
+        "--watch", action="store_true", help="print notes and changes as JSON lines, until Ctrl-C"
+    )
+    set_ = add("set", _set, "set a control of the box that plays")
+    set_.add_argument("control", choices=("volume", "tempo", "network", "scene", "mute", "sleep"))
+    set_.add_argument("value", help="0 to 1; beats a minute; a name; on or off; 0, 30, 60 or 90 minutes")
+    press = add("press", _press, "press a button of the box that plays")
+    press.add_argument("button", choices=[button.value for button in Button])
+    keep = add("keep", _keep, "write what the box played in the last half hour")
+    keep.add_argument(
+        *("-o", "--output"),
+        type=Path,
+        metavar="FILE",
+        help="also as .wav or .flac sound, .mid, .score.gz or .jsonl",
+    )
 
-    record = verbs.add_parser(
-        "record", parents=[common], help="record the network, or files of Horizon's, to a tape"
+    listen = add("listen", _listen, "print what the network does as tape lines", ["network"], logs=True)
+    listen.epilog = 'Standard input takes {"network": NAME} lines; its end ends the listener.'
+    record = add(
+        "record", _record, "record the network, or files of Horizon's, to a tape", ["network"], logs=True
     )
     record.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the tape; .gz compresses it"
@@ -382,57 +523,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     record.add_argument("--ledgers", type=Path, metavar="FILE", help="with --from: ledgers as JSON lines")
     record.add_argument("--seconds", type=_seconds, help="how long to record; until Ctrl-C without it")
-    record.set_defaults(verb=_record)
 
-    render = verbs.add_parser("render", parents=[common], help="play a tape into a file, faster than time")
+    render = add(
+        "render",
+        _render,
+        "play a tape or a score into a file, faster than real time",
+        ["scene", "tempo", "seed"],
+    )
     render.add_argument(
-        "-o",
-        "--output",
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="a tape or a score; without it the bundled recording",
+    )
+    render.add_argument(
+        *("-o", "--output"),
         type=Path,
         required=True,
         metavar="FILE",
-        help=".wav or .flac sound; .mid or .jsonl score",
+        help=".wav or .flac sound; .mid, .score.gz or .jsonl notes",
     )
-    render.add_argument(
-        "--tape", type=Path, metavar="FILE", help="the tape; without it the bundled recording"
-    )
-    render.add_argument("--plot", type=Path, metavar="FILE", help="a .png: draw what was played as well")
-    render.add_argument(
-        "--seconds", type=_seconds, help="how much music, 60 without it; of a tape that a box has kept, all"
-    )
-    render.set_defaults(verb=_render)
+    render.add_argument("--plot", type=Path, metavar="FILE", help="also draw what was played, as a .png")
+    render.add_argument("--seconds", type=_seconds, help="how much music; 60 of a tape, all of a score")
 
-    doctor = verbs.add_parser(
-        "doctor", parents=[common], help="say what is wrong with the box and what to do"
-    )
-    doctor.add_argument("part", nargs="?", choices=PARTS, help="look only at this; at everything without it")
+    doctor = add("doctor", _doctor, "say what is wrong with the box and what to do", ["network"])
+    doctor.add_argument("part", nargs="?", choices=PARTS, help="check only this; everything without it")
     doctor.add_argument("--json", action="store_true", help="for a program to read")
     doctor.add_argument(
         "--board",
         action="store_true",
-        help="also say what a real board is and does, playing for ten seconds: a report to send in",
+        help="also report what this board is and how it plays, for ten seconds",
     )
     doctor.add_argument(
-        "--bundle",
-        type=Path,
-        metavar="FILE",
-        help="also write a .zip for whoever helps, without personal data",
+        "--bundle", type=Path, metavar="FILE", help="also write a .zip for support, without personal data"
     )
-    doctor.set_defaults(verb=_doctor)
 
-    keep = verbs.add_parser(
-        "keep",
-        parents=[common],
-        help="have the box that plays keep its last half hour, and make a file of it",
-    )
-    keep.add_argument(
-        *("-o", "--output"),
-        type=Path,
-        metavar="FILE",
-        help=".wav or .flac sound; .mid or .jsonl score; the tape alone without it",
-    )
-    keep.set_defaults(verb=_keep)
-
-    config = verbs.add_parser("config", parents=[common], help="print the settings in force, as TOML")
-    config.set_defaults(verb=_config)
+    add("config", _config, "print the settings in force, as TOML", SHORT)
+    help_ = verbs.add_parser("help", help="print this, or the options of a verb")
+    help_.add_argument("about", nargs="?", metavar="VERB", choices=sorted({*verbs.choices} - {"help"}))
+    help_.set_defaults(verb=_help)
     return parser

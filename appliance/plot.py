@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A picture of a performance: the notes on their chords, the network's activity, the loudness and the spectrogram.
 
-The one rule: it draws what was played and heard, and asks the composer nothing; equal performances are equal files.
-It is the only part that knows matplotlib, which is not installed with the box. The thread that renders.
+It draws what an observer of the performance sees; equal performances give equal files. matplotlib is not installed
+with the box. The rendering thread.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.ledger.tape import Tape
 from appliance.music.harmony import RELEASE
 from appliance.music.scales import NAMES
+from appliance.performance import Block
 from appliance.sound import CHANNELS, SAMPLE_RATE
 from appliance.sound.outputs import CannotWrite, UnknownFormat
-from appliance.values import BoxError, Kind, Ledger, Sounded, Voice
+from appliance.values import BoxError, Kind, Ledger, NoteEvent, Voice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,11 +65,11 @@ class NoMatplotlib(BoxError, ImportError):
 
 
 class Picture:
-    """Listens to a performance of `tape`, then draws it into `path`, a .png."""
+    """Observes a performance, then draws it into `path`, a .png."""
 
-    def __init__(self, path: Path, tape: Tape, title: str) -> None:
+    def __init__(self, path: Path, title: str) -> None:
         if path.suffix.lower() != ".png":
-            raise UnknownFormat(f"{path} names no picture of the box's: let it end in .png.")
+            raise UnknownFormat(f"Unknown format {path.suffix!r} of {path}; a picture is a .png.")
         try:
             import matplotlib  # noqa: F401 - asked for before minutes of music are rendered
         except ImportError as error:
@@ -80,19 +80,21 @@ class Picture:
             path.touch()
         except OSError as error:
             raise CannotWrite(f"Cannot write {path}: {error.strerror}. Choose another place.") from error
-        self._path, self._tape, self._title = path, tape, title
-        self._score: list[Sounded] = []
+        self._path, self._title = path, title
+        self._notes: list[NoteEvent] = []
+        self._closes: list[tuple[float, Ledger]] = []  # s, when each came
         self._sound = Sound()
         self._seconds = 0.0
 
-    def hear(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
-        """Take a block, and the notes that begin in it."""
-        self._score += begun
-        self._sound.hear(samples)
-        self._seconds += len(samples) / SAMPLE_RATE
+    def observe(self, block: Block) -> None:
+        """Take a block."""
+        self._notes += block.passage.notes
+        self._closes += ((block.passage.seconds, ledger) for ledger in block.passage.ledgers)
+        self._sound.add(block.samples)
+        self._seconds += len(block.samples) / SAMPLE_RATE
 
     def draw(self) -> None:
-        """Draw everything heard so far."""
+        """Draw everything played so far."""
         import matplotlib
         from matplotlib.figure import Figure
 
@@ -102,8 +104,8 @@ class Picture:
             size = (WIDTH, PER_HEIGHT * sum(heights) + MARGIN)
             figure = Figure(figsize=size, dpi=88, facecolor=NIGHT)
             panels = figure.subplots(len(heights), sharex=True, height_ratios=heights)
-            _notes(panels[0], self._score, self._seconds)
-            _activity(panels[1], self._tape, self._seconds)
+            _notes(panels[0], self._notes, self._seconds)
+            _activity(panels[1], self._closes, self._seconds)
             if self._sound.heard:
                 _loudness(panels[2], self._sound)
                 _spectrogram(panels[3], self._sound)
@@ -125,7 +127,7 @@ class Sound:
         self._columns: list[Spectrum] = []
         self._power: list[float] = []  # K-weighted mean square of each hop, all channels
 
-    def hear(self, samples: NDArray[np.float32]) -> None:
+    def add(self, samples: NDArray[np.float32]) -> None:
         """Take a block."""
         self.heard = self.heard or bool(samples.any())
         self._last = np.concatenate((self._last, samples))
@@ -170,7 +172,7 @@ def _k_weight(frequencies: Spectrum) -> Spectrum:
 # --- the panels -----------------------------------------------------------------------------------------------
 
 
-def _notes(axes: Axes, score: Sequence[Sounded], seconds: float) -> None:
+def _notes(axes: Axes, score: Sequence[NoteEvent], seconds: float) -> None:
     from matplotlib.collections import LineCollection
 
     _chords(axes, [sounded for sounded in score if sounded.note.voice in (Voice.PAD, Voice.DRONE)], seconds)
@@ -201,7 +203,7 @@ def _notes(axes: Axes, score: Sequence[Sounded], seconds: float) -> None:
     axes.set_ylabel("pitch")
 
 
-def _chords(axes: Axes, bed: Sequence[Sounded], seconds: float) -> None:
+def _chords(axes: Axes, bed: Sequence[NoteEvent], seconds: float) -> None:
     for sounded in bed:
         for until, alpha in ((sounded.length, 0.34), (sounded.length + RELEASE, 0.12)):
             bar = [(sounded.seconds, min(until, seconds - sounded.seconds))]
@@ -226,10 +228,11 @@ def _chords(axes: Axes, bed: Sequence[Sounded], seconds: float) -> None:
         axes.axvline(begins, color=BED, alpha=0.35, linewidth=0.7)
 
 
-def _activity(axes: Axes, tape: Tape, seconds: float) -> None:
-    closes = [(line.seconds, line.entry.operations) for line in tape if isinstance(line.entry, Ledger)]
+def _activity(axes: Axes, closes: Sequence[tuple[float, Ledger]], seconds: float) -> None:
     rates = [
-        (at, done / (at - before)) for (before, _), (at, done) in pairwise(closes) if before < at <= seconds
+        (at, ledger.operations / (at - before))
+        for (before, _), (at, ledger) in pairwise(closes)
+        if before < at <= seconds
     ]
     if rates:
         moments, heights = zip(*rates, strict=True)

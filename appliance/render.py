@@ -1,113 +1,92 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rendering: the same performance as live, into a file, as fast as the machine can.
-
-The one rule: nothing here plays music. It turns the performer's crank with a tape at one end and another output at
-the other. One thread.
-"""
+"""Rendering: the live performance, from a tape or a score into a file, as fast as the machine can. One thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from itertools import islice
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
-from random import Random
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from appliance.ledger.tape import Player, Tape, bundled
-from appliance.music.composer import Composer
-from appliance.music.scales import ROOTS, Scale
-from appliance.music.scenes import SCENES
+from appliance.ledger.tape import Tape, TapePlayer
+from appliance.music.composition import Composition
+from appliance.parts import composition, synth
+from appliance.performance import Block, Observer, Performance
+from appliance.score.files import Score, ScoreWriter
+from appliance.score.format import Header
+from appliance.score.midi import Midi
+from appliance.score.player import ScorePart
 from appliance.settings import Settings
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs import CannotWrite, Output, UnknownFormat
 from appliance.sound.outputs.file import SoundFile
-from appliance.sound.outputs.midi import Midi
-from appliance.sound.outputs.score import Score
-from appliance.sound.performer import FADE_OUT, Instrument, Paper, Performer
-from appliance.values import Amount, Controls, Ledger, Sounded
+from appliance.sound.outputs.silent import Discard
+from appliance.sound.performer import NullInstrument, Performer
+from appliance.values import Controls
 
-if TYPE_CHECKING:
-    from appliance.sound.synth import Synth
-
-WARM = 2000  # amounts of the bundled recording that fill the ranking before the first note
-
-
-def composer(settings: Settings) -> Composer:
-    """The composer that the settings ask for."""
-    scale = Scale(settings.music.scale, ROOTS[settings.music.root])
-    warm = islice(_amounts(bundled()), WARM)
-    return Composer(
-        SCENES[settings.scene],
-        scale,
-        Random(settings.seed),
-        warm,
-        invert=settings.music.invert,
-        quirks=settings.music.quirks,
-    )
-
-
-def synth(settings: Settings) -> Synth:
-    """The synth that the settings ask for. Importing pyo takes a while, so only those who need sound do."""
-    from appliance.sound.synth import Synth
-
-    # pyo takes 0 for "no seed".
-    return Synth(block=settings.sound.block, voices=settings.sound.voices, seed=settings.seed + 1)
+SOUND = (".wav", ".flac")
+SCORE = (".score.gz", ".jsonl")
+PROGRESS = 0.1  # s of music between two reports
 
 
 def render(
     settings: Settings,
-    tape: Tape,
+    music: Tape | Score,
     path: Path,
     seconds: float,
+    *,
+    program: str = "",
     progress: Callable[[float], None] = lambda _: None,
-    listener: Callable[[NDArray[np.float32], Sequence[Sounded]], None] = lambda *_: None,
+    observers: Sequence[Observer] = (),
 ) -> None:
-    """Perform `seconds` of `tape` into `path`, whose ending says what it becomes: .wav .flac .mid .jsonl.
+    """Perform `seconds` of `music` into `path`, whose ending says the format: .wav .flac .mid .score.gz .jsonl.
 
-    The volume is full: a file is as loud as the box can be, and whoever plays it has a knob. `progress` is told the
-    seconds done, about ten times for each second of music; `listener` hears what the file does.
-    Raises UnknownFormat and CannotWrite.
+    The volume is full: a file is as loud as the box can be. `progress` is told the seconds done. `program` is the
+    version that a score names. Raises UnknownFormat and CannotWrite.
     """
-    output, instrument = output_for(settings, path)
     controls = Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
-    player = Player(tape.__iter__)
-    with closing(output):
-        performer = Performer(composer(settings), instrument)
-        every = max(1, round(SAMPLE_RATE / instrument.block / 10))
-        for block in range(round(seconds * SAMPLE_RATE / instrument.block)):
-            now = performer.now.seconds
-            for ledger in player.until(now):
-                performer.composer.queue.put(ledger)
-            begun = performer.block(controls, leaving=now >= seconds - FADE_OUT - 0.1)
-            output.write(performer.samples, begun)
-            listener(performer.samples, begun)
-            if block % every == 0:
-                progress(now)
+    part = part_of(settings, music)
+    due = 0.0
+
+    def report(block: Block) -> None:
+        nonlocal due
+        if block.passage.seconds >= due:
+            due = block.passage.seconds + PROGRESS
+            progress(block.passage.seconds)
+
+    output, recorder = _opened(path, Header(part.context(controls), seconds, program))
+    with closing(output), closing(recorder) if recorder else nullcontext():
+        instrument = NullInstrument(settings.sound.block_size) if recorder else synth(settings)
+        record = [lambda block: recorder.observe(block.passage)] if recorder else []
+        performer = Performer(part, instrument)
+        Performance(performer, output, lambda: controls, (*record, report, *observers)).play(seconds)
     progress(seconds)
 
 
-def output_for(settings: Settings, path: Path) -> tuple[Output, Instrument]:
-    """What `path` becomes by its ending, and the instrument that it needs. Raises UnknownFormat and CannotWrite."""
-    if path.suffix.lower() not in (".wav", ".flac", ".mid", ".jsonl"):
+def part_of(settings: Settings, music: Tape | Score, *, loop: bool = False) -> Composition | ScorePart:
+    """The part that plays a tape or a score."""
+    if isinstance(music, Score):
+        return ScorePart(music.header, music.__iter__, SAMPLE_RATE, loop=loop)
+    return composition(settings, TapePlayer(music.__iter__, loop=loop).until)
+
+
+def check_format(path: Path) -> str:
+    """The name of `path` in lower case; raises UnknownFormat if its ending names no format."""
+    name = path.name.lower()
+    if not name.endswith((*SOUND, *SCORE, ".mid")):
         raise UnknownFormat(
-            f"{path} names no format of the box's: let it end in .wav or .flac for sound, .mid or .jsonl for the score."
+            f"Unknown format {path.suffix!r} of {path}; use .wav or .flac for sound, .mid, .score.gz or .jsonl "
+            "for notes."
         )
+    return name
+
+
+def _opened(path: Path, header: Header) -> tuple[Output, ScoreWriter | Midi | None]:
+    """Where the samples go, and what writes the notes if `path` is to hold notes."""
+    name = check_format(path)
     try:
         path.touch()
+        if name.endswith(SOUND):
+            return SoundFile(path), None
+        return Discard(), ScoreWriter(path, header) if name.endswith(SCORE) else Midi(path)
     except OSError as error:
         raise CannotWrite(f"Cannot write {path}: {error.strerror}. Choose another place with -o.") from error
-    match path.suffix.lower():
-        case ".wav" | ".flac":
-            return SoundFile(path), synth(settings)
-        case ".mid":
-            return Midi(path), Paper(settings.sound.block)
-        case _:
-            return Score(path), Paper(settings.sound.block)
-
-
-def _amounts(tape: Tape) -> Iterator[Amount]:
-    return (amount for line in tape if isinstance(line.entry, Ledger) for amount in line.entry.amounts)

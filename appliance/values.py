@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What travels between the rooms: immutable values without behaviour, and the root of our errors.
+"""The immutable values that the rooms exchange, and the root of our errors.
 
-The one rule: everything here may be made, read and dropped on any thread. Amounts are exact integers (stroops),
-never floats. Every room may import this module; it imports nothing but the standard library.
+Everything here can be made, read and dropped on any thread. Amounts are exact integers (stroops), never floats. Every
+room may import this module; it imports only the standard library.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 
 class BoxError(Exception):
@@ -19,7 +19,7 @@ class BoxError(Exception):
 
 
 class Kind(StrEnum):
-    """What happened to an amount, as an ear can learn it. The values are the words that a tape uses."""
+    """The kind of operation that moved an amount. The values are the words that tapes and scores use."""
 
     CREATE = "create"
     PAYMENT = "payment"
@@ -54,7 +54,7 @@ class Ledger:
 
 
 class LinkState(StrEnum):
-    """How the listener stands with its network. The values are the words that a tape uses."""
+    """The state of the listener's connection to its network. The values are the words that a tape uses."""
 
     CONNECTING = "connecting"
     LIVE = "live"
@@ -62,12 +62,15 @@ class LinkState(StrEnum):
     BACKING_OFF = "backing_off"
     SWITCHING = "switching"
     OFFLINE = "offline"
-    UNPLUGGED = "unplugged"  # no way leads out of this computer: no cable, and no Wi-Fi that it knows
+    UNPLUGGED = "unplugged"  # this computer has no default route: no cable, and no Wi-Fi that it knows
+
+
+TROUBLED = (LinkState.BACKING_OFF, LinkState.OFFLINE, LinkState.STALE, LinkState.UNPLUGGED)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A change of the listener's state, for whoever shows it."""
+    """A change of the listener's state."""
 
     state: LinkState
     network: str
@@ -109,8 +112,8 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Sounded:
-    """A note that has begun, with its moment on the audio clock: one line of the score."""
+class NoteEvent:
+    """A note that has begun, with its moment on the audio clock."""
 
     note: Note
     seconds: float  # samples rendered so far / sample rate
@@ -120,46 +123,88 @@ class Sounded:
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """What steers the bed between notes; the synth glides to each new value over seconds."""
+    """Targets of the bed's continuous sounds; the synth glides to each new value over seconds."""
 
-    brightness: float  # 0 to 1: how far the pads open
-    wind: float  # 0 to 1: how hard it blows
-    space: float  # 0 to 1: how much of the reverb is heard
+    brightness: float  # 0 to 1: how far the pads' filter opens
+    wind: float  # 0 to 1: level of the wind
+    space: float  # 0 to 1: level of the reverb
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the music is made with at a moment."""
+
+    network: str
+    scene: str
+    scale: str  # its name
+    root: str  # of the scale, such as "C"
+    tempo: float  # beats a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The music of one block of samples: what a composition or a score gives to the performer."""
+
+    seconds: float  # at which the block begins, on the audio clock
+    context: Context
+    notes: tuple[NoteEvent, ...] = ()  # that begin in it, in the order of their moments
+    bed: Bed | None = None  # from here on; None: as before
+    release: bool = False  # the chord that sounds ends here, because another scene begins
+    ledgers: tuple[Ledger, ...] = ()  # that came in with it
+
+
+# --- the box ------------------------------------------------------------------------------------------------
+
+
+class BoxState(StrEnum):
+    """What the network lamps show. The values are words for a person."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    CONNECTING = "connecting"
+    OFFLINE = "no network, the recording plays"
+    SETUP = "no network is known, the recording plays"
+    SCORE = "a kept piece plays"
+    NO_CARD = "no sound card"
+    TROUBLE = "trouble"
 
 
 # --- panel --------------------------------------------------------------------------------------------------
 
+SLOWEST, FASTEST = 30.0, 180.0  # beats a minute, the ends of the tempo knob
+SLEEP_STEPS = (0, 30, 60, 90)  # min, of the sleep timer; each double press of MUTE goes on to the next
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A short phrase that answers a hand."""
+    """A short phrase that confirms a press."""
 
-    number: int = 0  # a new number is a new answer, even if its phrase is an old one
+    number: int = 0  # a new number is a new answer, even if its phrase is the same
     phrase: tuple[int, ...] = ()  # steps of the scale above its root, one after another
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What hands have set. Replaced whole by the box, read once a block by the performer."""
+    """Every control of the box. The main thread replaces it whole; the performer reads it once a block."""
 
     volume: float  # 0 to 1, position of the knob
     tempo: float  # beats a minute
     network: str
     muted: bool = False
     scene: str = "wind"
-    dim: float = 1.0  # what the evening leaves of the volume, 0 to 1
-    sleep: int = 0  # minutes for which the sleep timer was set; 0 is off
+    dim: float = 1.0  # factor on the volume by night and before sleep, 0 to 1
+    sleep: int = 0  # minutes for which the sleep timer was set, one of SLEEP_STEPS; 0 is off
     answer: Answer = Answer()
 
 
-class Knob(Enum):
+class Knob(StrEnum):
     """The two knobs."""
 
     VOLUME = "volume"
     TEMPO = "tempo"
 
 
-class Button(Enum):
+class Button(StrEnum):
     """The two buttons."""
 
     NETWORK = "network"
@@ -168,7 +213,7 @@ class Button(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """A knob without ends (an encoder, two keys) was turned by so many detents, right is positive."""
+    """A knob without ends (an encoder, two keys) was turned by so many detents; clockwise is positive."""
 
     knob: Knob
     detents: int
@@ -184,14 +229,14 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A button was pressed and let go."""
+    """A button was pressed and released."""
 
     button: Button
 
 
 @dataclass(frozen=True, slots=True)
 class Doubled:
-    """A button was pressed and let go twice in quick succession; no Pressed comes with it."""
+    """A button was pressed and released twice in quick succession; no Pressed comes with it."""
 
     button: Button
 
@@ -203,4 +248,12 @@ class Held:
     button: Button
 
 
-Gesture = Turned | Moved | Pressed | Doubled | Held
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A control was set by its name, from the command line or another client of the control socket."""
+
+    control: str  # volume, tempo, network, scene, mute or sleep
+    value: float | int | str | bool
+
+
+Gesture = Turned | Moved | Pressed | Doubled | Held | Chosen

@@ -31,8 +31,8 @@ from appliance.sound.performer import Performer
 from appliance.sound.synth import Synth
 from appliance.values import Controls
 from benchmarks.live_box import PATIENCE, LiveBox, playing
-from tests import fault_cards
-from tests.fault_cards import Cards
+from tests.support import fault_cards
+from tests.support.fault_cards import Cards
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def wait(speaker: Speaker, block: np.ndarray, seen: Callable[[], object]) -> flo
     begun = time.monotonic()
     while not seen():
         if time.monotonic() - begun > PATIENCE:
-            raise TimeoutError(str(speaker.standing))
+            raise TimeoutError(str(speaker.status))
         speaker.write(block, ())
     return time.monotonic() - begun
 

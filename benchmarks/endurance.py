@@ -13,9 +13,9 @@ import argparse
 import asyncio
 import time
 
-from tests.horizon_ready import BUSY, PAGE
-from tests.ledger.enduring import STEEP, watched
-from tests.slope import complaints, drift, trend
+from tests.support.enduring import STEEP, watched
+from tests.support.horizon_ready import BUSY, PAGE
+from tests.support.slope import complaints, drift, trend
 
 RUNS = (  # what, how often, and whether a leak is planted
     ("reconnects", 10_000, False),

@@ -35,9 +35,9 @@ from appliance.box import Box
 from appliance.ledger.tape import bundled
 from appliance.settings import load
 from appliance.values import Button, Pressed
-from tests.horizon_records import generated
-from tests.horizon_server import HorizonServer, strike
-from tests.horizon_tls import authority, certify, https
+from tests.support.horizon_records import generated
+from tests.support.horizon_server import HorizonServer, strike
+from tests.support.horizon_tls import authority, certify, https
 
 HELD = 25.0  # s that a fault lasts: longer than the 20 s after which the recording plays
 LONG = 75.0  # s; more than is caught up
@@ -91,7 +91,7 @@ class Watched(Box):
 
 
 @dataclass
-class Stage:
+class MelodyContext:
     """What a fault is injected into."""
 
     server: HorizonServer
@@ -127,13 +127,13 @@ class Stage:
         return process
 
 
-Inject = Callable[[Stage], Awaitable[bool]]  # whether the fault is over when it returns
+Inject = Callable[[MelodyContext], Awaitable[bool]]  # whether the fault is over when it returns
 
 
 def held(fault: str, *sorts: str) -> Inject:
     """Every request of these sorts meets the fault, for HELD seconds; what was open is cut."""
 
-    async def inject(stage: Stage) -> bool:
+    async def inject(stage: MelodyContext) -> bool:
         stage.server.faults |= {sort: itertools.repeat(fault) for sort in sorts or ("root", "stream", "page")}
         stage.cut()
         await asyncio.sleep(HELD)
@@ -146,7 +146,7 @@ def held(fault: str, *sorts: str) -> Inject:
 def once(*faults: str, sort: str = "stream") -> Inject:
     """The next requests of a sort meet these faults, one each, and then none."""
 
-    async def inject(stage: Stage) -> bool:
+    async def inject(stage: MelodyContext) -> bool:
         met = asyncio.Event()
 
         def each() -> Iterator[str]:
@@ -165,7 +165,7 @@ def once(*faults: str, sort: str = "stream") -> Inject:
 def gone(seconds: float) -> Inject:
     """Nobody listens at the server's port for so long."""
 
-    async def inject(stage: Stage) -> bool:
+    async def inject(stage: MelodyContext) -> bool:
         await stage.server.__aexit__()
         await asyncio.sleep(seconds)
         await stage.server.__aenter__()
@@ -174,14 +174,14 @@ def gone(seconds: float) -> Inject:
     return inject
 
 
-async def still(stage: Stage) -> bool:
+async def still(stage: MelodyContext) -> bool:
     """No more ledgers close for a while, and the server goes on to answer."""
     stage.closing = False
     await asyncio.sleep(LONG)
     return stage.close()
 
 
-async def stopped(stage: Stage) -> bool:
+async def stopped(stage: MelodyContext) -> bool:
     """The first server's ledgers stand still for good; the second's go on."""
     stage.closing = False
     await asyncio.sleep(EVERY)  # what it has closed before may be on its way
@@ -191,7 +191,7 @@ async def stopped(stage: Stage) -> bool:
 def struck(mode: str) -> Inject:
     """What is done to a whole network."""
 
-    async def inject(stage: Stage) -> bool:
+    async def inject(stage: MelodyContext) -> bool:
         strike(stage.server, mode)
         await asyncio.sleep(EVERY)  # a ledger of before may be on its way
         return False
@@ -202,26 +202,26 @@ def struck(mode: str) -> Inject:
 def killed(number: signal.Signals) -> Inject:
     """The listener's process gets a signal."""
 
-    async def inject(stage: Stage) -> bool:
+    async def inject(stage: MelodyContext) -> bool:
         os.kill(stage.listener(), number)
         return False
 
     return inject
 
 
-async def pressed(stage: Stage) -> bool:
+async def pressed(stage: MelodyContext) -> bool:
     """A hand goes on to the next network, which is the second server's."""
     await asyncio.sleep(EVERY / 2)  # no ledger of the old one is on its way
     stage.box.obey(Pressed(Button.NETWORK))
     return True
 
 
-async def nothing(_: Stage) -> bool:
+async def nothing(_: MelodyContext) -> bool:
     """The fault is there from the beginning."""
     return False
 
 
-async def set_right(stage: Stage) -> bool:
+async def set_right(stage: MelodyContext) -> bool:
     """After HELD seconds the certificate counts, as after a jump of our clock."""
     await asyncio.sleep(HELD)
     assert stage.server.tls  # noqa: S101 - it is an https server in this row
@@ -342,7 +342,7 @@ async def measure(row: Row) -> dict[str, float | None]:
     with tempfile.TemporaryDirectory() as folder:
         async with _server(row) as server, _server(replace(row, tls="")) as spare:
             box = _box(row, server, spare, Path(folder))
-            stage = Stage(server, spare, box)
+            stage = MelodyContext(server, spare, box)
             begun = now()
             tasks = [asyncio.create_task(one) for one in (stage.go_on(), box.run(desk=False))]
             await asyncio.sleep(START)

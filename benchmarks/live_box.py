@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from appliance.ledger.tape import bundled
-from tests.fault_cards import Card, Cards
+from tests.support.fault_cards import Card, Cards
 
 TICKS = os.sysconf("SC_CLK_TCK")
 URGENCY = ("nice", "-n", "-10")  # as in deploy/systemd; whoever may not have it, plays without
@@ -33,7 +33,7 @@ class LiveBox:
         self, cards: Cards, card: Card, words: Sequence[str], settings: Sequence[str], urgency: Sequence[str]
     ) -> None:
         words = list(words)
-        for setting in (f"sound.device={card.device}", f"state={card.folder}", *settings):
+        for setting in (f"sound.device={card.device}", f"state_dir={card.folder}", *settings):
             words += ["--set", setting]
         self._card = card
         self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

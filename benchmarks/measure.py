@@ -22,10 +22,10 @@ from scipy.signal import butter, resample_poly, sosfilt, stft
 from scipy.stats import spearmanr
 
 from appliance.music.harmony import RELEASE
-from appliance.music.ranked import RING
+from appliance.music.rank_melody import RING
 from appliance.music.scales import Scale, clash
 from appliance.sound import SAMPLE_RATE
-from appliance.values import Sounded, Voice
+from appliance.values import NoteEvent, Voice
 
 Samples = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def table(title: str, figures: Iterable[Figure]) -> str:
 # --- the score ----------------------------------------------------------------------------------------------
 
 
-def of_score(score: Sequence[Sounded], scale: Scale, *, busy: bool = True) -> list[Figure]:
+def of_score(score: Sequence[NoteEvent], scale: Scale, *, busy: bool = True) -> list[Figure]:
     """The figures of a score. `busy` asks for the variety that only a network with many amounts can give."""
     heard = [sounded for sounded in score if sounded.seconds >= SKIPPED]
     played = [sounded for sounded in heard if sounded.note.amount]
@@ -130,7 +130,7 @@ def _rank_correlation(sizes: Sequence[int], pitches: Sequence[int]) -> tuple[flo
     return float(spearmanr(sizes, pitches).statistic), float(most)
 
 
-def _clashes(heard: Sequence[Sounded], score: Sequence[Sounded], scale: Scale) -> int:
+def _clashes(heard: Sequence[NoteEvent], score: Sequence[NoteEvent], scale: Scale) -> int:
     chords = [
         (pad.seconds, pad.seconds + pad.length + RELEASE, scale.tone(pad.note.pitch))
         for pad in score
@@ -150,7 +150,7 @@ def _clashes(heard: Sequence[Sounded], score: Sequence[Sounded], scale: Scale) -
     )
 
 
-def _rubs(played: Sequence[Sounded]) -> int:
+def _rubs(played: Sequence[NoteEvent]) -> int:
     return sum(
         clash(sounded.note.pitch, [other.note.pitch])
         for index, sounded in enumerate(played)
@@ -168,7 +168,7 @@ def _entropy(counts: Counter[int]) -> float:
     return -sum(count / total * math.log2(count / total) for count in counts.values())
 
 
-def likeness(score: Sequence[Sounded], seconds: float) -> tuple[float, float]:
+def likeness(score: Sequence[NoteEvent], seconds: float) -> tuple[float, float]:
     """Whether a long score comes round: by how much its likeness to itself stands out at any lag, and that lag in s.
 
     From the notes, without sound: for each half minute how much of each pitch class sounds, and how much of all; the

@@ -49,7 +49,7 @@ def measured(job: Job) -> list[Figure]:
     settings = load({"scene": job.scene, "seed": job.seed, "tempo": job.tempo}, {}).settings
     if job.sound:
         played = play(settings, partial(iter, lines), job.seconds)
-        return [*of_sound(played.samples), *of_limiter(played.reduction, settings.sound.block)]
+        return [*of_sound(played.samples), *of_limiter(played.reduction, settings.sound.block_size)]
     score = compose(settings, partial(iter, lines), job.seconds)
     if job.tempo != 60:
         figures = of_score(score, _scale(job.scene))
@@ -60,7 +60,7 @@ def measured(job: Job) -> list[Figure]:
 def long_form(job: Job) -> list[Figure]:
     """Whether hours of a scene come round."""
     lines = TAPES[job.tape](job.seconds)
-    settings = load({"scene": job.scene, "seed": job.seed, "sound.block": 1024}, {}).settings
+    settings = load({"scene": job.scene, "seed": job.seed, "sound.block_size": 1024}, {}).settings
     score = compose(settings, partial(iter, lines), job.seconds)
     stands_out, lag = likeness(score, job.seconds)
     return [

@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from appliance.box import BED, Box
 from appliance.ledger.tape import bundled
 from appliance.panel.gpio import Board, Leds
-from appliance.panel.lamps import LIGHT, NOTE_LAMPS, OPENING, Lamps, Shown
+from appliance.panel.lamps import LIGHT, NOTE_LAMPS, OPENING, BoxState, Lamps
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
 from appliance.panel.pins import Wiring, wiring
 from appliance.settings import load
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.silent import Silent
-from appliance.sound.outputs.speaker import Standing
-from appliance.values import Sounded
+from appliance.sound.outputs.speaker import OutputStatus
+from appliance.values import NoteEvent
 from benchmarks.measure import Figure, table
 from tests.panel import noise
 
@@ -79,7 +79,7 @@ def _engine(rate: int) -> list[Figure]:
     """The panel's thread alone, at so many notes a second."""
     pins = wiring()
     mock, lamps, frames = Mock(pins, {}), Lamps(LIGHT["full"]), list[tuple[float, tuple[float, ...]]]()
-    lamps.tell(Shown.LIVE, 0.0)
+    lamps.tell(BoxState.LIVE, 0.0)
     panel = Panel(lambda: _Watched(mock, pins, frames), pins, lamps, lambda _: None)
     rng = Random(1)
     panel.start()
@@ -109,18 +109,18 @@ def _engine(rate: int) -> list[Figure]:
 class Ear:
     """A silent output that notes when each note would be heard."""
 
-    standing = Standing("an ear", "", 0, 0.0)
+    status = OutputStatus("an ear", "", 0, 0.0)
 
     def __init__(self) -> None:
         self._silent = Silent()
-        self.heard: list[tuple[float, Sounded]] = []
+        self.heard: list[tuple[float, NoteEvent]] = []
 
     @property
     def latency(self) -> float:
         """Seconds from `write` to the ear."""
         return self._silent.latency
 
-    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+    def write(self, samples: NDArray[np.float32], begun: Sequence[NoteEvent]) -> None:
         """Take a block in its time, and note what is heard of it when."""
         self._silent.write(samples, begun)
         first = (
@@ -147,7 +147,7 @@ async def _agreement() -> list[Figure]:
             mock.board = lambda: _Watched(mock, mock._wiring, frames)  # type: ignore[method-assign] # to watch it
             return mock
 
-    settings = {"panel.factory": "mock", "panel.lamps": "full"}
+    settings = {"panel.pin_factory": "mock", "panel.lamps": "full"}
     box = Watched(load(settings, {}).settings, bundled(), None)
     asyncio.get_running_loop().call_later(PLAYED, box.stop)
     await box.run(desk=False)

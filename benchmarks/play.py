@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.ledger.tape import Line, Player
+from appliance.ledger.tape import Line, TapePlayer
 from appliance.render import composer, synth
 from appliance.settings import Settings
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.performer import Instrument, Paper, Performer
-from appliance.values import Controls, Sounded
+from appliance.sound.performer import Instrument, NullInstrument, Performer
+from appliance.values import Controls, NoteEvent
 
 
 @dataclass(slots=True)
 class Performance:
     """What was played."""
 
-    score: list[Sounded] = field(default_factory=list)
+    score: list[NoteEvent] = field(default_factory=list)
     samples: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))  # shape (frames, 2)
     reduction: list[float] = field(default_factory=list)  # dB by which the limiter was down, at each block
     stolen: int = 0  # notes that had to take a sounding voice
@@ -45,9 +45,9 @@ def play(settings: Settings, lines: Callable[[], Iterator[Line]], seconds: float
     return played
 
 
-def compose(settings: Settings, lines: Callable[[], Iterator[Line]], seconds: float) -> list[Sounded]:
+def compose(settings: Settings, lines: Callable[[], Iterator[Line]], seconds: float) -> list[NoteEvent]:
     """The score of so many seconds of a tape, without a sound."""
-    return _perform(settings, Paper(settings.sound.block), lines, seconds)
+    return _perform(settings, NullInstrument(settings.sound.block_size), lines, seconds)
 
 
 def _perform(
@@ -56,10 +56,13 @@ def _perform(
     lines: Callable[[], Iterator[Line]],
     seconds: float,
     each: Callable[[Performer], None] = lambda _: None,
-) -> list[Sounded]:
+) -> list[NoteEvent]:
     performer = Performer(composer(settings), instrument)
-    player, controls = Player(lines), Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
-    score: list[Sounded] = []
+    player, controls = (
+        TapePlayer(lines),
+        Controls(1.0, settings.tempo, settings.network, scene=settings.scene),
+    )
+    score: list[NoteEvent] = []
     for _ in range(round(seconds * SAMPLE_RATE / instrument.block)):
         for ledger in player.until(performer.now.seconds):
             performer.composer.queue.put(ledger)

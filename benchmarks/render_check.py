@@ -30,7 +30,7 @@ def main() -> int:
     figures = [
         *of_score(played.score, Scale("wind", 0)),
         *of_sound(played.samples),
-        *of_limiter(played.reduction, settings.sound.block),
+        *of_limiter(played.reduction, settings.sound.block_size),
     ]
     print(
         table(

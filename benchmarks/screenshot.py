@@ -73,7 +73,7 @@ class _Still:
 def main(path: Path) -> None:
     """Write the picture."""
     box = Sitter(
-        load({"panel.factory": "mock", "panel.lamps": "full"}, {}).settings,
+        load({"panel.pin_factory": "mock", "panel.lamps": "full"}, {}).settings,
         bundled(),
         None,
     )

@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from random import Random
 
-from appliance.ledger.record import from_operations
+from appliance.ledger.reader.record_files import from_operations
 from appliance.ledger.tape import Line
 from appliance.values import Amount, Kind, Ledger
 

@@ -33,14 +33,14 @@ from appliance.music.scenes import SCENES
 from appliance.settings import load
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.performer import Performer
-from appliance.sound.relief import Relief
+from appliance.sound.polyphony import PolyphonyLimiter
 from appliance.sound.synth import Synth
 from appliance.values import Amount, Controls, Kind, Ledger
 from benchmarks.live_box import URGENCY, LiveBox, playing
-from tests import fault_cards
-from tests.fault_cards import Cards
-from tests.horizon_records import generated
-from tests.horizon_server import HorizonServer
+from tests.support import fault_cards
+from tests.support.fault_cards import Cards
+from tests.support.horizon_records import generated
+from tests.support.horizon_server import HorizonServer
 
 OPERATIONS = 1000  # of a ledger; the public network's limit
 CLOSE = 5.0  # s between two ledgers, a little faster than the real ones
@@ -62,10 +62,10 @@ def busy_ledger(sequence: int, random: Random) -> Ledger:
 def virtual(seconds: float, slow: float) -> str:
     """Play `seconds` of music on a machine that is `slow` times slower than this one."""
     sound, random = load({}, {}).settings.sound, Random(1)
-    synth, relief = Synth(block=sound.block, voices=sound.voices), Relief(sound.voices)
+    synth, relief = Synth(block=sound.block_size, voices=sound.polyphony), PolyphonyLimiter(sound.polyphony)
     composer = Composer(SCENES["wind"], Scale("wind", 0), Random(1))
     performer = Performer(composer, synth, relief, lambda: time.thread_time() * slow)
-    block, buffer = sound.block / SAMPLE_RATE, sound.latency / 1000
+    block, buffer = sound.block_size / SAMPLE_RATE, sound.latency / 1000
     held, next_ledger = buffer, 0.0
     gc.collect()
     gc.freeze()  # as the box does

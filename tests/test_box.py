@@ -18,15 +18,15 @@ from pathlib import Path
 import pytest
 
 from appliance.box import Box
-from appliance.crashes import Crashes
-from appliance.evening import DUSK, Dim
+from appliance.dimming import DUSK, Dim
+from appliance.host.clock import is_set
 from appliance.ledger.tape import bundled
+from appliance.saved.crashes import Crashes
 from appliance.settings import load
 from appliance.values import Button, Doubled, Held, Pressed
-from appliance.wall import is_set
-from tests.ending import ended
-from tests.horizon_records import generated
-from tests.horizon_server import HorizonServer
+from tests.support.ending import ended
+from tests.support.horizon_records import generated
+from tests.support.horizon_server import HorizonServer
 
 RUN = [sys.executable, "-m", "appliance", "run"]
 PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
@@ -53,7 +53,7 @@ knows_the_hour = pytest.mark.skipif(
 
 @knows_the_hour
 def test_a_night_of_the_settings_dims_from_the_start_and_a_timer_is_counted_down() -> None:
-    it = box(**{"night.begins": "0:00", "night.ends": "23:59", "sound.loudest": 0.8})
+    it = box(**{"night.start": "0:00", "night.end": "23:59", "sound.max_volume": 0.8})
     assert it._evening.look(0.0, 720, muted=False) == Dim(0.8 * 0.75, 0.25, asleep=False)
     assert box()._evening.look(0.0, 720, muted=False) == Dim(1.0, 1.0, asleep=False)
     assert "sleeps" not in it._words()
@@ -70,8 +70,8 @@ def test_a_night_of_the_settings_dims_from_the_start_and_a_timer_is_counted_down
 def test_another_time_zone_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     hour = time.gmtime().tm_hour
     night = {
-        "night.begins": f"{(hour + 10) % 24}:00",
-        "night.ends": f"{(hour + 14) % 24}:00",
+        "night.start": f"{(hour + 10) % 24}:00",
+        "night.end": f"{(hour + 14) % 24}:00",
         "night.volume": 0.5,
     }
     seconds = [100.0]
@@ -100,7 +100,7 @@ def test_the_power_goes_by_the_owners_command(tmp_path: Path) -> None:
 
 
 def test_a_key_does_not_switch_off_the_computer_of_whoever_typed_it(tmp_path: Path) -> None:
-    it = box(**{"panel.power_off": f"touch '{tmp_path}/off'", "panel.factory": "mock"})
+    it = box(**{"panel.power_off": f"touch '{tmp_path}/off'", "panel.pin_factory": "mock"})
     it._mock = it._mocked(desk=True)
     assert it._mock
     it.obey(Held(Button.MUTE))
@@ -109,7 +109,7 @@ def test_a_key_does_not_switch_off_the_computer_of_whoever_typed_it(tmp_path: Pa
 
 def test_a_tape_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
     for _ in range(2):
-        words = ["--tape", str(tmp_path / "x.tape"), "--set", f"state={tmp_path}"]
+        words = ["--tape", str(tmp_path / "x.tape"), "--set", f"state_dir={tmp_path}"]
         assert subprocess.run([*RUN, *words], capture_output=True, check=False).returncode == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -122,7 +122,7 @@ def test_a_recording_that_is_not_there_is_no_crash_and_the_bundled_one_plays(tmp
     )
 
     async def run() -> None:
-        async with running("--config", str(config), "--set", f"state={tmp_path}") as process:
+        async with running("--config", str(config), "--set", f"state_dir={tmp_path}") as process:
             assert f"recording.path names it, from the file {config};" in await line_with(
                 process, "/nowhere/x.tape"
             )
@@ -279,7 +279,7 @@ def test_in_a_terminal_it_shows_the_desk_and_reads_its_keys(factory: str) -> Non
 
     async def run() -> None:
         asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 4096)))
-        words = ("--tape", str(bundled().path), "--volume", "0.5", "--set", f"panel.factory={factory}")
+        words = ("--tape", str(bundled().path), "--volume", "0.5", "--set", f"panel.pin_factory={factory}")
         async with running(*words, terminal=slave) as process:
             await seen("volume 50%")
             os.write(master, b"\x1b[A")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.card_faults import for_a_while, for_good
-from tests import fault_cards
-from tests.fault_cards import Cards
+from tests.support import fault_cards
+from tests.support.fault_cards import Cards
 
 
 def test_the_box_outlives_a_card_that_goes_and_ends_where_one_hangs(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def test_the_listener_tells_its_own_watchdog_and_no_other(tmp_path: Path, its_ow
 
 
 def test_a_machine_without_a_panel_is_not_walked_round(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._walk(load({"panel.factory": "none"}, {}).settings) == []
+    assert cli._walk(load({"panel.pin_factory": "none"}, {}).settings) == []
     if not on_a_pi():
         assert cli._walk(load({}, {}).settings) == []
     assert capsys.readouterr().out == ""
@@ -277,5 +277,5 @@ def test_a_machine_without_a_panel_is_not_walked_round(capsys: pytest.CaptureFix
 
 @pytest.mark.skipif(on_a_pi(), reason="this is a Raspberry Pi")
 def test_a_walk_round_a_panel_that_is_not_there_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(cli._walk(load({"panel.factory": "lgpio"}, {}).settings)) == 1
+    assert len(cli._walk(load({"panel.pin_factory": "lgpio"}, {}).settings)) == 1
     assert capsys.readouterr().out.startswith("There is no panel to walk round: ")

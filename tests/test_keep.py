@@ -15,13 +15,6 @@ import mido
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
-
-from appliance.cli import main
-from appliance.crashes import begun as begun_run
-from appliance.crashes import encode
 from appliance.keep import (
     BOUND,
     CHAPTER,
@@ -33,26 +26,33 @@ from appliance.keep import (
     ask,
     unpack,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from appliance.cli import main
 from appliance.ledger.tape import BadTape, bundled, open_tape
 from appliance.music.queue import Inbox
 from appliance.music.scales import clash
+from appliance.saved.crashes import begun as begun_run
+from appliance.saved.crashes import encode
+from appliance.saved.state import write
 from appliance.sound.performer import PART
-from appliance.state import write
-from appliance.values import Ledger, Sounded
-from tests.session import Session
+from appliance.values import Ledger, NoteEvent
+from tests.support.session import Session
 
 
-def heard(tape: Path, out: Path) -> list[Sounded]:
-    notes: list[Sounded] = []
+def heard(tape: Path, out: Path) -> list[NoteEvent]:
+    notes: list[NoteEvent] = []
 
-    def listen(_: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+    def listen(_: NDArray[np.float32], begun: Sequence[NoteEvent]) -> None:
         notes.extend(begun)
 
     again(open_tape(tape), out, listener=listen)
     return notes
 
 
-def bits(notes: list[Sounded]) -> list[tuple[object, ...]]:
+def bits(notes: list[NoteEvent]) -> list[tuple[object, ...]]:
     """All of a score but for the moments, which count from different beginnings."""
     return [(sounded.note, sounded.length) for sounded in notes]
 

@@ -18,8 +18,20 @@ ROOT = Path(__file__).parent.parent
 
 ROOMS = ("appliance.ledger", "appliance.music", "appliance.sound", "appliance.panel")
 GROUND = (
-    *("appliance.settings", "appliance.state", "appliance.crashes", "appliance.hands", "appliance.evening"),
-    *("appliance.heap", "appliance.journal", "appliance.power", "appliance.values", "appliance.wall"),
+    *(
+        "appliance.settings",
+        "appliance.saved.state",
+        "appliance.saved.crashes",
+        "appliance.gestures",
+        "appliance.dimming",
+    ),
+    *(
+        "appliance.host.malloc",
+        "appliance.host.log",
+        "appliance.host.power",
+        "appliance.values",
+        "appliance.host.clock",
+    ),
 )
 # What each part of the house may import of the house. The longest name that fits a module is its part.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -37,8 +49,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "appliance.plot": (*ROOMS, *GROUND),
     "appliance.doctor": ("appliance.doctor", *ROOMS, *GROUND),
     "appliance.doctor.board": ("appliance.doctor", "appliance.render", *ROOMS, *GROUND),
-    "appliance.box": ("appliance.keep", "appliance.keepsakes", "appliance.render", *ROOMS, *GROUND),
-    "appliance.keepsakes": ("appliance.keep", "appliance.state"),
+    "appliance.box": ("appliance.keep", "appliance.saved.kept", "appliance.render", *ROOMS, *GROUND),
+    "appliance.saved.kept": ("appliance.keep", "appliance.saved.state"),
     "appliance.keep": ("appliance.render", *ROOMS, *GROUND),
     "appliance.render": (*ROOMS, *GROUND),
     "appliance.settings": (
@@ -46,15 +58,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "appliance.panel.pins",
         "appliance.values",
     ),
-    "appliance.state": ("appliance.values",),
-    "appliance.crashes": ("appliance.state",),
-    "appliance.hands": ("appliance.values",),
-    "appliance.evening": (),
-    "appliance.heap": (),
-    "appliance.journal": (),
-    "appliance.power": (),
+    "appliance.saved.state": ("appliance.values",),
+    "appliance.saved.crashes": ("appliance.saved.state",),
+    "appliance.gestures": ("appliance.values",),
+    "appliance.dimming": (),
+    "appliance.host.malloc": (),
+    "appliance.host.log": (),
+    "appliance.host.power": (),
     "appliance.values": (),
-    "appliance.wall": (),
+    "appliance.host.clock": (),
     "appliance.ledger": ("appliance.ledger", "appliance.values"),
     "appliance.music": ("appliance.music", "appliance.values"),
     "appliance.sound": ("appliance.sound", "appliance.values"),
@@ -64,11 +76,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 
 # Where each foreign library lives.
 HOMES: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("appliance.ledger.client",),
+    "aiohttp": ("appliance.ledger.reader.client",),
     # What connects, and what only decodes: the second runs without a network, and its tests too.
-    "stellar_sdk": ("appliance.ledger.client", "appliance.ledger.xdr"),
+    "stellar_sdk": ("appliance.ledger.reader.client", "appliance.ledger.reader.xdr"),
     "pyo": tuple(f"appliance.sound.{module}" for module in ("synth", "voices", "mixer", "envelopes")),
-    "mido": ("appliance.sound.outputs.midi",),
+    "mido": ("appliance.score.midi",),
     "soundfile": ("appliance.sound.outputs.file",),
     "numpy": ("appliance.sound", "appliance.box", "appliance.keep", "appliance.render", "appliance.plot"),
     "matplotlib": ("appliance.plot",),
@@ -162,9 +174,9 @@ def test_imports_point_one_way(file: Path) -> None:
         ("appliance.box", "from appliance.cli import main", "may not import appliance.cli.main"),
         ("appliance.valuesque", "", "has no place in the house"),
         ("appliance.sound.synth", "from . import voices", "a relative name"),
-        ("appliance.ledger.horizon", "import aiohttp", "may not import aiohttp, which lives in"),
+        ("appliance.ledger.reader.horizon", "import aiohttp", "may not import aiohttp, which lives in"),
         ("appliance.sound.outputs.file", "def f():\n    import pyo", "may not import pyo, which lives in"),
-        ("appliance.sound.voices", "from numba import jit", "imports numba, which has no home"),
+        ("appliance.sound.polyphony", "from numba import jit", "imports numba, which has no home"),
         ("appliance.music.composer", "import numpy as np", "may not import numpy"),
         ("appliance.music.composer", "from time import monotonic", "is music and may not import time"),
         ("appliance.music.composer", "import os", "is music and may not import os"),

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance import crashes
 from appliance.box import Box
-from appliance.crashes import Crashes
 from appliance.ledger.tape import bundled
+from appliance.saved import crashes
+from appliance.saved.crashes import Crashes
+from appliance.saved.state import SavedControls, State, encode, write
 from appliance.settings import load
-from appliance.state import Stand, State, encode, write
 
 RUN = [sys.executable, "-m", "appliance", "run", "--tape", str(bundled().path)]
 PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
@@ -169,7 +169,7 @@ def said_until(process: subprocess.Popen[bytes], words: str) -> list[str]:
 
 def test_a_box_that_may_write_nowhere_plays(systemd: Systemd, tmp_path: Path) -> None:
     (tmp_path / "folder").touch()
-    with running(systemd, "--set", f"state={tmp_path / 'folder'}") as process:
+    with running(systemd, "--set", f"state_dir={tmp_path / 'folder'}") as process:
         systemd.wait_for("READY=1")
         said_until(process, "Cannot remember where the knobs stand: [Errno 17] File exists")
         systemd.forget()
@@ -181,7 +181,7 @@ def test_a_box_that_may_write_nowhere_plays(systemd: Systemd, tmp_path: Path) ->
 def test_a_hostile_state_is_one_line_and_the_settings_count(systemd: Systemd, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_bytes(b"\xff" * 100_000)
-    with running(systemd, "--set", f"state={tmp_path}") as process:
+    with running(systemd, "--set", f"state_dir={tmp_path}") as process:
         systemd.wait_for("READY=1")
         said = said_until(process, "Playing the recording")
         process.terminate()
@@ -209,7 +209,7 @@ def test_a_clock_that_jumps_is_not_heard(
     begins: str, bad_luck: str, systemd: Systemd, tmp_path: Path
 ) -> None:
     (jump := tmp_path / "jump").write_text(begins)
-    night = ("--set", "night.begins=22:30")
+    night = ("--set", "night.start=22:30")
     with running(systemd, *night, LD_PRELOAD=bad_luck, JUMP=str(jump)) as process:
         systemd.wait_for("READY=1")
         for seconds in ("86400", "-3600", "43200"):
@@ -227,7 +227,7 @@ def test_a_clock_that_jumps_is_not_heard(
 def test_a_disk_that_never_says_that_it_has_written_is_one_line(
     bad_luck: str, systemd: Systemd, tmp_path: Path
 ) -> None:
-    state = ("--set", f"state={tmp_path / 'state'}")
+    state = ("--set", f"state_dir={tmp_path / 'state'}")
     with running(systemd, *state, LD_PRELOAD=bad_luck, NO_FSYNC="1") as process:
         systemd.wait_for("READY=1")
         said_until(process, "Cannot remember where the knobs stand: [Errno 5] Input/output error")
@@ -252,9 +252,9 @@ def test_a_box_with_sixteen_files_plays(systemd: Systemd) -> None:
 
 def test_five_crashes_lead_to_safe_mode_and_a_clean_end_out_of_it(systemd: Systemd, tmp_path: Path) -> None:
     state, run = tmp_path / "state.json", tmp_path / "running.json"
-    said = Stand(0.7, 60.0, "public", "wind")
+    said = SavedControls(0.7, 60.0, "public", "wind")
     write(state, encode(State(said, replace(said, network="testnet"))))
-    words = ("--set", f"state={tmp_path}", "--scene", "night")
+    words = ("--set", f"state_dir={tmp_path}", "--scene", "night")
     before = state.read_bytes()
     for count in range(1, 6):
         with running(systemd, *words) as process:
@@ -283,7 +283,7 @@ def test_five_crashes_lead_to_safe_mode_and_a_clean_end_out_of_it(systemd: Syste
 def test_a_box_that_is_told_to_end_before_it_plays_has_not_crashed(
     number: int, systemd: Systemd, tmp_path: Path
 ) -> None:
-    with running(systemd, "--set", f"state={tmp_path}") as process:
+    with running(systemd, "--set", f"state_dir={tmp_path}") as process:
         while not (tmp_path / "running.json").exists():
             assert process.poll() is None
             time.sleep(0.001)
@@ -313,7 +313,7 @@ def test_whoever_is_told_to_end_ends_although_an_import_swallows_it(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SWALLOW)
     swallow = {"PYTHONPATH": str(tmp_path), "SWALLOWED": str(int(number))}
-    with running(systemd, "--set", f"state={tmp_path}", **swallow) as process:
+    with running(systemd, "--set", f"state_dir={tmp_path}", **swallow) as process:
         assert process.wait(PATIENCE) == code
     assert not (tmp_path / "running.json").exists()
 
@@ -334,7 +334,7 @@ def test_a_crash_ends_no_mute(systemd: Systemd, tmp_path: Path) -> None:
 
 
 def test_a_box_that_plays_keeps_what_it_played(systemd: Systemd, tmp_path: Path) -> None:
-    state = ("--set", f"state={tmp_path}")
+    state = ("--set", f"state_dir={tmp_path}")
     with running(systemd, *state) as process:
         said_until(process, "Playing the recording")
         systemd.wait_for("READY=1")

@@ -22,11 +22,11 @@ import pytest
 from stellar_sdk import MuxedAccount, StrKey
 
 from appliance.ledger.tape import bundled
-from tests.ending import ended
-from tests.horizon_records import ISSUER, Chain, generated
-from tests.horizon_server import HorizonServer, render
-from tests.sockets import doors
-from tests.traces import MEMO, found, traces, written
+from tests.support.ending import ended
+from tests.support.horizon_records import ISSUER, Chain, generated
+from tests.support.horizon_server import HorizonServer, render
+from tests.support.sockets import doors
+from tests.support.traces import MEMO, found, traces, written
 
 COMMAND = [sys.executable, "-m", "appliance"]
 PATIENCE = 60.0  # s that a loaded machine may need for all of it

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.slope import LEAST, STEEP, Sample, complaints, drift, look, trend
+from tests.support.slope import LEAST, STEEP, Sample, complaints, drift, look, trend
 
 
 def samples(memory: Callable[[int], float], count: int = 60, each: int = 1000, **counts: int) -> list[Sample]:
@@ -78,7 +78,7 @@ def test_too_few_samples_are_no_verdict() -> None:
 
 LEAKING = """
 import os, sys
-from tests.slope import complaints, look, trend
+from tests.support.slope import complaints, look, trend
 kept, told = [], []
 for at in range(40):
     kept.append(b"x" * (1 << 20))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from appliance.sound import SAMPLE_RATE
-from appliance.values import Controls, Note, Sounded, Voice
+from appliance.values import Controls, Note, NoteEvent, Voice
 from benchmarks.soak.watch import Ear, Log, Writes
 
 BLOCK = 480  # frames, 10 ms
@@ -101,8 +101,8 @@ def test_notes_peaks_and_broken_blocks_are_counted() -> None:
     ear = Ear()
     block = np.zeros((BLOCK, 2), dtype=np.float32)
     block[7, 1] = -0.5
-    note = Sounded(Note(60, 0.5, 1.0, Voice.BELL), 0.0, 0.0, 1.0)
-    bed = Sounded(Note(60, 0.5, 1.0, Voice.PAD), 0.0, 0.0, 1.0)
+    note = NoteEvent(Note(60, 0.5, 1.0, Voice.BELL), 0.0, 0.0, 1.0)
+    bed = NoteEvent(Note(60, 0.5, 1.0, Voice.PAD), 0.0, 0.0, 1.0)
     ear.hear(block, [note, bed], 0.0, UNMUTED)
     block[8, 0] = np.inf
     ear.hear(block, [bed], 5.0, UNMUTED)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from statistics import median
@@ -19,14 +18,16 @@ from appliance.doctor.computer import UNIT, hottest, throttled
 from appliance.doctor.finding import Finding, note, ok
 from appliance.doctor.instrument import STATUS, levels
 from appliance.doctor.machine import Machine
-from appliance.ledger.tape import Player, bundled
+from appliance.ledger.tape import bundled
+from appliance.live import speaker
 from appliance.panel.pins import NOWHERE
-from appliance.render import composer, synth
+from appliance.parts import synth
+from appliance.performance import Block, Performance
+from appliance.render import part_of
 from appliance.settings import Settings
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.cards import listed
-from appliance.sound.outputs.speaker import Speaker
-from appliance.sound.performer import FADE_OUT, Performer
+from appliance.sound.performer import Performer
 from appliance.values import Controls
 
 PLAYED = 10.0  # s
@@ -159,32 +160,30 @@ def playing(machine: Machine, settings: Settings, seconds: float = PLAYED) -> Fi
         return note("playing", "Not tried: something else plays.", advice)
     sound = settings.sound
     controls = Controls(
-        min(settings.volume, sound.loudest), settings.tempo, settings.network, scene=settings.scene
+        min(settings.volume, sound.max_volume), settings.tempo, settings.network, scene=settings.scene
     )
     spent: list[float] = []
+
+    def measure(block: Block) -> None:
+        if block.passage.seconds > WARMING * seconds:
+            spent.append(block.spent)
+
     with (
         closing(synth(settings)) as instrument,
-        closing(Speaker(sound.device, latency=sound.latency / 1000, block=sound.block)) as speaker,
+        closing(speaker(settings)) as output,
     ):
-        performer, recording = Performer(composer(settings), instrument), Player(bundled().__iter__)
+        performer = Performer(part_of(settings, bundled()), instrument)
         gc.collect()
         gc.freeze()  # as the box does
-        while (now := performer.now.seconds) < seconds:
-            for ledger in recording.until(now):
-                performer.composer.queue.put(ledger)
-            begun = time.perf_counter()
-            sounded = performer.block(controls, leaving=now > seconds - FADE_OUT - 0.1)
-            if now > WARMING * seconds:
-                spent.append(time.perf_counter() - begun)
-            speaker.write(performer.samples, sounded)
-        standing = speaker.standing
-    block = sound.block / SAMPLE_RATE
+        Performance(performer, output, lambda: controls, [measure]).play(seconds)
+        status = output.status
+    block = sound.block_size / SAMPLE_RATE
     took = ", ".join(
-        f"{1000 * time:.1f} ms ({100 * time / block:.0f} %) {when}"
-        for time, when in ((median(spent), "as a rule"), (max(spent), "at worst"))
+        f"{1000 * spell:.1f} ms ({100 * spell / block:.0f} %) {when}"
+        for spell, when in ((median(spent), "as a rule"), (max(spent), "at worst"))
     )
     says = (
-        f"{seconds:g} s {f'on {standing.card}' if standing.card else 'in silence'}, ran dry {standing.underruns}"
-        f" times; a block of {1000 * block:.1f} ms took {took}; {1000 * standing.latency:.0f} ms of latency."
+        f"{seconds:g} s {f'on {status.card}' if status.card else 'in silence'}, ran dry {status.underruns}"
+        f" times; a block of {1000 * block:.1f} ms took {took}; {1000 * status.latency:.0f} ms of latency."
     )
-    return note("playing", says, standing.why) if standing.why else ok("playing", says)
+    return note("playing", says, status.why) if status.why else ok("playing", says)

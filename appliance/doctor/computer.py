@@ -11,21 +11,19 @@ import platform
 import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import MODEL, Machine
-from appliance.panel.lamps import Shown
-from appliance.power import HWMON, too_weak
+from appliance.host.power import HWMON, too_weak
+from appliance.saved.files import SERVICE, state_dir
 from appliance.settings import Settings
-from appliance.state import folder
+from appliance.values import BoxState
 
 HOT, WARM = 80.0, 70.0  # C; the firmware slows the processor down at 80
 LEAN = 60 << 20  # bytes; the box and its listener may grow by so much after an update
 TIGHT = 100 << 20  # bytes on the disk; an update of the packages needs about as much
 ASK_POWER = ("vcgencmd", "get_throttled")
 UNIT = "stellar-wind.service"
-SERVICE_STATE = "/var/lib/stellar-wind"  # deploy/systemd/stellar-wind.service
 
 
 def power(machine: Machine, _: Settings) -> Iterator[Finding]:
@@ -90,9 +88,9 @@ def memory(machine: Machine, _: Settings) -> Iterator[Finding]:
 
 def disk(machine: Machine, settings: Settings) -> Iterator[Finding]:
     """Can the box remember what hands set?"""
-    place = folder(settings.state, machine.environ)
-    if machine.has(SERVICE_STATE) and not settings.state:
-        place = Path(SERVICE_STATE)  # where the service keeps it, whoever asks
+    place = state_dir(settings.state_dir, machine.environ)
+    if machine.has(SERVICE) and not settings.state_dir:
+        place = SERVICE  # where the service keeps it, whoever asks
     if place is None:
         yield note("disk", "There is no folder for what hands have set.", "Name one in the setting `state`.")
         return
@@ -107,7 +105,7 @@ def disk(machine: Machine, settings: Settings) -> Iterator[Finding]:
             "disk", says, "If that file is new each time you look, the card may be dying: copy it to another."
         )
     says = f"{left.free >> 20:,} MB are free where {place} is"
-    if not left.writable and place != Path(SERVICE_STATE):
+    if not left.writable and place != SERVICE:
         advice = "Make it writable, or name another folder in the setting `state`."
         yield note(
             "disk", f"Nothing can be written to {place}: after a power cut the box begins anew.", advice
@@ -135,7 +133,7 @@ def service(machine: Machine, _: Settings) -> Iterator[Finding]:
     elif active != "active":
         says = f"It is {active} ({state.get('SubState', '')})."
         yield note("service", says, f"Start it with `sudo systemctl start {UNIT}`.")
-    elif f": {Shown.TROUBLE.value}" in words:
+    elif f": {BoxState.TROUBLE.value}" in words:
         advice = f"{read}, and start the computer anew."
         yield wrong("service", f"It has crashed too often, and plays without your settings: {words}.", advice)
     elif state.get("NRestarts", "0") != "0":

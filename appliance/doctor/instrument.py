@@ -86,8 +86,8 @@ def levels(contents: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 def panel(machine: Machine, settings: Settings) -> Iterator[Finding]:
     """Can the knobs, buttons and lamps be reached? Nothing is opened: a box may be using them."""
-    if settings.panel.factory == "none":
-        yield ok("panel", "None is wanted (panel.factory).")
+    if settings.panel.pin_factory == "none":
+        yield ok("panel", "None is wanted (panel.pin_factory).")
         return
     if "Raspberry Pi" not in machine.read(MODEL):
         yield ok("panel", "This computer has no pins; in a terminal, keys stand in for it.")

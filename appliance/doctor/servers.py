@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import Machine
-from appliance.ledger.look import Sight, look
 from appliance.ledger.networks import Network
+from appliance.ledger.reader.probe import ProbeResult, probe
 
 BEHIND = (
     60.0  # s; ledgers close every 5 to 6, and the box takes a server that stands still for a minute for stale
@@ -22,23 +22,23 @@ BEHIND = (
 
 async def servers(machine: Machine, network: Network) -> list[Finding]:
     """A finding for each endpoint of `network`, all asked at once; it takes `look.LONGEST` at most."""
-    return list(judged(network, await look(network), machine.now))
+    return list(judged(network, await probe(network), machine.now))
 
 
-def judged(network: Network, sights: Sequence[Sight], now: float) -> Iterator[Finding]:
+def judged(network: Network, sights: Sequence[ProbeResult], now: float) -> Iterator[Finding]:
     """What the looks at the endpoints of `network` mean, at `now` by this computer's clock.
 
     How far a server is behind is told against the clock, and against the best of the others, which needs no clock.
     """
-    closed = [sight.tip.closed_at for sight in sights if sight.tip]
-    newest = max(closed, default=0)
-    well = any(newest - at < BEHIND for at in closed)
+    ledger_from_record = [sight.tip.closed_at for sight in sights if sight.tip]
+    newest = max(ledger_from_record, default=0)
+    succeeded = any(newest - at < BEHIND for at in ledger_from_record)
     for sight in sights:
         host = urlsplit(sight.endpoint).hostname
         check = f"server {network.name}"
         if sight.tip is None:
-            ill = note if well else wrong
-            yield ill(check, f"{host} {sight.why}.", _advice(sight.why, well=well))
+            ill = note if succeeded else wrong
+            yield ill(check, f"{host} {sight.why}.", _advice(sight.why, succeeded=succeeded))
             continue
         says = f"{host} is at ledger {sight.tip.sequence:,}"
         if newest - sight.tip.closed_at >= BEHIND:
@@ -58,8 +58,8 @@ def judged(network: Network, sights: Sequence[Sight], now: float) -> Iterator[Fi
             yield ok(check, f"{says}, answered within {sight.seconds:.1f} s.")
 
 
-def _advice(why: str, *, well: bool) -> str:
-    if well:
+def _advice(why: str, *, succeeded: bool) -> str:
+    if succeeded:
         return "Nothing: the box uses the others."
     if "found" in why or "reached" in why:
         return "Check the cable or the Wi-Fi of the box; the recording plays meanwhile."

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import Machine
-from appliance.ledger.routes import IPV4, IPV6, ways_out
-from appliance.ledger.tape import BadTape, open_tape, playable
+from appliance.host.clock import SET, TIMESYNC
+from appliance.ledger.reader.routes import IPV4, IPV6, ways_out
+from appliance.ledger.tape import BadTape, open_tape, require_ledger
 from appliance.settings import Settings
-from appliance.wall import SET, TIMESYNC
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # no version of this program is older
 EXPIRED = datetime(2100, 1, 1, tzinfo=UTC).timestamp()  # what an unset clock may also say
@@ -70,7 +70,7 @@ def recording(machine: Machine, settings: Settings) -> Iterator[Finding]:
     if not (named := settings.recording.path):
         return
     try:
-        playable(open_tape(machine.at(named)))
+        require_ledger(open_tape(machine.at(named)))
     except BadTape as error:
         advice = "Correct recording.path; until the next start the one that ships plays instead."
         yield wrong("recording", str(error), advice)

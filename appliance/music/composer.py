@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composer: ledgers in, notes out, one beat at a time.
 
-The one rule: it knows only what it was told (ledgers, moments, a seed), so the same tape, settings and seed give the
-same score on every machine. It never looks at a clock and never waits. Pure but for the queue's inbox; the
-performer's thread.
+Its only inputs are ledgers, moments and a seed, so the same tape, settings and seed give the same score on every
+machine. It reads no clock and never waits. Pure; the performer's thread.
 
-    every block   hear(now)    ledgers put since then ─▶ ranking, activity, pace ─▶ the scene's melody
-    every beat    beat(now)    a new chord? + the notes of the melody + the murmur of an idle network ─▶ notes
-                  bed(now)     brightness, wind and space of the bed
-    at will       answer(phrase) a few chimes for a hand that has pressed something
-                  enter(scene) another melody and bed go on from where these stand
+    every ledger  add(ledger, now)   ranking, activity and pace learn from it; the scene's melody takes its amounts
+    every beat    beat(now)          a new chord? + the notes of the melody + the murmur of an idle network ─▶ notes
+                  bed(now)           brightness, wind and space of the bed
+    on demand     answer(phrase)     a few chimes that confirm a press
+                  enter(scene)       another melody and bed continue from where these stand
+                  forget()           another network: what was learned about the last one does not apply
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from random import Random
 
 from appliance.music.activity import Activity
 from appliance.music.harmony import Harmony, voicing
-from appliance.music.movements import Air, Movements, Murmur
-from appliance.music.queue import Inbox, Pace, Waiting
+from appliance.music.movements import MelodyLoad, Movements, Murmur
+from appliance.music.queue import Pace, Waiting
 from appliance.music.ranking import Ranking
 from appliance.music.scales import Scale, clash
-from appliance.music.scene import Melody, Scene, Stage
+from appliance.music.scene import Melody, MelodyContext, Scene
 from appliance.music.transport import Moment
 from appliance.values import Amount, Bed, Ledger, Note, Voice
 
@@ -45,13 +45,11 @@ class Composer:
         warm: Iterable[Amount] = (),
         *,
         invert: bool = False,
-        quirks: bool = True,
     ) -> None:
         self._scene, self._owners_scale, self._rng = scene, scale, rng
-        self._invert, self._quirks = invert, quirks
-        self.queue = Inbox()
+        self._invert = invert
         self._ranking, self._pace, self._activity = Ranking(warm), Pace(), Activity()
-        self._movements, self._murmur, self._air = Movements(rng), Murmur(rng), Air()
+        self._movements, self._murmur, self._air = Movements(rng), Murmur(rng), MelodyLoad()
         self.scale = self._scale_of(scene)
         self._harmony = Harmony(self.scale, scene.hold, rng)
         self._melody = self._melody_of(())
@@ -59,7 +57,7 @@ class Composer:
         self._opening = deque(self._chime())
 
     def enter(self, scene: Scene, now: Moment) -> None:
-        """Go over to another scene: its bed begins with the next beat, and what waits to be played is played there."""
+        """Change to another scene: its bed begins with the next beat, and it plays the amounts that still wait."""
         self._scene = scene
         self.scale = self._scale_of(scene)
         before, self._harmony = self._harmony, Harmony(self.scale, scene.hold, self._rng)
@@ -71,7 +69,7 @@ class Composer:
 
     def _melody_of(self, waiting: Iterable[Waiting]) -> Melody:
         return self._scene.melody(
-            Stage(
+            MelodyContext(
                 scene=self._scene,
                 scale=self.scale,
                 rng=self._rng,
@@ -80,26 +78,18 @@ class Composer:
                 movements=self._movements,
                 harmony=self._harmony,
                 invert=self._invert,
-                quirks=self._quirks,
                 waiting=tuple(waiting),
             )
         )
 
-    def __getstate__(self) -> dict[str, object]:
-        # What waits in the inbox has not been heard, and may change while somebody copies the rest.
-        return self.__dict__ | {"queue": Inbox()}
-
-    def hear(self, now: Moment) -> list[Ledger]:
-        """Take in the ledgers that have been put into the queue, and return them. Once a block."""
-        ledgers = self.queue.take()
-        for ledger in ledgers:
-            self._activity.hear(ledger, now.seconds)
-            # One amount that comes a hundred times in a ledger is one fact, not a hundred.
-            facts = dict.fromkeys(ledger.amounts)
-            self._pace.hear(ledger, len(facts), now.seconds)
-            self._ranking.add(facts)
-            self._melody.hear(ledger, now)
-        return ledgers
+    def add(self, ledger: Ledger, now: Moment) -> None:
+        """Take a ledger in. Call it for each, before the beats of the same block."""
+        self._activity.hear(ledger, now.seconds)
+        # One amount that comes a hundred times in a ledger is one fact, not a hundred.
+        facts = dict.fromkeys(ledger.amounts)
+        self._pace.hear(ledger, len(facts), now.seconds)
+        self._ranking.add(facts)
+        self._melody.hear(ledger, now)
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the beat that begins at `now`."""
@@ -115,18 +105,18 @@ class Composer:
 
     def bed(self, now: Moment) -> Bed:
         """Where the bed's continuous voices should be heading at `now`."""
-        tide, scene = self._movements.tide, self._scene
+        lfo, scene = self._movements.lfo, self._scene
         activity, breath = self._activity.level(now.seconds), self._activity.breath(now.seconds)
         return Bed(
             brightness=_clip(
                 scene.brightness
                 + 0.5 * (activity - 0.4)
-                + 0.2 * tide("brightness", now.seconds)
+                + 0.2 * lfo("brightness", now.seconds)
                 + 0.1 * breath
                 + 0.15 * self._air.left(scene.density)
             ),
-            wind=scene.wind * _clip(0.15 + 0.8 * activity + 0.2 * tide("wind", now.seconds) + 0.25 * breath),
-            space=_clip(scene.space + 0.2 * tide("space", now.seconds)),
+            wind=scene.wind * _clip(0.15 + 0.8 * activity + 0.2 * lfo("wind", now.seconds) + 0.25 * breath),
+            space=_clip(scene.space + 0.2 * lfo("space", now.seconds)),
         )
 
     def answer(self, phrase: Iterable[int], now: Moment) -> Iterator[Note]:
@@ -141,8 +131,7 @@ class Composer:
             yield Note(pitch, 0.5, 0.6 / now.beat_seconds, Voice.CHIME)
 
     def forget(self) -> None:
-        """Another network is coming: what was heard of the last one says nothing about it."""
-        self.queue.clear()
+        """Forget what was learned about a network, because another one comes."""
         self._ranking, self._pace, self._activity = Ranking(), Pace(), Activity()
         self._melody = self._melody_of(())
 
@@ -152,7 +141,7 @@ class Composer:
             return
         beats = held / now.beat_seconds
         # The chord wanders with the long form, by up to a fourth, so that the register is never quite the same.
-        low = self._scene.pad_low + round(2.5 * self._movements.tide("register", now.seconds))
+        low = self._scene.pad_low + round(2.5 * self._movements.lfo("register", now.seconds))
         pitches = voicing(self._harmony.chord, self.scale, low)
         velocity = _clip(self._scene.bed * (1.0 + FILL * self._air.left(self._scene.density)))
         for pitch in pitches:

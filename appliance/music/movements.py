@@ -29,12 +29,12 @@ class Movements:
     def __init__(self, rng: Random) -> None:
         self._phase = {name: rng.random() for name in MOVEMENTS}
 
-    def tide(self, name: str, seconds: float) -> float:
+    def lfo(self, name: str, seconds: float) -> float:
         """Where a movement stands, -1 to 1."""
         return math.sin(2 * math.pi * (seconds / (60 * MOVEMENTS[name]) + self._phase[name]))
 
 
-class Air:
+class MelodyLoad:
     """How much room the melody leaves: 1 where it is silent, 0 where it is as dense and loud as it may be.
 
     The bed fills what is left, so that a quiet network is as loud as a busy one.

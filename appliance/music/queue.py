@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The amounts that wait to be played: bounded, and never old.
 
-The one rule: a ledger comes in one go, the ear wants one or two notes a second, and nothing may be heard later than
-two ledgers after it came. So a burst is never queued whole: as much of it as there is time for is made a phrase
-(phrase.py), and each amount of it is given the moment at which it is due. `Inbox.put` may be called on any thread
-(there the main thread meets the performer); all else is the performer's.
+A ledger arrives all at once, the ear wants one or two notes a second, and nothing is played later than two ledgers
+after it arrived. So a burst is never queued whole: as many of its amounts as there is time for become a phrase
+(phrase.py), and each of them gets a due moment. Pure; the performer's thread.
 
-    ledger ──put──▶ inbox (4) ──admit──▶ phrase ──▶ waiting, each with its due moment ──drain, on every beat──▶ notes
+    ledger ──admit──▶ phrase ──▶ waiting, each with its due moment ──drain, on every beat──▶ notes
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from appliance.music.phrase import choose, walk
 from appliance.music.transport import Moment
 from appliance.values import Amount, Ledger
 
-INBOX = 4  # ledgers; more come between two blocks only after a stall, and then the old ones are no news
 FIRST_INTERVAL = 5.8  # s between ledgers, the public network's mean since 2024, until we know better
 SHORTEST, LONGEST = 1.0, 15.0  # s; a ledger interval outside is a gap or a backlog and teaches nothing
 SPREAD = 0.9  # of the interval: the last amount is due a little before the next ledger may be late
@@ -42,25 +40,6 @@ class Waiting:
     amount: Amount
     arrived: float
     due: float
-
-
-class Inbox:
-    """Where ledgers are left for the performer."""
-
-    def __init__(self) -> None:
-        self._ledgers: deque[Ledger] = deque(maxlen=INBOX)
-
-    def put(self, ledger: Ledger) -> None:
-        """Leave a ledger. Any thread; never waits; the oldest gives way when the inbox is full."""
-        self._ledgers.append(ledger)
-
-    def take(self) -> list[Ledger]:
-        """What has been put since last time."""
-        return [self._ledgers.popleft() for _ in range(len(self._ledgers))]
-
-    def clear(self) -> None:
-        """Forget what has been put."""
-        self._ledgers.clear()
 
 
 class Pace:

@@ -39,7 +39,7 @@ class Scene:
     """A place to listen from."""
 
     name: str
-    melody: Callable[[Stage], Melody]
+    melody: Callable[[MelodyContext], Melody]
     voices: Mapping[Kind, Voice]  # which instrument plays what happened
     low: int  # MIDI pitch from which the notes rise; the lowest is the first root at or above it
     octaves: int  # how far they rise
@@ -55,7 +55,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class MelodyContext:
     """What a melody finds when its scene begins."""
 
     scene: Scene
@@ -66,5 +66,4 @@ class Stage:
     movements: Movements
     harmony: Harmony
     invert: bool  # larger amounts are lower notes
-    quirks: bool  # keep the mistakes of the page that the box descends from
     waiting: tuple[Waiting, ...]  # what the melody before has not played

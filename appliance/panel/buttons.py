@@ -38,14 +38,17 @@ STUCK_AFTER = 60.0  # s
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ButtonTiming:
     """What a button's presses may mean."""
 
     hold: float  # s until it is Held
     doubles: bool  # two presses are something of their own
 
 
-MANNERS = {Button.NETWORK: Manner(hold=2.0, doubles=False), Button.MUTE: Manner(hold=5.0, doubles=True)}
+TIMINGS = {
+    Button.NETWORK: ButtonTiming(hold=2.0, doubles=False),
+    Button.MUTE: ButtonTiming(hold=5.0, doubles=True),
+}
 
 
 class State(Enum):
@@ -72,11 +75,11 @@ AT_UP: dict[State, tuple[State, type[Pressed] | type[Doubled] | None]] = {
 DOWN = (State.DOWN, State.AGAIN, State.HOLDING, State.HELD)
 
 
-class Press:
+class PressClassifier:
     """One button. Moments are seconds of any clock that never jumps back."""
 
     def __init__(self, button: Button) -> None:
-        self._button, self._manner = button, MANNERS[button]
+        self._button, self._manner = button, TIMINGS[button]
         self._state = State.UP
         self._since = -math.inf  # when the state's own time began: of the press, or of the pause
         self._level: bool | None = None  # that counts; None before the first look

@@ -18,7 +18,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
+
+from appliance.values import BoxState
 
 NOTE_LAMPS = 6
 NETWORK_LAMPS = 3
@@ -46,18 +47,6 @@ COUNT = 2.0  # s that a number is shown
 HELD = (
     0.2  # of the way of a hold before it is shown: a second of five, up to which it may yet be a short press
 )
-
-
-class Shown(Enum):
-    """What the box has to say. The values are words for a person."""
-
-    STARTING = "starting"
-    LIVE = "live"
-    CONNECTING = "connecting"
-    OFFLINE = "no network, the recording plays"
-    SETUP = "no network is known, the recording plays"
-    NO_CARD = "no sound card"
-    TROUBLE = "trouble"
 
 
 # --- how each of them looks: one table ----------------------------------------------------------------------
@@ -116,20 +105,21 @@ class Sign:
     network: Pattern
 
 
-LANGUAGE: dict[Shown, Sign] = {
-    Shown.STARTING: Sign("starting", "rise one by one with the opening chime", "dark", _rising, _dark),
-    Shown.LIVE: Sign("live", "pulse with their tone", "the chosen one steady", None, _steady),
-    Shown.CONNECTING: Sign("connecting", "pulse", "the chosen one breathes slowly", None, _breathing),
-    Shown.OFFLINE: Sign(
+LANGUAGE: dict[BoxState, Sign] = {
+    BoxState.STARTING: Sign("starting", "rise one by one with the opening chime", "dark", _rising, _dark),
+    BoxState.LIVE: Sign("live", "pulse with their tone", "the chosen one steady", None, _steady),
+    BoxState.CONNECTING: Sign("connecting", "pulse", "the chosen one breathes slowly", None, _breathing),
+    BoxState.OFFLINE: Sign(
         "offline: the recording plays", "pulse", "the chosen one: two soft blips every 3 s", None, _blips
     ),
-    Shown.SETUP: Sign(
+    BoxState.SETUP: Sign(
         "needs set-up (no known network at all)", "pulse", "first and third in turn, 1 s each", None, _in_turn
     ),
-    Shown.NO_CARD: Sign(
+    BoxState.SCORE: Sign("a kept piece plays", "pulse with their tone", "dark", None, _dark),
+    BoxState.NO_CARD: Sign(
         "no sound card", "dark", "one after another, left to right, every 3 s", _dark, _running
     ),
-    Shown.TROUBLE: Sign(
+    BoxState.TROUBLE: Sign(
         "trouble (safe mode, low voltage)", "dark", "all three together, one blink a second", _dark, _together
     ),
 }
@@ -224,8 +214,8 @@ class Lamps:
         self._looking = threading.Lock()
         self._notes = [NoteLamp() for _ in range(NOTE_LAMPS)]
         self._coming: deque[tuple[float, int, float]] = deque(maxlen=1024)  # when, which, how bright
-        self._shown, self._from = Shown.STARTING, math.inf
-        self._told = (Shown.STARTING, -math.inf)  # what the box is, and since when
+        self._shown, self._from = BoxState.STARTING, math.inf
+        self._told = (BoxState.STARTING, -math.inf)  # what the box is, and since when
         self._pressed = -math.inf
         self._counted = (0, -math.inf)
         self._left = math.inf
@@ -248,7 +238,7 @@ class Lamps:
         bright = SOFTEST + (1.0 - SOFTEST) * velocity
         self._coming.append((at - lead(bright), degree % NOTE_LAMPS, bright))
 
-    def tell(self, state: Shown, seconds: float) -> None:
+    def tell(self, state: BoxState, seconds: float) -> None:
         """The box is in this state; it may say so again and again."""
         if state is not self._told[0]:
             self._told = (state, seconds)
@@ -268,7 +258,7 @@ class Lamps:
     # --- what is seen ---------------------------------------------------------------------------------------
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> BoxState:
         """The state that shows, which may lag behind what was told."""
         return self._shown
 
@@ -319,5 +309,5 @@ class Lamps:
         if state is self._shown:
             return
         asked = seconds - self._pressed < PRESS
-        if self._shown is Shown.STARTING or asked or seconds - since >= LASTS:
+        if self._shown is BoxState.STARTING or asked or seconds - since >= LASTS:
             self._shown, self._from = state, seconds

@@ -10,15 +10,16 @@ said once, left alone for a minute and tried again; the others go on. What hands
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
-from appliance.panel.buttons import MANNERS, Press
+from appliance.panel.buttons import TIMINGS, PressClassifier
 from appliance.panel.gpio import Board, NoPanel, forget, why
 from appliance.panel.knobs import SAMPLES, Encoders, Potentiometers
 from appliance.panel.lamps import Lamps, duty
@@ -87,7 +88,7 @@ class _Buttons:
 
     def open(self, board: Board) -> None:
         self._device = board.buttons()
-        self._presses = {button: Press(button) for button in Button}
+        self._presses = {button: PressClassifier(button) for button in Button}
         self._down: set[Button] = set()
         self._stuck: set[Button] = set()
 
@@ -108,7 +109,7 @@ class _Buttons:
             self._lamps.press(seconds)
         (self._down.add if held else self._down.discard)(button)
         if button is Button.MUTE:
-            self._lamps.held = min(1.0, held / MANNERS[button].hold)
+            self._lamps.held = min(1.0, held / TIMINGS[button].hold)
 
     def close(self) -> None:
         self._lamps.held = 0.0
@@ -170,6 +171,15 @@ class Panel:
         """Put the lamps out, let go of the pins, and end the thread."""
         self._stop.set()
         self._thread.join()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the thread while in the `with`."""
+        self.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.close)
 
     def _run(self) -> None:
         due = time.monotonic()

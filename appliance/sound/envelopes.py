@@ -62,7 +62,7 @@ class Envelopes:
         self._told.append((told.setAdd, told.setMul))
         return line
 
-    def go(self, curve: int, level: float, lasts: float, *, bent: bool) -> None:
+    def ramp_to(self, curve: int, level: float, lasts: float, *, bent: bool) -> None:
         """Move to a level within so many seconds from the next block on; straight, or bent as what rings does."""
         begins, blocks = float(self._level[curve]), max(1.0, lasts / self._seconds)
         if bent:
@@ -79,7 +79,7 @@ class Envelopes:
         for part in (self._ramp, *self._lines):
             part.stop()
 
-    def draw(self) -> None:
+    def advance(self) -> None:
         """Once a block, before it is computed: move every curve on, and draw the lines."""
         level = self._level
         level *= self._keep

@@ -58,7 +58,7 @@ class Master:
         """Move the fade to `level`, 0 to 1, within `seconds`."""
         self._fade_aim, self._fade_seconds = level, max(seconds, self._seconds)
 
-    def finish(self, raw: Block) -> tuple[Block, bool]:
+    def process(self, raw: Block) -> tuple[Block, bool]:
         """Take a block and give the one before it, finished; false if this one had to be thrown away.
 
         The array that is returned is overwritten by the next call.

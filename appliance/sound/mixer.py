@@ -94,9 +94,9 @@ class Mixer:
     def follow(self, bed: Bed) -> None:
         """Steer the bed, once a beat; it glides there over GLIDE seconds. Each side of the wind draws its own gust."""
         self._bed = bed
-        self._envelopes.go(self._room, 0.55 * bed.space, GLIDE, bent=False)
+        self._envelopes.ramp_to(self._room, 0.55 * bed.space, GLIDE, bent=False)
         for gust in self._gusts:
-            self._envelopes.go(gust, bed.wind * self._rng.uniform(0.3, 1.0), GUST, bent=False)
+            self._envelopes.ramp_to(gust, bed.wind * self._rng.uniform(0.3, 1.0), GUST, bent=False)
 
     def move(self, seconds: float) -> None:
         """Move what moves slowly, to where it should be at `seconds`."""
@@ -113,7 +113,7 @@ class Mixer:
             side.setFreq(opened * (1 + 0.22 * math.sin(turn / period)))
         for swell, period in zip(self._swells, SWELLS, strict=True):
             level = 0.72 + 0.40 * math.sin(turn / period)
-            self._envelopes.go(swell, level, MOVE_EVERY, bent=False)
+            self._envelopes.ramp_to(swell, level, MOVE_EVERY, bent=False)
         for side, period in zip(self._wind.getBaseObjects(), (11.3, 16.7), strict=True):
             side.setFreq(middle + way * math.sin(turn / period + 2))
 

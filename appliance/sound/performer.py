@@ -1,51 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The performer: the one loop that turns time into music, live or into a file.
+"""The performer: plays a part on an instrument, one block of samples at a time, live or into a file.
 
-The one rule: a block of samples is the only tick. The beats that fall into the next block are composed, their notes
-begin with that block (a block is 11 ms), and the output decides how fast blocks are wanted: a card paces by its
-clock, a file not at all. Notes are given at their intended moment, not at the block's edge. The performer's thread.
+A part is where the music comes from: a composition, or a score that is played back. The performer adds what is not in
+the music: the volume, the fades, and fewer notes at once on a machine that is too slow. The performer's thread.
 
-    advance(block) ─▶ hear ─▶ beat? compose ─▶ pending (by beat) ─▶ due? synth.play ─▶ synth.compute ─▶ samples
+    part.passage(block) ─▶ release, bed, notes ─▶ instrument ─▶ compute ─▶ samples
 """
 
 from __future__ import annotations
 
-import heapq
 import logging
-import pickle
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.music.composer import Composer
-from appliance.music.scenes import SCENES
-from appliance.music.transport import Moment, Transport
 from appliance.sound import CHANNELS, SAMPLE_RATE
-from appliance.sound.relief import Relief
-from appliance.values import Answer, Bed, Controls, Ledger, Note, Sounded
+from appliance.sound.polyphony import PolyphonyLimiter
+from appliance.values import Bed, Controls, NoteEvent, Passage
 
 log = logging.getLogger(__name__)
 
-FADE_IN = 2.0  # s from silence to the knob's volume, so that no start is ever loud
+FADE_IN = 2.0  # s from silence to the knob's volume, so that no start is loud
 FADE_OUT = 0.7  # s
 MUTE = 0.3  # s
-STRIDE = 0.18  # s between two notes of a phrase that answers a hand
-# What of a performer decides the score; all else is of the sound, or of the machine.
-PART = ("composer", "_transport", "_pending", "_order", "_network", "_scene", "_answered")
+
+
+class Part(Protocol):
+    """Where the music comes from."""
+
+    def passage(self, frames: int, controls: Controls) -> Passage:
+        """The music of the next block, of `frames` samples."""
 
 
 class Instrument(Protocol):
-    """What a performer plays on: the synth, or paper, which makes no sound."""
+    """What a performer plays on: the synth, or NullInstrument."""
 
     block: int  # frames a block
 
-    def play(self, sounded: Sounded) -> None:
+    def play(self, event: NoteEvent) -> None:
         """Begin a note with the next block."""
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Begin the release of the chord and the drone that sound now."""
 
     def follow(self, bed: Bed) -> None:
@@ -58,36 +56,36 @@ class Instrument(Protocol):
         """Fade everything to `level`, 0 to 1, within `seconds`."""
 
     def limit(self, leads: int) -> None:
-        """Let no more than so many leads sound at once."""
+        """Let at most `leads` melody notes sound at once."""
 
     def compute(self, seconds: float) -> NDArray[np.float32]:
-        """The next block, beginning at `seconds`."""
+        """The next block, beginning at `seconds`: shape (block, CHANNELS)."""
 
 
-class Paper:
-    """An instrument that makes no sound: for scores, which need none, a thousand times faster."""
+class NullInstrument:
+    """An instrument that makes no sound, for scores: a thousand times faster."""
 
     def __init__(self, block: int) -> None:
         self.block = block
         self._silence: NDArray[np.float32] = np.zeros((block, CHANNELS), dtype=np.float32)
 
-    def play(self, sounded: Sounded) -> None:
-        """Nothing sounds."""
+    def play(self, event: NoteEvent) -> None:
+        """Do nothing."""
 
-    def let_go(self) -> None:
-        """Nothing is held."""
+    def release(self) -> None:
+        """Do nothing."""
 
     def follow(self, bed: Bed) -> None:
-        """Nothing moves."""
+        """Do nothing."""
 
     def volume(self, position: float) -> None:
-        """Nothing is loud."""
+        """Do nothing."""
 
     def fade(self, level: float, seconds: float) -> None:
-        """Nothing fades."""
+        """Do nothing."""
 
     def limit(self, leads: int) -> None:
-        """Nothing is too much."""
+        """Do nothing."""
 
     def compute(self, seconds: float) -> NDArray[np.float32]:
         """A block of silence."""
@@ -95,118 +93,55 @@ class Paper:
 
 
 class Performer:
-    """Plays a composer on an instrument, a block at a time.
+    """Plays `part` on `instrument`.
 
-    `relief` spares a machine that is too slow to play live; a file has time. `clock` gives seconds that never jump.
+    `limiter` reduces the polyphony on a machine that is too slow to play live; a render has time. `clock` gives seconds
+    that never jump.
     """
 
     def __init__(
         self,
-        composer: Composer,
-        synth: Instrument,
-        relief: Relief | None = None,
+        part: Part,
+        instrument: Instrument,
+        limiter: PolyphonyLimiter | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.composer, self.synth = composer, synth
-        self._relief, self._clock = relief, clock
-        self._transport = Transport(SAMPLE_RATE)
-        self._pending: list[
-            tuple[float, int, Note]
-        ] = []  # heap by beat; the counter keeps equal beats in order
-        self._order = 0
+        self.instrument = instrument
+        self._part, self._limiter, self._clock = part, limiter, clock
+        self._blocks = 0
         self._faded: tuple[float, float] | None = None
-        self._network: str | None = None
-        self._scene: str | None = None
-        self._answered = 0  # number of the last answer
-        self.heard: list[Ledger] = []  # in the last block
-        self.samples: NDArray[np.float32] = np.zeros((synth.block, CHANNELS), dtype=np.float32)
+        self.samples: NDArray[np.float32] = np.zeros((instrument.block, CHANNELS), dtype=np.float32)
+        self.spent = 0.0  # s that the last block took to compute, by `clock`
 
     @property
-    def now(self) -> Moment:
-        """The moment at which the next block begins."""
-        return self._transport.now
+    def seconds(self) -> float:
+        """The moment at which the next block begins, on the audio clock."""
+        return self._blocks * self.instrument.block / SAMPLE_RATE
 
-    def block(self, controls: Controls, *, leaving: bool = False) -> list[Sounded]:
-        """Compute one block into `samples`, and return the notes that begin in it.
+    def block(self, controls: Controls, *, leaving: bool = False) -> Passage:
+        """Compute one block into `samples`, and return what was played in it.
 
         `leaving` fades everything out within FADE_OUT seconds.
         """
         started = self._clock()
-        self._obey(controls, leaving)
-        begins = self._transport.now
-        beats = self._transport.advance(self.synth.block, controls.tempo)
-        self.heard = self.composer.hear(begins)
-        self._answer(controls.answer, begins)
-        for beat in beats:
-            for note in self.composer.beat(beat):
-                heapq.heappush(self._pending, (beat.beat + note.delay, self._next(), note))
-            self.synth.follow(self.composer.bed(beat))
-        ends = self._transport.now
-        begun: list[Sounded] = []
-        while self._pending and self._pending[0][0] < ends.beat:
-            beat_of_note, _, note = heapq.heappop(self._pending)
-            # Where in the block its beat falls, at this block's tempo; a tempo change may have left it behind.
-            ahead = max(0.0, beat_of_note - begins.beat) * ends.beat_seconds
-            sounded = Sounded(note, begins.seconds + ahead, beat_of_note, note.duration * ends.beat_seconds)
-            self.synth.play(sounded)
-            begun.append(sounded)
-        self.samples = self.synth.compute(begins.seconds)
-        if self._relief:
-            self._relieve(self._relief, self._clock() - started)
-        return begun
+        instrument = self.instrument
+        instrument.volume(controls.volume * controls.dim)
+        self._fade(controls, leaving)
+        passage = self._part.passage(instrument.block, controls)
+        if passage.release:
+            instrument.release()
+        if passage.bed:
+            instrument.follow(passage.bed)
+        for event in passage.notes:
+            instrument.play(event)
+        self.samples = instrument.compute(self.seconds)
+        self._blocks += 1
+        self.spent = self._clock() - started
+        if self._limiter:
+            self._limit(self._limiter)
+        return passage
 
-    def _relieve(self, relief: Relief, spent: float) -> None:
-        before = relief.leads
-        after = relief.after(spent, self.synth.block / SAMPLE_RATE)
-        if after == before:
-            return
-        self.synth.limit(after)
-        if after < before:
-            log.warning(
-                "This machine computes too slowly for %d notes at once: from now on there are %d.",
-                before,
-                after,
-            )
-        else:
-            log.info("This machine has time again: there are up to %d notes at once.", after)
-
-    def pack(self) -> bytes:
-        """All that decides which notes come next, for a performer of the same program to go on from."""
-        return pickle.dumps({name: getattr(self, name) for name in PART})
-
-    def resume(self, part: Mapping[str, object]) -> None:
-        """Go on from what another performer has packed."""
-        vars(self).update(part)
-
-    def follow(self, instrument: Instrument) -> None:
-        """Play on another instrument from the next block on; it begins silent, and knows nothing of what sounds."""
-        instrument.compute(self.now.seconds - instrument.block / SAMPLE_RATE)
-        self.synth, self._faded = instrument, None
-
-    def _next(self) -> int:
-        self._order += 1
-        return self._order
-
-    def _answer(self, answer: Answer, now: Moment) -> None:
-        """Begin a phrase at once: who presses does not wait for a beat."""
-        if answer.number == self._answered:
-            return
-        self._answered = answer.number
-        for index, note in enumerate(self.composer.answer(answer.phrase, now)):
-            beat = now.beat + index * STRIDE / now.beat_seconds
-            heapq.heappush(self._pending, (beat, self._next(), note))
-
-    def _obey(self, controls: Controls, leaving: bool) -> None:
-        self.synth.volume(controls.volume * controls.dim)
-        if controls.network != self._network:
-            if self._network is not None:
-                self.composer.forget()
-            self._network = controls.network
-        if controls.scene != self._scene:
-            if self._scene is not None:
-                self.composer.enter(SCENES[controls.scene], self._transport.now)
-                self.synth.let_go()
-            self._scene = controls.scene
+    def _fade(self, controls: Controls, leaving: bool) -> None:
         if leaving:
             fade = (0.0, FADE_OUT)
         elif controls.muted:
@@ -214,5 +149,18 @@ class Performer:
         else:
             fade = (1.0, FADE_IN if self._faded is None else MUTE)
         if fade != self._faded:
-            self.synth.fade(*fade)
+            self.instrument.fade(*fade)
             self._faded = fade
+
+    def _limit(self, limiter: PolyphonyLimiter) -> None:
+        before = limiter.leads
+        after = limiter.after(self.spent, self.instrument.block / SAMPLE_RATE)
+        if after == before:
+            return
+        self.instrument.limit(after)
+        if after < before:
+            log.warning(
+                "This machine is too slow for %d notes at once; the box now plays at most %d.", before, after
+            )
+        else:
+            log.info("This machine has time again; the box now plays up to %d notes at once.", after)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from appliance.sound import CHANNELS, SAMPLE_RATE
 from appliance.sound.master import Master
-from appliance.values import Bed, Sounded
+from appliance.values import Bed, NoteEvent
 
 os.environ.setdefault("PYO_GUI_WX", "0")
 with contextlib.redirect_stdout(io.StringIO()):  # pyo greets on standard output, where the tape lines go
@@ -66,13 +66,13 @@ class Synth:
         self._voices.leads.limit(self._most, 0.0)
         self._mixer = Mixer(self._voices, self._envelopes, self._noise, self._seed)
 
-    def play(self, sounded: Sounded) -> None:
+    def play(self, sounded: NoteEvent) -> None:
         """Begin a note with the next block."""
         self._voices.play(sounded, self._seconds)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Begin the release of the chord and the drone that sound now."""
-        self._voices.let_go(self._seconds)
+        self._voices.release(self._seconds)
 
     def follow(self, bed: Bed) -> None:
         """Steer the bed."""
@@ -97,10 +97,10 @@ class Synth:
         if seconds >= self._moved + MOVE_EVERY:
             self._moved = seconds
             self._mixer.move(seconds)
-        self._envelopes.draw()
+        self._envelopes.advance()
         self._server.process()
         self._seconds = seconds + self._block_seconds
-        samples, whole = self._master.finish(self._raw)
+        samples, whole = self._master.process(self._raw)
         if not whole:
             self._mend(seconds)
         return samples
@@ -119,7 +119,7 @@ class Synth:
         self._make()
         for sounded, release_at in held:
             if sounded is not None and seconds < release_at < float("inf"):
-                rest = Sounded(sounded.note, sounded.seconds, sounded.beat, release_at - seconds)
+                rest = NoteEvent(sounded.note, sounded.seconds, sounded.beat, release_at - seconds)
                 self._voices.play(rest, self._seconds)
 
     @property

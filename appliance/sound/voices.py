@@ -24,9 +24,9 @@ from typing import Generic, TypeVar
 from pyo import HarmTable, Mix, Osc, PyoObject, Sig
 
 from appliance.sound.envelopes import Envelopes
-from appliance.values import Note, Sounded, Voice
+from appliance.values import Note, NoteEvent, Voice
 
-HUSH = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
+STEAL_FADE = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
 SHED = 0.1  # s to silence voices that are too many; a machine that is late cannot give them longer
 LEAD = 0.315  # level of all leads beside the bed
 TABLE_SIZE = 4096  # samples; the eighth harmonic errs by -94 dB between them, and larger ones crowd a cache
@@ -83,11 +83,11 @@ class _Playing:
         self._parts = [base for part in chain for base in part.getBaseObjects()]
         self._segments: tuple[tuple[float, float, float], ...] = ()  # peak, sustain, decay of each curve
         self._timbre = TIMBRES[Voice.BELL]
-        self.note: Sounded | None = None  # what it plays; None while it rests
+        self.note: NoteEvent | None = None  # what it plays; None while it rests
         self.decay_at = self.dim_at = self.release_at = self.ends = NEVER  # s of the audio clock
         self.rest()
 
-    def begin(self, sounded: Sounded, seconds: float) -> None:
+    def begin(self, sounded: NoteEvent, seconds: float) -> None:
         """Play a note from now on, `seconds` of the audio clock. Only for a voice that is silent."""
         self.note, self._timbre = sounded, TIMBRES[sounded.note.voice]
         self._segments = self.tune(sounded.note, self._timbre)
@@ -95,7 +95,7 @@ class _Playing:
             part.play()
         attack = self._timbre.attack
         for curve, (peak, _, _) in zip(self._curves, self._segments, strict=True):
-            self._envelopes.go(curve, peak, attack, bent=False)
+            self._envelopes.ramp_to(curve, peak, attack, bent=False)
         self.decay_at = seconds + attack
         self.release_at = seconds + max(sounded.length, attack + 0.05)
         self.ends = self.release_at + self._timbre.release
@@ -111,17 +111,17 @@ class _Playing:
         """Begin, at `seconds`, to sink to the sustained level."""
         self.decay_at = NEVER
         for curve, (_, sustain, lasts) in zip(self._curves, self._segments, strict=True):
-            self._envelopes.go(curve, sustain, lasts, bent=True)
+            self._envelopes.ramp_to(curve, sustain, lasts, bent=True)
 
     def dim(self) -> None:
         """Let rest what has died away before the note."""
         self.dim_at = NEVER
 
-    def let_go(self, seconds: float, release: float | None = None) -> None:
+    def release(self, seconds: float, release: float | None = None) -> None:
         """Begin the release now, in its own time or within `release` seconds."""
         lasts = self._timbre.release if release is None else release
         # All else that the voice is made of is multiplied by the first.
-        self._envelopes.go(self._curves[0], 0.0, lasts, bent=release is None)
+        self._envelopes.ramp_to(self._curves[0], 0.0, lasts, bent=release is None)
         self.decay_at = self.release_at = NEVER
         self.ends = seconds + lasts
 
@@ -219,10 +219,10 @@ class Pool(Generic[V]):
         self._most = len(self.voices)  # that may sound at once
         self._shed: set[V] = set()  # fall silent because they were too many
         self.stolen = 0
-        self._coming: dict[V, Sounded] = {}  # what a stolen voice will play as soon as it is silent
+        self._coming: dict[V, NoteEvent] = {}  # what a stolen voice will play as soon as it is silent
         self._due = NEVER  # s of the audio clock; before that, no voice need be seen to
 
-    def play(self, sounded: Sounded, seconds: float) -> None:
+    def play(self, sounded: NoteEvent, seconds: float) -> None:
         """Begin a note, or, where a voice must be stolen, begin it HUSH later."""
         staying = self._staying()
         room = len(staying) < self._most
@@ -235,7 +235,7 @@ class Pool(Generic[V]):
         self._shed.discard(victim)
         self.stolen += 1
         if victim not in self._coming:
-            victim.let_go(seconds, HUSH)
+            victim.release(seconds, STEAL_FADE)
         self._coming[victim] = sounded
 
     def limit(self, most: int, seconds: float) -> None:
@@ -245,7 +245,7 @@ class Pool(Generic[V]):
         for voice in sorted(staying, key=lambda voice: voice.ends)[: max(0, len(staying) - most)]:
             self._coming.pop(voice, None)
             self._shed.add(voice)
-            voice.let_go(seconds, SHED)
+            voice.release(seconds, SHED)
 
     def _staying(self) -> list[V]:
         return [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
@@ -258,7 +258,7 @@ class Pool(Generic[V]):
             if voice.note is None:
                 continue
             if voice.release_at <= seconds:
-                voice.let_go(seconds)
+                voice.release(seconds)
             elif voice.decay_at <= seconds:
                 voice.decay(seconds)
             elif voice.dim_at <= seconds:
@@ -270,12 +270,12 @@ class Pool(Generic[V]):
                     voice.begin(self._coming.pop(voice), seconds)
         self._due = min(voice.due for voice in self.voices)
 
-    def let_go(self, seconds: float) -> None:
+    def release(self, seconds: float) -> None:
         """Begin the release of everything that is held."""
         self._due = seconds
         for voice in self.voices:
             if voice.note is not None and voice.release_at < NEVER:
-                voice.let_go(seconds)
+                voice.release(seconds)
 
 
 class Voices:
@@ -289,11 +289,11 @@ class Voices:
         self.pad_left = Mix([pad.sides[0] for pad in self.pads.voices], voices=1)
         self.pad_right = Mix([pad.sides[1] for pad in self.pads.voices], voices=1)
         self.drone_mix = Mix([drone.sides[0] for drone in self.drones.voices], voices=1)
-        self._pool_of: dict[Voice, Callable[[Sounded, float], None]] = dict.fromkeys(Voice, self.leads.play)
+        self._pool_of: dict[Voice, Callable[[NoteEvent, float], None]] = dict.fromkeys(Voice, self.leads.play)
         self._pool_of[Voice.PAD] = self.pads.play
         self._pool_of[Voice.DRONE] = self.drones.play
 
-    def play(self, sounded: Sounded, seconds: float) -> None:
+    def play(self, sounded: NoteEvent, seconds: float) -> None:
         """Begin a note with the block that begins at `seconds`."""
         self._pool_of[sounded.note.voice](sounded, seconds)
 
@@ -302,10 +302,10 @@ class Voices:
         for pool in (self.leads, self.pads, self.drones):
             pool.settle(seconds)
 
-    def let_go(self, seconds: float) -> None:
+    def release(self, seconds: float) -> None:
         """Begin the release of the whole bed."""
-        self.pads.let_go(seconds)
-        self.drones.let_go(seconds)
+        self.pads.release(seconds)
+        self.drones.release(seconds)
 
     @property
     def playing(self) -> list[_Playing]:

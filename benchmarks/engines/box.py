@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from appliance.ledger.tape import Player, bundled
+from appliance.ledger.tape import TapePlayer, bundled
 from appliance.music.composer import Composer
 from appliance.music.scales import Scale
 from appliance.music.scenes import SCENES
@@ -66,7 +66,7 @@ def recording(voices: int, seconds: float) -> Iterator[Step]:
     warm: list[Amount] = list(islice((amount for of_ledger in amounts for amount in of_ledger), WARM))
     synth = Synth(block=BLOCK, voices=voices, seed=2)  # the settings' seed is 1, and the synth's one more
     performer = Performer(Composer(SCENES["wind"], Scale("wind", 0), Random(1), warm), synth)
-    player, controls = Player(bundled().__iter__), Controls(1.0, TEMPO, "public")
+    player, controls = TapePlayer(bundled().__iter__), Controls(1.0, TEMPO, "public")
 
     def step() -> None:
         for ledger in player.until(performer.now.seconds):

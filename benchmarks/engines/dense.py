@@ -9,7 +9,7 @@ is doubled for a release's length. Pure; any thread.
 from __future__ import annotations
 
 from appliance.sound.voices import TIMBRES
-from appliance.values import Bed, Note, Sounded, Voice
+from appliance.values import Bed, Note, NoteEvent, Voice
 
 BED = Bed(brightness=0.5, wind=0.6, space=0.6)  # a busy hour of the public network
 CHORD = 30.0  # s; between the 24 and the 56 that `wind` holds a chord
@@ -23,21 +23,21 @@ LEADS = (
 )
 
 
-def dense(voices: int, seconds: float) -> list[Sounded]:
+def dense(voices: int, seconds: float) -> list[NoteEvent]:
     """The score for a pool of so many voices, in the order of its notes' beginnings."""
     score = [sounded for slot in range(voices) for sounded in _slot(slot, voices, seconds)]
     score += [sounded for index in range(int(seconds / CHORD) + 1) for sounded in _chord(index)]
     return sorted(score, key=lambda sounded: sounded.seconds)
 
 
-def ends(sounded: Sounded) -> float:
+def ends(sounded: NoteEvent) -> float:
     """When a note has rung out, in seconds of the audio clock."""
     timbre = TIMBRES[sounded.note.voice]
     return sounded.seconds + max(sounded.length, timbre.attack + 0.05) + timbre.release
 
 
-def _slot(slot: int, voices: int, seconds: float) -> list[Sounded]:
-    notes: list[Sounded] = []
+def _slot(slot: int, voices: int, seconds: float) -> list[NoteEvent]:
+    notes: list[NoteEvent] = []
     begins = 2.0 * slot / voices  # the pool fills within two seconds, not with a bang
     while begins < seconds:
         step = 5 * slot + 7 * len(notes)
@@ -49,14 +49,14 @@ def _slot(slot: int, voices: int, seconds: float) -> list[Sounded]:
             voice=LEADS[(slot + 3 * len(notes)) % len(LEADS)],
             pan=(step % 9) / 4 - 1,
         )
-        notes.append(Sounded(note, begins, begins, 1.5))
+        notes.append(NoteEvent(note, begins, begins, 1.5))
         begins = ends(notes[-1]) + GAP
     return notes
 
 
-def _chord(index: int) -> list[Sounded]:
+def _chord(index: int) -> list[NoteEvent]:
     drone, *tones = CHORDS[index % len(CHORDS)]
     begins = index * CHORD
     notes = [Note(drone, 0.6, CHORD, Voice.DRONE)]
     notes += [Note(pitch, 0.6, CHORD, Voice.PAD, pan=0.3 * place - 0.45) for place, pitch in enumerate(tones)]
-    return [Sounded(note, begins, begins, CHORD) for note in notes]
+    return [NoteEvent(note, begins, begins, CHORD) for note in notes]

@@ -23,7 +23,7 @@ from statistics import median
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.synth import Synth
-from appliance.values import Note, Sounded, Voice
+from appliance.values import Note, NoteEvent, Voice
 from benchmarks.engines.box import BLOCK
 from benchmarks.engines.dense import BED, CHORDS, DEGREES
 
@@ -97,7 +97,7 @@ def main(stage: str, voices: int) -> None:
             for n in range(voices)
         ]
     for note in notes:
-        synth.play(Sounded(note, 0.0, 0.0, HELD))
+        synth.play(NoteEvent(note, 0.0, 0.0, HELD))
     synth.follow(BED)
     begun = 0.0
     settled, blocks = (round(seconds * SAMPLE_RATE / BLOCK) for seconds in (SETTLE, SETTLE + MEASURE))

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
 from appliance.sound.voices import LEAD, TIMBRES, hertz
-from appliance.values import Sounded, Voice
+from appliance.values import NoteEvent, Voice
 from benchmarks.engines.dense import dense, ends
 
 BEDS = (Voice.PAD, Voice.DRONE)
@@ -66,7 +66,7 @@ def tones(voices: int, seconds: float) -> tuple[list[Tone], list[Tone]]:
     return leads, [_tone(sounded) for sounded in score if sounded.note.voice in BEDS]
 
 
-def _tone(sounded: Sounded) -> Tone:
+def _tone(sounded: NoteEvent) -> Tone:
     note, timbre = sounded.note, TIMBRES[sounded.note.voice]
     lasts = ends(sounded) - sounded.seconds
     held = lasts - timbre.release

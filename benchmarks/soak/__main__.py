@@ -32,17 +32,17 @@ from numpy.typing import NDArray
 
 from appliance.box import Box
 from appliance.ledger.tape import bundled
+from appliance.saved.state import AT_ONCE
 from appliance.settings import load
 from appliance.sound.outputs.speaker import Speaker
 from appliance.sound.synth import Synth
-from appliance.state import AT_ONCE
-from appliance.values import Sounded
+from appliance.values import NoteEvent
 from benchmarks.measure import Figure, table
 from benchmarks.soak.virtual import Card, VirtualLoop
 from benchmarks.soak.watch import GAP, PEAK, Ear, Log, Writes
 from benchmarks.soak.weather import Weather, children
-from tests.slope import STEEP, WARM_UP, Sample, complaints, look, trend
-from tests.traces import found
+from tests.support.slope import STEEP, WARM_UP, Sample, complaints, look, trend
+from tests.support.traces import found
 
 SAMPLES = 120  # of memory, in a soak of any length
 SCENES = ("wind", "night")
@@ -117,13 +117,13 @@ class Soak:
         for task in done:
             task.result()
 
-    def _hear(self, samples: NDArray[np.float32], begun: Sequence[Sounded], seconds: float) -> None:
+    def _hear(self, samples: NDArray[np.float32], begun: Sequence[NoteEvent], seconds: float) -> None:
         self.log.seconds = seconds
         if self._plant and seconds > PLANTED_AT:
             self._spoil(samples, begun)
         self.ear.hear(samples, begun, seconds, self.box.controls)
 
-    def _spoil(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+    def _spoil(self, samples: NDArray[np.float32], begun: Sequence[NoteEvent]) -> None:
         match self._plant:
             case "leak":
                 self._planted += [b"x" * self._leak for _ in begun]

@@ -22,18 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.outputs.speaker import Standing
-from appliance.values import Sounded
+from appliance.sound.outputs.speaker import OutputStatus
+from appliance.values import NoteEvent
 
 LEAVING = 0.01  # s by which time goes on once there is no more sound
-Hear = Callable[[NDArray[np.float32], Sequence[Sounded], float], None]
+Hear = Callable[[NDArray[np.float32], Sequence[NoteEvent], float], None]
 
 
 class Card:
     """An output that takes a block each time it is stepped, and lets `hear` judge it, with its moment in seconds."""
 
     latency = 0.128  # s, as a card's
-    standing = Standing("a card of virtual time", "", 0, latency)
+    status = OutputStatus("a card of virtual time", "", 0, latency)
 
     def __init__(self, hear: Hear) -> None:
         self.seconds = 0.0  # played so far: the clock
@@ -41,7 +41,7 @@ class Card:
         self._written, self._wanted = threading.Semaphore(0), threading.Semaphore(0)
         self._closed = threading.Event()
 
-    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+    def write(self, samples: NDArray[np.float32], begun: Sequence[NoteEvent]) -> None:
         """Take a block, and let the performer wait until another one is wanted. The performer's thread."""
         self._hear(samples, begun, self.seconds)
         self.seconds += len(samples) / SAMPLE_RATE

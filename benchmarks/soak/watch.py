@@ -16,10 +16,10 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.journal import Flood
+from appliance.host.log import LogRateLimit
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.master import gain
-from appliance.values import Controls, Sounded
+from appliance.values import Controls, NoteEvent
 from benchmarks.measure import BED, FLOOR
 
 RAMP = 3.0  # s after the start or a mute that are no silence: the start-up ramp takes 2 s
@@ -41,7 +41,7 @@ class Ear:
         self._excused = RAMP
 
     def hear(
-        self, samples: NDArray[np.float32], begun: Sequence[Sounded], seconds: float, controls: Controls
+        self, samples: NDArray[np.float32], begun: Sequence[NoteEvent], seconds: float, controls: Controls
     ) -> None:
         """Take the block that begins at `seconds`, with what hands had set."""
         ends = seconds + len(samples) / SAMPLE_RATE
@@ -67,7 +67,7 @@ class Log(logging.Handler):
 
     def __init__(self, file: TextIO) -> None:
         super().__init__()
-        self._file, self._flood = file, Flood()
+        self._file, self._flood = file, LogRateLimit()
         self.seconds = 0.0  # of that clock
         self.bytes = 0
 

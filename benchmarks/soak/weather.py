@@ -23,7 +23,7 @@ from random import Random
 from typing import Any
 
 from appliance.box import Box
-from appliance.ledger.tape import Header, Line, Pulse, bundled, encode
+from appliance.ledger.tape import Header, Heartbeat, Line, bundled, encode
 from appliance.values import (
     Amount,
     Button,
@@ -38,9 +38,9 @@ from appliance.values import (
     Pressed,
     Turned,
 )
-from tests.horizon_records import payment
-from tests.horizon_server import render
-from tests.traces import MEMO
+from tests.support.horizon_records import payment
+from tests.support.horizon_server import render
+from tests.support.traces import MEMO
 
 log = logging.getLogger("appliance.soak")  # of the house, so that its lines are counted with the others
 
@@ -50,7 +50,7 @@ ROOM = 1 << 20  # bytes that the pipe may hold, the most that Linux gives: a who
 
 
 class Listener:
-    """A listener that says what it is told to: `command` starts it, for a Keeper."""
+    """A listener that says what it is told to: `command` starts it, for a Supervisor."""
 
     def __init__(self, folder: Path) -> None:
         self._pipe = folder / "listener"
@@ -123,7 +123,7 @@ class Weather:
                 if isinstance(line.entry, Ledger) and self.rng.random() < 0.8:
                     yield line.entry
 
-    def _line(self, entry: Ledger | Link | Pulse) -> Line:
+    def _line(self, entry: Ledger | Link | Heartbeat) -> Line:
         return Line(self._now() - self._begun, entry)
 
     def _next(self) -> Ledger:
@@ -133,7 +133,7 @@ class Weather:
         amounts = ledger.amounts[: round(len(ledger.amounts) * self._busy)]
         return replace(ledger, sequence=self._sequence, closed_at=self._closed_at, amounts=amounts)
 
-    def _say(self, *entries: Ledger | Link | Pulse) -> None:
+    def _say(self, *entries: Ledger | Link | Heartbeat) -> None:
         # A listener that was asked for another network, or is a new one, says first where it is.
         if (network := self.box.controls.network) != self._network:
             self._network = network
@@ -148,7 +148,7 @@ class Weather:
 
     async def _pulses(self) -> None:
         while True:
-            self.listener.say(self._line(Pulse()))
+            self.listener.say(self._line(Heartbeat()))
             await asyncio.sleep(PULSE)
 
     # --- what goes wrong ------------------------------------------------------------------------------------

@@ -24,14 +24,14 @@ Told = Callable[[int], None]  # so many more operations have been heard
 
 
 async def _follow(url: str, mode: Literal["ledgers", "operations"], told: Told) -> None:
-    from appliance.ledger.budget import own
-    from appliance.ledger.follow import follow
     from appliance.ledger.networks import Network
-    from appliance.ledger.visit import Way
+    from appliance.ledger.reader.budget import own
+    from appliance.ledger.reader.follow import follow
+    from appliance.ledger.reader.session import ListenOptions
     from appliance.values import Ledger
 
     network = Network("measured", "generated", (url,))
-    following = follow(network, Way(mode, pages=3), allowances={url: own()})
+    following = follow(network, ListenOptions(mode, pages=3), allowances={url: own()})
     async with aclosing(following):
         async for entry in following:
             if isinstance(entry, Ledger):
@@ -52,11 +52,11 @@ async def ours_operations(url: str, told: Told) -> None:
 
 async def ours_records(url: str, told: Told) -> None:
     """Our client under the SDK's server object, for its records alone, as the SDK's own is measured."""
-    from appliance.ledger.budget import own
-    from appliance.ledger.client import ServerAsync, StreamClient
-    from appliance.ledger.visit import Patience
+    from appliance.ledger.reader.budget import own
+    from appliance.ledger.reader.client import ServerAsync, StreamClient
+    from appliance.ledger.reader.session import Timeouts
 
-    async with ServerAsync(url, StreamClient(Patience(), own())) as server:
+    async with ServerAsync(url, StreamClient(Timeouts(), own())) as server:
         async for _ in server.operations().cursor(START).limit(PAGE).stream():
             told(1)
 

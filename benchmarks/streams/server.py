@@ -11,9 +11,9 @@ import json
 import sys
 
 from benchmarks.streams import OPERATIONS
-from tests.horizon_faults import head
-from tests.horizon_ready import Ready, operations
-from tests.horizon_server import Request
+from tests.support.horizon_faults import head
+from tests.support.horizon_ready import Ready, operations
+from tests.support.horizon_server import Request
 
 
 class Counting(Ready):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.panel.lamps import Shown
+from appliance.panel.lamps import BoxState
 
 SCRIPT = Path(__file__).parent.parent.parent / "deploy" / "systemd" / "stellar-wind-release"
 
@@ -29,7 +29,7 @@ class Box:
         (self._programs / "sleep").symlink_to("/bin/true")  # time is what /proc/uptime says
         self.player("active")
 
-    def player(self, state: str, shown: Shown = Shown.LIVE) -> None:
+    def player(self, state: str, shown: BoxState = BoxState.LIVE) -> None:
         systemctl = self._programs / "systemctl"
         systemctl.write_text(
             f'#!/bin/sh\necho "$@" >>{self.asked}\n'
@@ -98,7 +98,7 @@ def test_one_that_does_not_play_is_left(box: Box, state: str) -> None:
 
 def test_one_that_plays_only_in_safe_mode_is_left(box: Box) -> None:
     box.run("use", "2")
-    box.player("active", Shown.TROUBLE)
+    box.player("active", BoxState.TROUBLE)
     assert box.run("judge", trial=1).returncode == 1
     assert box.links() == {"current": "releases/1"}
 

@@ -15,9 +15,9 @@ import pytest
 from appliance.doctor.board import ABSENT, READINGS, playing
 from appliance.doctor.finding import Verdict
 from appliance.settings import load
-from tests import fault_cards
-from tests.doctor.patient import patient
-from tests.fault_cards import Cards
+from tests.support import fault_cards
+from tests.support.fault_cards import Cards
+from tests.support.patient import patient
 
 SETTINGS = load({}, {}).settings
 POLICY, CARD, MMC = "/sys/devices/system/cpu/cpufreq/policy0", "/proc/asound/cards", "/sys/block/mmcblk0"
@@ -133,7 +133,7 @@ def test_the_report_is_one_that_may_be_sent_in(tmp_path: Path) -> None:
         "computer",
         "--board",
         "--set",
-        f"state={tmp_path}",
+        f"state_dir={tmp_path}",
     ]
     done = subprocess.run(
         command, env=os.environ | {"USER": tmp_path.name}, capture_output=True, text=True, check=False

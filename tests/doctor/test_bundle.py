@@ -13,8 +13,8 @@ from appliance.cli import main
 from appliance.doctor.bundle import NoBundle, bundle
 from appliance.doctor.finding import ok, wrong
 from appliance.settings import load
-from tests.doctor.patient import patient
 from tests.doctor.test_privacy import ACCOUNT, HASH, MINE, PEOPLE
+from tests.support.patient import patient
 
 SECRETS = (
     ACCOUNT,

@@ -21,7 +21,7 @@ from appliance.doctor.surroundings import clock, network, recording
 from appliance.ledger.tape import Header, Line, encode
 from appliance.settings import load
 from appliance.values import Ledger
-from tests.doctor.patient import NOW, patient
+from tests.support.patient import NOW, patient
 
 HEADER = Header("public", "a test")
 SETTINGS = load({}, {}).settings
@@ -293,7 +293,7 @@ PINS = {**PI, "/dev/gpiochip0": ""}
 @pytest.mark.parametrize(
     ("files", "overrides", "verdict", "words"),
     [
-        (PI, {"panel.factory": "none"}, "ok", "None is wanted"),
+        (PI, {"panel.pin_factory": "none"}, "ok", "None is wanted"),
         ({}, {}, "ok", "This computer has no pins"),
         (PI, {}, "wrong", "The kernel shows no pins"),
         (PINS, {}, "wrong", "SPI is off"),

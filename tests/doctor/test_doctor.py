@@ -12,7 +12,7 @@ from appliance import cli
 from appliance.cli import main
 from appliance.doctor import CHECKS, PARTS, Finding, Verdict, examine
 from appliance.settings import SettingsError, load
-from tests.doctor.patient import patient
+from tests.support.patient import patient
 
 MINE = '[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n'
 

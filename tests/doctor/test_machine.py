@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from appliance.doctor import machine
-from tests.doctor.patient import patient
+from tests.support.patient import patient
 
 
 def test_files_are_read_below_the_root_and_a_missing_one_is_nothing(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ from pathlib import Path
 from appliance.doctor import CHECKS, PARTS
 from appliance.doctor.privacy import private
 from appliance.settings import load
-from tests.doctor.patient import patient
+from tests.support.patient import patient
 
 root, settings = Path(sys.argv[1]), load({}, {}).settings
 machine = patient(root, environ={"HOME": "/srv/x", "XDG_RUNTIME_DIR": f"{root}/run/user/1000"})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from appliance.doctor.privacy import private, redacted
 from appliance.settings import load
-from tests.doctor.patient import patient
+from tests.support.patient import patient
 
 ACCOUNT = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 HASH = "b9d0b2292c4e09e8eb22d036171491e87b8d2086bf8b265874c8d182cb9c9020"

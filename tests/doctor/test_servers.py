@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from appliance.doctor.servers import judged, servers
-from appliance.ledger.look import Sight, look
 from appliance.ledger.networks import RPC, Network
-from appliance.ledger.visit import Patience, Tip
-from tests.doctor.patient import NOW, patient
-from tests.horizon_records import generated
-from tests.horizon_server import HorizonServer
+from appliance.ledger.reader.probe import ProbeResult, probe
+from appliance.ledger.reader.session import Timeouts, Tip
+from tests.support.horizon_records import generated
+from tests.support.horizon_server import HorizonServer
+from tests.support.patient import NOW, patient
 
 NETWORK = Network("mine", "first", ("https://one.example", f"{RPC}https://two.example"))
-HASTE = Patience(connect=0.5, answer=0.5, page=0.5)
+HASTE = Timeouts(connect=0.5, answer=0.5, page=0.5)
 
 
-def sight(at: int, age: float | None, why: str = "does not answer") -> Sight:
+def sight(at: int, age: float | None, why: str = "does not answer") -> ProbeResult:
     tip = None if age is None else Tip(1000 + at, int(NOW - age))
-    return Sight(NETWORK.endpoints[at], tip, "" if tip else why, 0.4)
+    return ProbeResult(NETWORK.endpoints[at], tip, "" if tip else why, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def sight(at: int, age: float | None, why: str = "does not answer") -> Sight:
         ),
     ],
 )
-def test_what_looks_mean(first: Sight, second: Sight, verdicts: str, words: list[str]) -> None:
+def test_what_looks_mean(first: ProbeResult, second: ProbeResult, verdicts: str, words: list[str]) -> None:
     found = list(judged(NETWORK, [first, second], NOW))
     assert [finding.verdict for finding in found] == verdicts.split()
     for finding, expected in zip(found, words, strict=True):
@@ -67,15 +67,15 @@ def test_what_looks_mean(first: Sight, second: Sight, verdicts: str, words: list
 def test_real_servers_are_asked_at_once_and_none_is_waited_for_long() -> None:
     async def run() -> None:
         chain = generated([3] * 4, network="first")
-        async with HorizonServer(chain) as well, HorizonServer(chain, faults={"root": ["mute"]}) as mute:
-            endpoints = (well.url, mute.url, "http://127.0.0.1:9", f"{RPC}{well.url}")
-            seen = await look(Network("mine", "first", endpoints), HASTE)
+        async with HorizonServer(chain) as succeeded, HorizonServer(chain, faults={"root": ["mute"]}) as mute:
+            endpoints = (succeeded.url, mute.url, "http://127.0.0.1:9", f"{RPC}{succeeded.url}")
+            seen = await probe(Network("mine", "first", endpoints), HASTE)
             assert [one.endpoint for one in seen] == list(endpoints)
             assert seen[0].tip
             assert seen[0].tip.sequence == chain.ledgers[-1]["sequence"]
             assert [one.why for one in seen[1:]] == ["does not answer", "cannot be reached", seen[3].why]
             assert seen[3].why  # a Horizon is no RPC server
-            (other,) = await look(Network("mine", "second", (well.url,)), HASTE)
+            (other,) = await probe(Network("mine", "second", (succeeded.url,)), HASTE)
             assert other.why == "serves another network than mine"
 
     asyncio.run(run())
@@ -84,7 +84,7 @@ def test_real_servers_are_asked_at_once_and_none_is_waited_for_long() -> None:
 def test_a_server_that_answers_drop_by_drop_has_its_time() -> None:
     async def run() -> None:
         async with HorizonServer(generated([3]), faults={"root": ["slow"]}) as server:
-            (seen,) = await look(Network("mine", "first", (server.url,)), Patience(), longest=0.2)
+            (seen,) = await probe(Network("mine", "first", (server.url,)), Timeouts(), longest=0.2)
             assert seen.why == "does not answer within 0 s"
 
     asyncio.run(run())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from appliance.music.composer import Composer
 from appliance.music.harmony import RELEASE
 from appliance.music.queue import PATIENCE
-from appliance.music.ranked import FLOOD, RING
+from appliance.music.rank_melody import FLOOD, RING
 from appliance.music.scales import STEPS, Scale, clash
 from appliance.music.scenes import SCENES, Scene
 from appliance.music.transport import Moment

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from appliance.music.movements import AIR, IDLE_AFTER, LOOPS, MOVEMENTS, USUAL, Air, Movements, Murmur
+from appliance.music.movements import AIR, IDLE_AFTER, LOOPS, MOVEMENTS, USUAL, MelodyLoad, Movements, Murmur
 
 
 def test_no_two_periods_meet_again_within_a_day() -> None:
@@ -16,15 +16,15 @@ def test_no_two_periods_meet_again_within_a_day() -> None:
 @pytest.mark.parametrize("name", sorted(MOVEMENTS))
 def test_a_tide_goes_between_its_ends_and_comes_round(name: str) -> None:
     movements, period = Movements(Random(1)), 60 * MOVEMENTS[name]
-    levels = [movements.tide(name, second) for second in range(int(period))]
+    levels = [movements.lfo(name, second) for second in range(int(period))]
     assert min(levels) < -0.99
     assert max(levels) > 0.99
-    assert movements.tide(name, 10.0) == pytest.approx(movements.tide(name, 10.0 + period))
+    assert movements.lfo(name, 10.0) == pytest.approx(movements.lfo(name, 10.0 + period))
 
 
 @pytest.mark.parametrize("bpm", [30, 60, 180])
 def test_a_dense_melody_leaves_no_air_and_a_sparse_one_its_share(bpm: int) -> None:
-    air, beat = Air(), 60 / bpm
+    air, beat = MelodyLoad(), 60 / bpm
     assert air.left(1.25) == 1.0
     for densest, left in ((1.25, 0.2), (0.5, 0.0)):
         for index in range(round(6 * AIR / beat)):
@@ -36,7 +36,7 @@ def test_a_dense_melody_leaves_no_air_and_a_sparse_one_its_share(bpm: int) -> No
 
 
 def test_a_melody_that_is_too_loud_is_eased_to_the_most_and_no_other() -> None:
-    air = Air()
+    air = MelodyLoad()
     for velocities, ease in ((USUAL, 1.0), (2 * USUAL, 0.5)):
         for _ in range(600):
             air.hear(velocities, 1.0)

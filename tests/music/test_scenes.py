@@ -17,7 +17,7 @@ from appliance.music.composer import Composer
 from appliance.music.harmony import RELEASE
 from appliance.music.queue import Waiting
 from appliance.music.scales import Scale, clash
-from appliance.music.scene import Melody, Scene, Stage
+from appliance.music.scene import Melody, MelodyContext, Scene
 from appliance.music.scenes import SCENES, original
 from appliance.music.scenes.original import Original, low_word
 from appliance.music.transport import Moment
@@ -242,10 +242,10 @@ def test_a_scene_is_known_to_nobody_but_its_name() -> None:
         assert tuple(scene.melody(stage_with(scene, waiting)).rest()) == waiting
 
 
-def stage_with(scene: Scene, waiting: tuple[Waiting, ...]) -> Stage:
-    stages: list[Stage] = []
+def stage_with(scene: Scene, waiting: tuple[Waiting, ...]) -> MelodyContext:
+    stages: list[MelodyContext] = []
 
-    def remember(stage: Stage) -> Melody:
+    def remember(stage: MelodyContext) -> Melody:
         stages.append(stage)
         return scene.melody(stage)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.panel.buttons import BOUNCE, MANNERS, PAUSE, SHORT, STUCK_AFTER, Press
+from appliance.panel.buttons import BOUNCE, PAUSE, SHORT, STUCK_AFTER, TIMINGS, PressClassifier
 from appliance.values import Button, Doubled, Gesture, Held, Pressed
 
 LOOK = 1 / 120  # s between two looks
@@ -19,7 +19,11 @@ class Hand:
     """Presses a button, and notes when which gesture came of it."""
 
     def __init__(self, button: Button, *, bounce: Random | None = None) -> None:
-        self.press, self.seconds, self.gestures = Press(button), 100.0, list[tuple[float, Gesture]]()
+        self.press, self.seconds, self.gestures = (
+            PressClassifier(button),
+            100.0,
+            list[tuple[float, Gesture]](),
+        )
         self._bounce, self._level, self._settled = bounce, False, 0.0
         self.be(False, 0.5)
 
@@ -73,7 +77,7 @@ def test_two_slow_presses_are_two_and_three_quick_ones_are_a_double_and_one() ->
 
 @pytest.mark.parametrize("button", Button)
 def test_a_hold_is_told_while_it_lasts_and_letting_go_adds_nothing(button: Button) -> None:
-    hand, hold = Hand(button), MANNERS[button].hold
+    hand, hold = Hand(button), TIMINGS[button].hold
     pressed = hand.seconds
     ((when, gesture),) = hand.be(True, hold + 1).be(False, 1.0).gestures
     assert gesture == Held(button)
@@ -82,7 +86,7 @@ def test_a_hold_is_told_while_it_lasts_and_letting_go_adds_nothing(button: Butto
 
 @pytest.mark.parametrize("button", Button)
 def test_letting_go_before_the_time_is_a_change_of_mind(button: Button) -> None:
-    hold = MANNERS[button].hold
+    hold = TIMINGS[button].hold
     for down in (SHORT + 0.05, hold - 0.1):
         assert Hand(button).be(True, down).be(False, 1.0).said == []
     assert Hand(button).be(True, SHORT - 0.05).be(False, 1.0).said == [Pressed(button)]
@@ -134,7 +138,7 @@ def test_a_button_that_is_stuck_for_hours_speaks_once_and_serves_again_when_it_i
 
 
 def test_a_button_that_is_down_at_the_start_turns_nothing_off() -> None:
-    press = Press(MUTE)
+    press = PressClassifier(MUTE)
     assert [gesture for tick in range(9000) for gesture in press.see(True, tick / 100)] == []
     assert press.stuck
     assert [gesture for tick in range(100) for gesture in press.see(False, 90 + tick / 100)] == []
@@ -148,7 +152,7 @@ def test_a_button_that_is_down_at_the_start_turns_nothing_off() -> None:
 def test_whatever_the_contact_does_no_press_means_two_things(
     button: Button, levels: list[tuple[bool, float]]
 ) -> None:
-    press, seconds = Press(button), 0.0
+    press, seconds = PressClassifier(button), 0.0
     presses, gestures, before = 0, 0, False
     press.see(False, seconds)
     for down, lasts in levels:
@@ -164,7 +168,7 @@ def test_whatever_the_contact_does_no_press_means_two_things(
 @given(st.lists(st.sampled_from([0.06, 0.2, 0.3, 0.4, 0.6, 1.1, 2.1, 5.2]), min_size=2, max_size=12))
 def test_presses_come_apart_the_same_at_any_moment_and_any_pace_of_looking(lengths: list[float]) -> None:
     def told(button: Button, look: float, start: float) -> list[Gesture]:
-        press, gestures = Press(button), list[Gesture]()
+        press, gestures = PressClassifier(button), list[Gesture]()
         edges = [0.0, *itertools.accumulate(lengths)]
         ticks = round((edges[-1] + 1.0) / look)
         for tick in range(ticks):

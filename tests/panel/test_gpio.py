@@ -22,7 +22,7 @@ from gpiozero.pins import local
 from appliance.panel import gpio
 from appliance.panel.gpio import NoPanel, board, chosen, why
 from appliance.panel.knobs import SAMPLES
-from appliance.panel.lamps import ATTACK, Lamps, Shown
+from appliance.panel.lamps import ATTACK, BoxState, Lamps
 from appliance.panel.panel import Panel
 from appliance.panel.pins import PINS, Knobs, wiring
 from appliance.values import Button, Gesture, Knob, Moved, Pressed, Turned
@@ -43,7 +43,7 @@ class Pi:
     def __init__(self, factory: str, knobs: Knobs, **pins: int) -> None:
         self.posted: list[Gesture] = []
         self.lamps = Lamps()
-        self.lamps.tell(Shown.LIVE, 0.0)
+        self.lamps.tell(BoxState.LIVE, 0.0)
         where = wiring(knobs, {**PINS, **pins})
         self.panel = Panel(lambda: board(factory, where), where, self.lamps, self.posted.append)
         self.looks = 0

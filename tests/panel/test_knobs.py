@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.panel.knobs import END, SAMPLES, TOP, Encoders, Potentiometer, Potentiometers
 from appliance.values import Gesture, Knob, Moved, Turned
-from tests.panel.noise import at_rest, idle_changes, reading, slow_turn, step
+from tests.support.noise import at_rest, idle_changes, reading, slow_turn, step
 
 HERE = 0.42
 

@@ -28,9 +28,9 @@ from appliance.panel.lamps import (
     PRESS,
     SOFTEST,
     WINK,
+    BoxState,
     Lamps,
     NoteLamp,
-    Shown,
     duty,
     language,
     lead,
@@ -46,12 +46,12 @@ def live(chosen: int = 0, light: float = 1.0) -> Lamps:
     """Lamps of a box that plays the network, from second 0 on."""
     lamps = Lamps(light)
     lamps.chosen = chosen
-    lamps.tell(Shown.LIVE, 0.0)
+    lamps.tell(BoxState.LIVE, 0.0)
     lamps.levels(0.0)
     return lamps
 
 
-def showing(state: Shown, chosen: int = 0) -> Lamps:
+def showing(state: BoxState, chosen: int = 0) -> Lamps:
     lamps = Lamps()
     lamps.chosen = chosen
     lamps.tell(state, 0.0)
@@ -142,9 +142,9 @@ hits = st.lists(
 dims = st.sampled_from(sorted(LIGHT.values()))
 
 
-@given(hits, dims, st.floats(0, 1), st.booleans(), st.sampled_from(Shown))
+@given(hits, dims, st.floats(0, 1), st.booleans(), st.sampled_from(BoxState))
 def test_no_music_makes_a_lamp_flash_more_than_three_times_a_second(
-    notes: list[tuple[int, float, float]], light: float, night: float, muted: bool, state: Shown
+    notes: list[tuple[int, float, float]], light: float, night: float, muted: bool, state: BoxState
 ) -> None:
     lamps = Lamps(light)
     lamps.night, lamps.muted = night, muted
@@ -218,9 +218,9 @@ def test_mute_night_and_calm_each_take_their_share_of_the_light() -> None:
 
 @pytest.mark.parametrize("chosen", range(NETWORK_LAMPS))
 @pytest.mark.parametrize(
-    ("state", "lit_in_12_s"), [(Shown.LIVE, 0), (Shown.CONNECTING, 3), (Shown.OFFLINE, 8)]
+    ("state", "lit_in_12_s"), [(BoxState.LIVE, 0), (BoxState.CONNECTING, 3), (BoxState.OFFLINE, 8)]
 )
-def test_only_the_chosen_network_s_lamp_speaks(state: Shown, lit_in_12_s: int, chosen: int) -> None:
+def test_only_the_chosen_network_s_lamp_speaks(state: BoxState, lit_in_12_s: int, chosen: int) -> None:
     shown = frames(showing(state, chosen), 12.0)
     for lamp in range(NETWORK_LAMPS):
         levels = [levels[NOTE_LAMPS + lamp] for levels in shown]
@@ -229,7 +229,7 @@ def test_only_the_chosen_network_s_lamp_speaks(state: Shown, lit_in_12_s: int, c
             assert max(levels) == pytest.approx(1.0, abs=0.05)
         else:
             assert set(levels) == {0.0}
-    if state is Shown.LIVE:
+    if state is BoxState.LIVE:
         assert {levels[NOTE_LAMPS + chosen] for levels in shown} == {1.0}
 
 
@@ -241,13 +241,13 @@ def test_the_start_lights_the_note_lamps_one_by_one() -> None:
     full = [next(frame for frame, levels in enumerate(shown) if levels[lamp] > 0.9) for lamp in range(6)]
     assert full == sorted(set(full))
     assert all(levels[NOTE_LAMPS:] == (0.0,) * 3 for levels in shown)
-    lamps.tell(Shown.OFFLINE, 103.0)  # the first state is no change, and shows at once
+    lamps.tell(BoxState.OFFLINE, 103.0)  # the first state is no change, and shows at once
     lamps.levels(103.0)
-    assert lamps.shown is Shown.OFFLINE
+    assert lamps.shown is BoxState.OFFLINE
 
 
 def test_without_a_card_the_network_lamps_run_from_left_to_right_and_the_notes_are_dark() -> None:
-    lamps = showing(Shown.NO_CARD)
+    lamps = showing(BoxState.NO_CARD)
     lamps.hit(0, 1.0, at=0.0)
     shown = frames(lamps, 3.0)
     assert all(levels[:NOTE_LAMPS] == DARK[:NOTE_LAMPS] for levels in shown)
@@ -256,27 +256,27 @@ def test_without_a_card_the_network_lamps_run_from_left_to_right_and_the_notes_a
 
 
 def test_an_unknown_network_is_first_and_third_in_turn() -> None:
-    lamps = showing(Shown.SETUP)
+    lamps = showing(BoxState.SETUP)
     assert [lamps.levels(at)[NOTE_LAMPS:] for at in (0.5, 1.5, 2.5)] == [(1, 0, 0), (0, 0, 1), (1, 0, 0)]
 
 
 def test_trouble_is_all_three_once_a_second_and_no_notes() -> None:
-    shown = frames(showing(Shown.TROUBLE), 10.0)
+    shown = frames(showing(BoxState.TROUBLE), 10.0)
     for lamp in range(NETWORK_LAMPS):
         assert rises([levels[NOTE_LAMPS + lamp] for levels in shown]) == 9  # and the one it begins with
     assert {len(set(levels[NOTE_LAMPS:])) for levels in shown} == {1}
 
 
-@given(st.sampled_from(Shown), st.integers(0, 2), st.floats(0, 1e7))
-def test_every_level_is_a_level(state: Shown, chosen: int, seconds: float) -> None:
+@given(st.sampled_from(BoxState), st.integers(0, 2), st.floats(0, 1e7))
+def test_every_level_is_a_level(state: BoxState, chosen: int, seconds: float) -> None:
     for place in range(NETWORK_LAMPS):
         assert 0.0 <= LANGUAGE[state].network(place, chosen, seconds) <= 1.0
     if note := LANGUAGE[state].note:
         assert all(0.0 <= note(place, chosen, seconds) <= 1.0 for place in range(NOTE_LAMPS))
 
 
-@pytest.mark.parametrize("state", Shown)
-def test_no_state_blinks_more_than_twice_a_second(state: Shown) -> None:
+@pytest.mark.parametrize("state", BoxState)
+def test_no_state_blinks_more_than_twice_a_second(state: BoxState) -> None:
     lamps = showing(state)
     shown = frames(lamps, 12.0)
     for lamp in range(LAMPS):
@@ -284,7 +284,7 @@ def test_no_state_blinks_more_than_twice_a_second(state: Shown) -> None:
 
 
 def test_every_state_has_a_sign_that_no_other_has() -> None:
-    assert set(LANGUAGE) == set(Shown)
+    assert set(LANGUAGE) == set(BoxState)
     looks = {
         state: tuple(levels[NOTE_LAMPS:] for levels in frames(showing(state), 6.0)) for state in LANGUAGE
     }
@@ -303,13 +303,13 @@ def test_the_readme_has_this_very_table() -> None:
 
 def test_a_state_shows_after_it_has_lasted() -> None:
     lamps = live()
-    lamps.tell(Shown.OFFLINE, 100.0)
+    lamps.tell(BoxState.OFFLINE, 100.0)
     seen_as = []
     for at in (100.0 + LASTS - 0.1, 100.0 + LASTS):
         lamps.levels(at)
         seen_as.append(lamps.shown)
-        lamps.tell(Shown.OFFLINE, at)  # saying it again does not begin anew
-    assert seen_as == [Shown.LIVE, Shown.OFFLINE]
+        lamps.tell(BoxState.OFFLINE, at)  # saying it again does not begin anew
+    assert seen_as == [BoxState.LIVE, BoxState.OFFLINE]
     assert lamps.levels(100.0 + LASTS + 0.2)[NOTE_LAMPS] == pytest.approx(1.0)  # its first blip comes at once
 
 
@@ -317,27 +317,27 @@ def test_what_is_over_soon_is_never_shown() -> None:
     lamps = live()
     for outage in range(100):
         at = 20.0 * outage
-        lamps.tell(Shown.OFFLINE, at)
+        lamps.tell(BoxState.OFFLINE, at)
         lamps.levels(at + 9.0)
-        lamps.tell(Shown.LIVE, at + 9.0)
+        lamps.tell(BoxState.LIVE, at + 9.0)
         lamps.levels(at + 19.0)
-        assert lamps.shown is Shown.LIVE
+        assert lamps.shown is BoxState.LIVE
 
 
 def test_whoever_presses_sees_at_once_what_comes_of_it() -> None:
     lamps = live()
     lamps.press(50.0)
     lamps.chosen = 1
-    lamps.tell(Shown.CONNECTING, 50.1)
+    lamps.tell(BoxState.CONNECTING, 50.1)
     lamps.levels(50.1)
-    assert lamps.shown is Shown.CONNECTING
-    lamps.tell(Shown.LIVE, 50.1 + PRESS)
+    assert lamps.shown is BoxState.CONNECTING
+    lamps.tell(BoxState.LIVE, 50.1 + PRESS)
     lamps.levels(50.1 + PRESS)
-    assert lamps.shown is Shown.CONNECTING
+    assert lamps.shown is BoxState.CONNECTING
 
 
-@pytest.mark.parametrize("state", Shown)
-def test_every_press_is_answered(state: Shown) -> None:
+@pytest.mark.parametrize("state", BoxState)
+def test_every_press_is_answered(state: BoxState) -> None:
     quiet, pressed = showing(state, 1), showing(state, 1)
     pressed.press(30.0)
     differ = [

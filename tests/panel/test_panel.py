@@ -14,7 +14,7 @@ import pytest
 from appliance.panel.buttons import STUCK_AFTER
 from appliance.panel.gpio import Board, Buttons, Converter, Encoders, Leds, NoPanel
 from appliance.panel.knobs import SAMPLES, TOP
-from appliance.panel.lamps import ATTACK, DIMMEST, FADE, LAMPS, Lamps, Shown
+from appliance.panel.lamps import ATTACK, DIMMEST, FADE, LAMPS, BoxState, Lamps
 from appliance.panel.mock import Mock
 from appliance.panel.panel import AGAIN, Panel
 from appliance.panel.pins import NOWHERE, PINS, Knobs, Wiring, wiring
@@ -30,7 +30,7 @@ class Rig:
     def __init__(self, where: Wiring, board: Callable[[Mock], Board] = Mock.board) -> None:
         self.mock = Mock(where, STANDS)
         self.lamps = Lamps()
-        self.lamps.tell(Shown.LIVE, 0.0)
+        self.lamps.tell(BoxState.LIVE, 0.0)
         self.posted: list[Gesture] = []
         self.panel = Panel(lambda: board(self.mock), where, self.lamps, self.posted.append)
         self.looks = 0
@@ -407,7 +407,7 @@ def raises(gesture: Gesture) -> None:
 def test_it_runs_by_itself_and_leaves_the_pins_dark_and_free() -> None:
     where = wiring()
     mock, lamps, posted = Mock(where, STANDS), Lamps(), []
-    lamps.tell(Shown.LIVE, 0.0)
+    lamps.tell(BoxState.LIVE, 0.0)
     moved = threading.Event()
 
     def post(gesture: Gesture) -> None:

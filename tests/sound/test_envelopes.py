@@ -36,12 +36,12 @@ class Drawing:
         self.server.start()
         address = int(self.server.getOutputAddr(), 16)
         self._out = np.ctypeslib.as_array((ctypes.c_float * block).from_address(address))
-        self.draw(8)  # pyo opens its server's volume within 5 ms
+        self.advance(8)  # pyo opens its server's volume within 5 ms
 
-    def draw(self, blocks: int) -> NDArray[np.float32]:
+    def advance(self, blocks: int) -> NDArray[np.float32]:
         drawn = [np.zeros(0, dtype=np.float32)]
         for _ in range(blocks):
-            self.envelopes.draw()
+            self.envelopes.advance()
             self.server.process()
             drawn.append(self._out.copy())
         return np.concatenate(drawn)
@@ -61,8 +61,8 @@ def drawing(block: int = 512) -> Iterator[Drawing]:
 @pytest.mark.parametrize("block", [256, 512, 1024])
 def test_a_straight_line_is_straight_and_stays_where_it_arrives(block: int) -> None:
     with drawing(block) as it:
-        it.envelopes.go(it.curve, 0.5, 8 * block / SAMPLE_RATE, bent=False)
-        drawn = it.draw(20)
+        it.envelopes.ramp_to(it.curve, 0.5, 8 * block / SAMPLE_RATE, bent=False)
+        drawn = it.advance(20)
         assert drawn[0] == 0.0
         assert np.abs(np.diff(drawn[: 8 * block]) - 0.5 / (8 * block)).max() < 1e-7
         assert drawn[8 * block :] == pytest.approx(0.5, abs=1e-6)
@@ -71,10 +71,10 @@ def test_a_straight_line_is_straight_and_stays_where_it_arrives(block: int) -> N
 
 def test_what_rings_falls_by_equal_parts_in_equal_times_and_ends() -> None:
     with drawing() as it:
-        it.envelopes.go(it.curve, 1.0, SECONDS, bent=False)
-        it.draw(1)
-        it.envelopes.go(it.curve, 0.0, 100 * SECONDS, bent=True)
-        drawn = it.draw(102)[::512]
+        it.envelopes.ramp_to(it.curve, 1.0, SECONDS, bent=False)
+        it.advance(1)
+        it.envelopes.ramp_to(it.curve, 0.0, 100 * SECONDS, bent=True)
+        drawn = it.advance(102)[::512]
         # Above where it heads for: a 20th below nought.
         falls = [(after + 0.0524) / (before + 0.0524) for before, after in pairwise(drawn[:101])]
         assert falls == pytest.approx([math.exp(-BEND / 100)] * 100, rel=1e-3)
@@ -91,10 +91,10 @@ def test_no_turn_is_a_jump_and_every_goal_is_reached(moves: list[tuple[float, fl
     with drawing() as it:
         drawn = [np.zeros(1, dtype=np.float32)]
         for level, lasts, bent, blocks in moves:
-            it.envelopes.go(it.curve, level, lasts, bent=bent)
-            drawn.append(it.draw(blocks))
+            it.envelopes.ramp_to(it.curve, level, lasts, bent=bent)
+            drawn.append(it.advance(blocks))
         level = moves[-1][0]
-        drawn.append(it.draw(190))  # as long as any of them lasts
+        drawn.append(it.advance(190))  # as long as any of them lasts
         line = np.concatenate(drawn)
         # At most the whole way within one block.
         assert np.abs(np.diff(line)).max() <= 1 / 512 + 1e-6
@@ -107,9 +107,9 @@ def test_a_line_of_two_curves_is_their_product_at_every_block() -> None:
     with drawing() as it:
         it.line.stop()
         it.product.out()
-        it.envelopes.go(it.curve, 0.8, 10 * SECONDS, bent=False)
-        it.envelopes.go(it.other, 0.5, 5 * SECONDS, bent=False)
-        ends = it.draw(11)[::512]
+        it.envelopes.ramp_to(it.curve, 0.8, 10 * SECONDS, bent=False)
+        it.envelopes.ramp_to(it.other, 0.5, 5 * SECONDS, bent=False)
+        ends = it.advance(11)[::512]
         assert ends == pytest.approx(
             [0.8 * min(1, n / 10) * 0.5 * min(1, n / 5) for n in range(11)], abs=1e-6
         )

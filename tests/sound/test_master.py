@@ -24,26 +24,26 @@ def awake() -> Master:
     master.volume(1.0)
     master.fade(1.0, SECONDS)
     for _ in range(200):
-        master.finish(block(0.0))
+        master.process(block(0.0))
     return master
 
 
-def finish(master: Master, *levels: float) -> NDArray[np.float32]:
+def process(master: Master, *levels: float) -> NDArray[np.float32]:
     """What comes out for blocks of these levels; the first block out went in before."""
-    return np.concatenate([master.finish(block(level))[0].copy() for level in (*levels, 0.0)][1:])
+    return np.concatenate([master.process(block(level))[0].copy() for level in (*levels, 0.0)][1:])
 
 
 def test_what_is_quiet_passes_untouched_one_block_later() -> None:
     noise = np.random.default_rng(1).uniform(-0.8, 0.8, (20, BLOCK, 2)).astype(np.float32)
     master = awake()
-    out = [master.finish(one)[0].copy() for one in noise]
+    out = [master.process(one)[0].copy() for one in noise]
     assert np.array_equal(np.concatenate(out[1:]), noise[:-1].reshape(-1, 2))
     assert master.reduction == 0.0
 
 
 @given(st.lists(st.floats(-5.5, 5.5, width=32), min_size=1, max_size=30))
 def test_nothing_passes_the_ceiling_and_no_gain_jumps(levels: list[float]) -> None:
-    out = finish(awake(), *levels)
+    out = process(awake(), *levels)
     assert np.abs(out).max() <= CEILING + 1e-6
     # Within a block of one level, neighbouring samples differ by the ramp of the gain only.
     for one, level in zip(out.reshape(-1, BLOCK, 2), levels, strict=True):
@@ -52,7 +52,7 @@ def test_nothing_passes_the_ceiling_and_no_gain_jumps(levels: list[float]) -> No
 
 def test_the_limiter_is_down_before_the_peak_and_comes_back_softly() -> None:
     master = awake()
-    out = finish(master, 0.5, 0.5, 4.0, *[0.5] * 150)[:, 0].reshape(-1, BLOCK)
+    out = process(master, 0.5, 0.5, 4.0, *[0.5] * 150)[:, 0].reshape(-1, BLOCK)
     assert np.allclose(out[0], 0.5)
     assert out[1][-1] < 0.12  # already low when the peak begins
     assert np.abs(out[2]).max() == pytest.approx(CEILING, abs=1e-3)
@@ -64,7 +64,7 @@ def test_the_limiter_is_down_before_the_peak_and_comes_back_softly() -> None:
 
 def test_the_reduction_is_told_in_decibels() -> None:
     master = awake()
-    master.finish(block(2 * CEILING))
+    master.process(block(2 * CEILING))
     assert master.reduction == pytest.approx(6.02, abs=0.01)
 
 
@@ -73,17 +73,17 @@ def test_a_broken_block_becomes_silence(broken: float) -> None:
     master = awake()
     raw = block(0.1)
     raw[100, 1] = broken
-    assert master.finish(raw)[1] is False
-    out, whole = master.finish(block(0.1))
+    assert master.process(raw)[1] is False
+    out, whole = master.process(block(0.1))
     assert whole
     assert not out.any()
-    assert np.allclose(master.finish(block(0.1))[0], 0.1)
+    assert np.allclose(master.process(block(0.1))[0], 0.1)
 
 
 def test_the_volume_glides_in_small_steps() -> None:
     master = awake()
     master.volume(0.0)
-    out = finish(master, *[0.5] * 100)[:, 0]
+    out = process(master, *[0.5] * 100)[:, 0]
     assert np.abs(np.diff(out)).max() < 0.5 / BLOCK
     assert out[-BLOCK:].max() == 0.0
     assert out[round(0.25 * SAMPLE_RATE)] < 0.01
@@ -92,15 +92,15 @@ def test_the_volume_glides_in_small_steps() -> None:
 def test_a_fade_is_a_straight_line_of_its_length() -> None:
     master = awake()
     master.fade(0.0, 0.5)
-    out = finish(master, *[0.5] * 100)[:, 0]
+    out = process(master, *[0.5] * 100)[:, 0]
     assert out[round(0.25 * SAMPLE_RATE)] == pytest.approx(0.25, abs=0.02)
     assert out[round(0.5 * SAMPLE_RATE) + 2 * BLOCK] == 0.0
     master.fade(1.0, 0.1)
-    assert finish(master, *[0.5] * 30)[-1, 0] == pytest.approx(0.5)
+    assert process(master, *[0.5] * 30)[-1, 0] == pytest.approx(0.5)
 
 
 def test_it_begins_in_silence() -> None:
-    assert not finish(Master(BLOCK), 0.5, 0.5).any()
+    assert not process(Master(BLOCK), 0.5, 0.5).any()
 
 
 @pytest.mark.parametrize(("position", "decibels"), [(1.0, 0.0), (0.5, -24.0), (0.25, -36.0)])

@@ -11,25 +11,25 @@ from appliance.music.composer import Composer
 from appliance.music.scales import Scale
 from appliance.music.scenes import SCENES
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, STRIDE, Paper, Performer
-from appliance.sound.relief import PATIENCE, Relief
-from appliance.values import Amount, Answer, Bed, Controls, Kind, Ledger, Sounded, Voice
+from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, STRIDE, NullInstrument, Performer
+from appliance.sound.polyphony import PATIENCE, PolyphonyLimiter
+from appliance.values import Amount, Answer, Bed, Controls, Kind, Ledger, NoteEvent, Voice
 
 BLOCK = 512
 CONTROLS = Controls(0.7, 60.0, "public")
 
 
-class Recorder(Paper):
+class Recorder(NullInstrument):
     """An instrument that remembers what it was told."""
 
     def __init__(self) -> None:
         super().__init__(BLOCK)
         self.told: list[tuple[str, object]] = []
 
-    def play(self, sounded: Sounded) -> None:
+    def play(self, sounded: NoteEvent) -> None:
         self.told.append(("play", sounded))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.told.append(("let_go", None))
 
     def follow(self, bed: Bed) -> None:
@@ -145,7 +145,7 @@ def test_another_scene_lets_the_chord_go_and_begins_its_own_with_the_next_beat()
 
 def test_an_amount_sounds_within_its_time() -> None:
     player, _ = performer()
-    begun: list[Sounded] = []
+    begun: list[NoteEvent] = []
     for index in seconds(30):
         if index % 500 == 100:
             player.composer.queue.put(
@@ -210,7 +210,7 @@ def test_a_slow_machine_plays_fewer_notes_and_all_of_them_when_it_has_time(
 
     instrument = Slow()
     composer = Composer(SCENES["wind"], Scale("wind", 0), Random(1))
-    player = Performer(composer, instrument, Relief(16), lambda: now[0])
+    player = Performer(composer, instrument, PolyphonyLimiter(16), lambda: now[0])
     for _ in seconds(0.6):
         player.block(CONTROLS)
     instrument.load = 0.3

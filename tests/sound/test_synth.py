@@ -18,7 +18,7 @@ from appliance.sound import SAMPLE_RATE
 from appliance.sound.performer import Performer
 from appliance.sound.synth import Synth
 from appliance.sound.voices import TIMBRES, hertz
-from appliance.values import Amount, Bed, Controls, Kind, Ledger, Note, Sounded, Voice
+from appliance.values import Amount, Bed, Controls, Kind, Ledger, Note, NoteEvent, Voice
 
 BLOCK = 512
 INAUDIBLE = -100.0  # dB
@@ -46,8 +46,8 @@ def render(
 
 def note(
     voice: Voice = Voice.BELL, pitch: int = 60, length: float = 0.5, at: float = 0.0, velocity: float = 0.7
-) -> Sounded:
-    return Sounded(Note(pitch, velocity, length, voice), at, at, length)
+) -> NoteEvent:
+    return NoteEvent(Note(pitch, velocity, length, voice), at, at, length)
 
 
 def level(samples: NDArray[np.float32]) -> float:
@@ -161,7 +161,7 @@ def test_the_highest_notes_fold_nothing_back(voice: Voice) -> None:
     with awake() as synth:
         synth.follow(Bed(0.5, 0.0, 0.0))
         render(synth, 15.0)  # the reverb's level glides to nothing
-        synth.play(Sounded(Note(95, 1.0, 5.0, voice, bright=1.0), 15.0, 15.0, 5.0))
+        synth.play(NoteEvent(Note(95, 1.0, 5.0, voice, bright=1.0), 15.0, 15.0, 5.0))
         sound = render(synth, 4.0, 15.0)[-2 * SAMPLE_RATE :].mean(axis=1)
         spectrum = np.abs(np.fft.rfft(sound * np.blackman(len(sound))))
         hz = np.arange(len(spectrum)) / 2

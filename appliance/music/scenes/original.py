@@ -5,8 +5,8 @@ The one rule: what the page did stays, also where it is odd. Its source was read
 on arrival an amount is divided by the largest so far and rounded up to a height of 1 to 9, and is left out if it
 equals the last one in the queue; every 500 ms, with probability 1/2, the oldest height is taken off the queue and
 plays its note, or a random one of the lowest nine if it is 1; a note lasts a sixteenth or an eighth at 120 bpm.
-Its queue knows no end; ours holds 10,000 heights, hours of music, so that memory stays flat; and plain ones, for a box
-packs them every five minutes (appliance/keep.py), between two blocks of sound. Pure; the performer's thread.
+Its queue was unbounded; ours holds 10,000 heights, hours of music, so that memory stays flat. Exact amounts make its
+melody go flat, so an amount is read as the page read it: its low 32 bits. Pure; the performer's thread.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Iterable
 
 from appliance.music.queue import Waiting
-from appliance.music.scene import Scene, Stage
+from appliance.music.scene import MelodyContext, Scene
 from appliance.music.transport import Moment
-from appliance.values import Amount, Kind, Ledger, Note, Voice
+from appliance.values import Amount, Ledger, Note, Voice
 
 NOTES = (51, 55, 56, 57, 60, 62, 63, 67, 68, 69)  # Eb3 G3 Ab3 A3 C4 D4 Eb4 G4 Ab4 A4, on the root C
 HEIGHTS = len(NOTES) - 1
@@ -26,18 +26,14 @@ LENGTHS = (0.25, 0.125)  # s: "8n" and "16n" of its library, at that library's 1
 ENDLESS = 10_000  # heights
 VELOCITY = 0.55  # all notes of the page were equally loud
 
-# A height, its amount's fields, and when that arrived and is due. Ten thousand objects of classes of ours would take a
-# small board a second to pack; numbers take it thirty times less.
-_Queued = tuple[int, tuple[int, Kind, bool, int], float, float]
-
 
 class Original:
     """Plays every amount in the order of arrival, however late."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._rng, self._root, self._quirks = stage.rng, stage.scale.root, stage.quirks
+    def __init__(self, stage: MelodyContext) -> None:
+        self._rng, self._root = stage.rng, stage.scale.root
         self._largest = 0
-        self._queue: deque[_Queued] = deque()
+        self._queue: deque[tuple[int, Waiting]] = deque()  # height, and whose
         self._ticks: float | None = None  # s of the audio clock: the next tick; the first beat is the first
         for waiting in stage.waiting:
             self._take(waiting)
@@ -61,21 +57,20 @@ class Original:
 
     def rest(self) -> Iterable[Waiting]:
         """The amounts in the queue."""
-        return (Waiting(Amount(*fields), arrived, due) for _, fields, arrived, due in self._queue)
+        return (waiting for _, waiting in self._queue)
 
     def _take(self, waiting: Waiting) -> None:
         amount = waiting.amount
-        size = low_word(amount) if self._quirks else amount.stroops
+        size = low_word(amount)
         if size <= 0:
             return
         self._largest = max(self._largest, size)
         height = -(-HEIGHTS * size // self._largest)
         if len(self._queue) < ENDLESS and not (self._queue and self._queue[-1][0] == height):
-            fields = amount.stroops, amount.kind, amount.native, amount.ledger
-            self._queue.append((height, fields, waiting.arrived, waiting.due))
+            self._queue.append((height, waiting))
 
     def _note(self, now: Moment, seconds: float) -> Note:
-        height, fields, arrived, _ = self._queue.popleft()
+        height, waiting = self._queue.popleft()
         if height == 1:
             height = int(self._rng.random() * HEIGHTS)
         return Note(
@@ -84,8 +79,8 @@ class Original:
             duration=LENGTHS[self._rng.random() > 0.5] / now.beat_seconds,
             voice=Voice.BELL,
             delay=seconds / now.beat_seconds,
-            amount=Amount(*fields),
-            waited=now.seconds - arrived,
+            amount=waiting.amount,
+            waited=now.seconds - waiting.arrived,
         )
 
 

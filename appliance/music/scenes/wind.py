@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from appliance.music.ranked import Ranked
+from appliance.music.rank_melody import RankMelody
 from appliance.music.scene import Scene
 from appliance.values import Kind, Voice
 
 WIND = Scene(
     name="wind",
-    melody=Ranked,
+    melody=RankMelody,
     voices={
         Kind.PAYMENT: Voice.BELL,
         Kind.PATH_PAYMENT: Voice.GLASS,

@@ -1,28 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a performance goes: a card, a file, a score, or nowhere at the right pace.
+"""Where the samples go: a sound card, a file, or nowhere.
 
-The one rule: an output decides how fast blocks are wanted, by how long its `write` takes. The performer's thread.
+An output decides how fast blocks are wanted, by how long its `write` takes. The performer's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.values import BoxError, Sounded
+from appliance.values import BoxError
 
 
 class Output(Protocol):
-    """Takes each block and the notes that begin in it."""
+    """Takes each block of samples."""
 
     @property
     def latency(self) -> float:
-        """Seconds from `write` to the ear, by now."""
+        """Seconds from `write` until it is heard, at present."""
 
-    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+    def write(self, samples: NDArray[np.float32]) -> None:
         """Take a block: float32, shape (frames, 2), -1 to 1. The array is overwritten afterwards."""
 
     def close(self) -> None:

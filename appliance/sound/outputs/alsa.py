@@ -175,7 +175,7 @@ class Alsa:
         lacking = frames - max(0, self._alsa.snd_pcm_avail(self._pcm))
         time.sleep(min(NAP[1], max(NAP[0], lacking / SAMPLE_RATE)))
 
-    def finish(self) -> None:
+    def process(self) -> None:
         """Wait until everything is heard."""
         self._alsa.snd_pcm_nonblock(self._pcm, 0)
         self._alsa.snd_pcm_drain(self._pcm)

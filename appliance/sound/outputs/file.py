@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sound file: WAV or FLAC, 24 bit.
 
-The one rule: the file holds the samples and nothing else (no time stamp), so equal renders are equal files. The
-thread that renders.
+The file holds the samples and nothing else (no time stamp), so equal renders are equal files. The rendering thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from appliance.sound import CHANNELS, SAMPLE_RATE
-from appliance.values import Sounded
 
 
 class SoundFile:
@@ -28,8 +25,8 @@ class SoundFile:
             str(path), "w", samplerate=SAMPLE_RATE, channels=CHANNELS, subtype="PCM_24"
         )
 
-    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
-        """Append a block, at once."""
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Append a block."""
         self._file.write(samples)
 
     def close(self) -> None:

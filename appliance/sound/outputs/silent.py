@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nowhere, at the pace of a card: for a machine without one.
+"""No output: at the pace of a sound card, for a machine without one, or at full speed, for a score without sound.
 
-The one rule: after a stall it goes on from now instead of catching up. The performer's thread.
+After a stall, `Silent` continues from now instead of catching up. The performer's thread.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
-from appliance.values import Sounded
 
 AHEAD = 0.1  # s that a card's buffer would hold
 STALLED = 0.5  # s behind at which it gives up the lost time
@@ -29,7 +28,7 @@ class Silent:
         self._clock, self._sleep = clock, sleep
         self._played_until = clock()
 
-    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+    def write(self, samples: NDArray[np.float32]) -> None:
         """Return when a card with a buffer of AHEAD seconds would have taken the block."""
         now = self._clock()
         if now - self._played_until > STALLED:
@@ -40,3 +39,15 @@ class Silent:
 
     def close(self) -> None:
         """Nothing is left to play."""
+
+
+class Discard:
+    """Drops every block at once."""
+
+    latency = 0.0
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Drop a block."""
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -19,7 +19,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
@@ -33,7 +33,6 @@ from appliance.sound.outputs import CardHangs, NoSoundCard
 from appliance.sound.outputs.alsa import Alsa
 from appliance.sound.outputs.cards import AUTO, Choice, choices, look
 from appliance.sound.outputs.silent import Silent
-from appliance.values import Sounded
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ TEN, ONE = 10.0, 1.0  # s
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OutputStatus:
     """How an output stands, for whoever shows it."""
 
     card: str  # what plays, in words; empty while nothing does
@@ -73,7 +72,7 @@ class Device(Protocol):
     def write(self, samples: NDArray[np.float32]) -> int:
         """Take a block, and return how often the card had run dry."""
 
-    def finish(self) -> None:
+    def process(self) -> None:
         """Wait until everything is heard."""
 
     def close(self) -> None:
@@ -167,11 +166,11 @@ class Speaker:
         return card.latency + self._held if card else self._silent.latency
 
     @property
-    def standing(self) -> Standing:
+    def status(self) -> OutputStatus:
         """How it stands. Any thread."""
-        return Standing(self._words, self._why, self._underruns.count, self.latency)
+        return OutputStatus(self._words, self._why, self._underruns.count, self.latency)
 
-    def write(self, samples: NDArray[np.float32], begun: Sequence[Sounded]) -> None:
+    def write(self, samples: NDArray[np.float32]) -> None:
         """Hand a block over, in a card's time or, without one, in time all the same. Raises CardHangs."""
         if self._failure:
             raise self._failure
@@ -183,7 +182,7 @@ class Speaker:
                 return
             except Full:
                 self._vain = True
-        self._silent.write(samples, begun)
+        self._silent.write(samples)
 
     def _mind(self) -> None:
         """Give up on a card's thread that shows no sign of life. A machine that slept is no reason to."""
@@ -261,7 +260,7 @@ class Speaker:
                     log.info("Playing on %s with %.0f ms of latency.", choice.words, latency * 1000)
                 if better is None and now - looked > LOOK:
                     looked, better = now, self._better(choice, now)
-            card.finish()
+            card.process()
         except _Again:
             again = True
         except NoSoundCard as error:

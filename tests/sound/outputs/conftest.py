@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from tests import fault_cards
-from tests.fault_cards import Cards
+from tests.support import fault_cards
+from tests.support.fault_cards import Cards
 
 
 @pytest.fixture(scope="session")

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import soundfile
 
+from appliance.score.format import Score
+from appliance.score.midi import DRUMS, PROGRAMS, SLOWEST, TICKS, Midi
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.file import SoundFile
-from appliance.sound.outputs.midi import DRUMS, PROGRAMS, SLOWEST, TICKS, Midi
-from appliance.sound.outputs.score import Score
-from appliance.values import Amount, Kind, Note, Sounded, Voice
+from appliance.values import Amount, Kind, Note, NoteEvent, Voice
 
 SILENCE = np.zeros((512, 2), dtype=np.float32)
 
 
-def sounded(beat: float, note: Note, tempo: float = 60.0) -> Sounded:
-    return Sounded(note, beat * 60 / tempo, beat, note.duration * 60 / tempo)
+def sounded(beat: float, note: Note, tempo: float = 60.0) -> NoteEvent:
+    return NoteEvent(note, beat * 60 / tempo, beat, note.duration * 60 / tempo)
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac"])

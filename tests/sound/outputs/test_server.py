@@ -128,7 +128,7 @@ def test_what_a_sound_server_plays_is_the_render(server: Server, tmp_path: Path)
         for block in piece.reshape(-1, BLOCK, 2):
             speaker.write(block, ())
         speaker.close()
-        assert speaker.standing.why == ""
+        assert speaker.status.why == ""
         wait_for(tmp_path / f"{attempt}.raw", (len(piece) + RATE) * 8)
         recording.terminate()
         recording.wait()
@@ -157,7 +157,7 @@ def test_a_server_that_stands_still_does_not_stop_the_music(server: Server) -> N
     thread.start()
     server.process.send_signal(signal.SIGSTOP)
     speaker = Speaker("default", latency=0.128, block=BLOCK)  # which hangs as soon as it opens the card
-    assert speaker.standing.card == ""
+    assert speaker.status.card == ""
     block = np.zeros((BLOCK, 2), dtype=np.float32)
     begun = time.monotonic()
     for _ in range(200):
@@ -168,7 +168,7 @@ def test_a_server_that_stands_still_does_not_stop_the_music(server: Server) -> N
     assert len(ticks) > 50  # nor does anything else in the process stand still
     server.process.send_signal(signal.SIGCONT)
     deadline = time.monotonic() + 60.0
-    while not speaker.standing.card:
+    while not speaker.status.card:
         assert time.monotonic() < deadline
         speaker.write(block, ())
     speaker.close()

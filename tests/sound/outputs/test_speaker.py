@@ -17,7 +17,7 @@ from appliance.sound.outputs import CardHangs
 from appliance.sound.outputs.alsa import HANGS
 from appliance.sound.outputs.cards import AUTO, Choice
 from appliance.sound.outputs.speaker import FADE, GIVE_UP, RETRY, STORM, Fade, Speaker, Underruns
-from tests.fault_cards import Card, Cards
+from tests.support.fault_cards import Card, Cards
 
 BLOCK = 512
 LEVEL = 0.5
@@ -48,7 +48,7 @@ class Music:
         """Wait for something, and return how many seconds of music went by."""
         begun, deadline = self.blocks, time.monotonic() + PATIENCE
         while not seen():
-            assert time.monotonic() < deadline, f"never came true; {self.speaker.standing}"
+            assert time.monotonic() < deadline, f"never came true; {self.speaker.status}"
             time.sleep(0.01)
         return (self.blocks - begun) * BLOCK / 48_000
 
@@ -106,12 +106,12 @@ def test_no_card_at_first(card: Card, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     card.be("gone")
     with music(on(card)) as it:
-        assert "No such device" in it.speaker.standing.why
-        assert it.speaker.standing.card == ""
+        assert "No such device" in it.speaker.status.why
+        assert it.speaker.status.card == ""
         it.go_on(1.5)
         card.be("ok")
         assert it.until(lambda: card.heard) < 2.0
-        assert it.speaker.standing.why == ""
+        assert it.speaker.status.why == ""
     assert len(caplog.messages) <= 2
 
 
@@ -121,12 +121,12 @@ def test_a_card_that_goes_and_comes_back(card: Card, mode: str, caplog: pytest.L
     with music(on(card)) as it:
         it.until(lambda: card.heard > 50_000)
         card.be(mode)
-        it.until(lambda: it.speaker.standing.why)
+        it.until(lambda: it.speaker.status.why)
         it.go_on(2.0)
         before = card.heard
         card.be("ok")
         it.until(lambda: card.heard > before)
-        assert it.speaker.standing.card == repr(card.device)
+        assert it.speaker.status.card == repr(card.device)
     assert 1 <= len(caplog.messages) <= 5
     assert caplog.messages[0].startswith(f"Playing on {card.device!r} with ")
 
@@ -135,7 +135,7 @@ def test_it_comes_back_within_two_seconds(card: Card) -> None:
     with music(on(card)) as it:
         it.until(lambda: card.heard)
         card.be("gone")
-        it.until(lambda: it.speaker.standing.why)
+        it.until(lambda: it.speaker.status.why)
         before = card.heard
         card.be("ok")
         assert it.until(lambda: card.heard > before) < 2.0
@@ -145,9 +145,9 @@ def test_a_flapping_card_does_not_fill_the_log(card: Card, caplog: pytest.LogCap
     caplog.set_level(logging.INFO)
     with music(on(card)) as it:
         for _ in range(4):
-            it.until(lambda: it.speaker.standing.card)
+            it.until(lambda: it.speaker.status.card)
             card.be("gone")
-            it.until(lambda: it.speaker.standing.why)
+            it.until(lambda: it.speaker.status.why)
             card.be("ok")
     assert len(caplog.messages) <= 3
 
@@ -156,9 +156,9 @@ def test_a_storm_of_underruns_doubles_the_buffer_once(card: Card, caplog: pytest
     with music(on(card)) as it:
         it.until(lambda: card.heard)
         card.be("xrun")
-        it.until(lambda: it.speaker.standing.underruns >= 3 * STORM)
+        it.until(lambda: it.speaker.status.underruns >= 3 * STORM)
         card.be("ok")
-        it.until(lambda: it.speaker.standing.card and it.speaker.latency > 0.2)
+        it.until(lambda: it.speaker.status.card and it.speaker.latency > 0.2)
         assert it.speaker.latency < 0.3
     assert sum("more are held ready" in line for line in caplog.messages) == 1
 
@@ -178,7 +178,7 @@ def test_a_card_that_stands_still_for_a_while_is_opened_again(card: Card) -> Non
         it.until(lambda: card.heard)
         card.be("stall")
         begun = time.monotonic()
-        music_lost = it.until(lambda: it.speaker.standing.why)
+        music_lost = it.until(lambda: it.speaker.status.why)
         assert music_lost < HANGS + 2.0
         assert time.monotonic() - begun > HANGS - 1.0
         before = card.heard
@@ -209,14 +209,14 @@ def test_a_better_card_is_taken_with_a_fade(cards: Cards, caplog: pytest.LogCapt
     hat.be("busy")
     with music(Speaker(AUTO, latency=0.128, block=BLOCK, find=lambda: list(there))) as it:
         it.until(lambda: usb.heard > 200_000)
-        assert it.speaker.standing.card == "the USB card"
+        assert it.speaker.status.card == "the USB card"
         there.insert(0, Choice(hat.device, "the sound board"))
         it.go_on(1.5)
         assert hat.heard == 0  # busy, and not tried again so soon
         hat.be("ok")
         there[0] = Choice(f"plug:'{hat.device}'", "the sound board")
         it.until(lambda: hat.heard > 200_000)
-        assert it.speaker.standing.card == "the sound board"
+        assert it.speaker.status.card == "the sound board"
     assert smooth(usb.played()[:, 0])
     assert usb.played()[-1, 0] < 0.1
     assert smooth(hat.played()[:, 0])
@@ -237,8 +237,8 @@ def test_a_card_that_nobody_hears_any_more_is_left(cards: Cards) -> None:
     with music(Speaker(AUTO, latency=0.128, block=BLOCK, find=lambda: list(there))) as it:
         it.until(lambda: hdmi.heard)
         there.clear()
-        it.until(lambda: it.speaker.standing.why == "Nobody hears HDMI any more.")
-        it.until(lambda: "no sound card" in it.speaker.standing.why)
+        it.until(lambda: it.speaker.status.why == "Nobody hears HDMI any more.")
+        it.until(lambda: "no sound card" in it.speaker.status.why)
 
 
 def test_an_error_of_our_own_is_not_hidden_in_a_thread() -> None:

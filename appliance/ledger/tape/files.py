@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tape files, plain or gzip, from a disk or a pipe: read as a stream, written line by line.
+
+A tape can be hours long and can come from anywhere, so it is never read whole: one line of at most MAX_LINE bytes is
+in memory at a time. A wrong line is dropped and counted. Reading stops at a torn end, at a line that is too long,
+after MAX_BAD wrong lines in a row, or after MAX_IDLE lines in a row without a ledger. Any thread.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from appliance.ledger.tape.format import MAX_LINE, BadLine, BadTape, Header, Line, decode, encode
+from appliance.saved.lines import UNREADABLE, open_lines, reason
+from appliance.values import Ledger
+
+log = logging.getLogger(__name__)
+
+MAX_BAD = 1_000  # wrong lines in a row: this is no tape any more
+MAX_IDLE = 200_000  # lines in a row without a ledger; a month without a network writes 170,000
+
+
+class Tape:
+    """A tape in a file. Each iteration reads it from its start.
+
+    `dropped` counts the wrong lines of the last iteration, and `ended` says in one sentence why it stopped early
+    ("" if it reached the end of the file).
+    """
+
+    def __init__(self, path: Path, lines: Callable[[], Iterator[bytes]], header: Header) -> None:
+        self.path, self.header = path, header
+        self._lines = lines
+        self.dropped = 0
+        self.ended = ""
+
+    def __iter__(self) -> Generator[Line, None, None]:
+        self.dropped, self.ended = 0, ""
+        bad = idle = 0
+        lines = self._lines()
+        while bad <= MAX_BAD and idle <= MAX_IDLE:
+            try:
+                text = next(lines)
+                line = decode(text)
+            except StopIteration:
+                return
+            except (BadLine, BadTape):
+                bad, idle = bad + 1, idle + 1
+                self.dropped += 1
+                continue
+            except UNREADABLE as error:  # a torn end, or a worn-out card: what came before is good
+                self.ended = f"{self.path} is damaged: {reason(error)}."
+                return
+            bad = 0
+            if isinstance(line, Line):
+                idle = 0 if isinstance(line.entry, Ledger) else idle + 1
+                yield line
+        what = "wrong lines" if bad > MAX_BAD else "lines without a ledger"
+        self.ended = f"{self.path} was read only in part: it has {max(bad, idle) - 1:,} {what} in a row."
+
+
+def open_tape(path: Path) -> Tape:
+    """Open the tape at `path`. Raises BadTape if it cannot be read or is not a tape."""
+    try:
+        return read_tape(path, open_lines(path, MAX_LINE))
+    except UNREADABLE as error:
+        raise BadTape(f"Cannot read {path}: {reason(error)}. Check the path and the file.") from error
+
+
+def read_tape(path: Path, lines: Callable[[], Iterator[bytes]]) -> Tape:
+    """The tape whose lines `lines` gives, each time from the start. Raises BadTape, and what reading raises."""
+    try:
+        header = decode(next(lines(), b""))
+    except BadLine:
+        header = None
+    if not isinstance(header, Header):
+        raise BadTape(
+            f"{path} is not a tape: its first line must be the header that `stellar-wind record` writes."
+        )
+    return Tape(path, lines, header)
+
+
+def require_ledger(tape: Tape) -> Tape:
+    """Return the same tape; raises BadTape if it holds no ledger, for then there is nothing to play."""
+    with closing(iter(tape)) as lines:
+        if not any(isinstance(line.entry, Ledger) for line in lines):
+            why = tape.ended or f"{tape.path} holds no ledger."
+            raise BadTape(f"{why} There is nothing to play: record another tape.")
+    return tape
+
+
+def bundled() -> Tape:
+    """The recording that ships with the box and plays when there is no network."""
+    return open_tape(Path(__file__).with_name("wind.jsonl.gz"))
+
+
+def with_fallback(tape: Tape) -> Iterator[Line]:
+    """The lines of `tape`; if none of it can be read now, those of the recording that ships."""
+    empty = True
+    for line in tape:
+        empty = False
+        yield line
+    if empty:
+        log.warning("%s cannot be read any more; the box plays the recording that ships.", tape.path)
+        yield from bundled()
+
+
+# --- writing ------------------------------------------------------------------------------------------------
+
+
+class TapeWriter:
+    """Writes a tape file, compressed when its name ends in .gz. Close it, or use it in a `with`."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        # mtime=0 keeps the compressed bytes the same for the same lines.
+        try:
+            raw = path.open("wb")
+        except OSError as error:
+            raise BadTape(
+                f"Cannot write the tape {path}: {error.strerror}. Choose another place with -o."
+            ) from error
+        self._file = (
+            gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
+        )
+        self._raw = raw
+        self.write(header)
+
+    def write(self, line: Header | Line) -> None:
+        """Append one line."""
+        self._file.write(encode(line).encode() + b"\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+        self._raw.close()
+
+    def __enter__(self) -> TapeWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What survives a power cut: where the controls were left, in one small file. The main thread.
+
+saved when   changed ─▶ settled for 5 s ─▶ one of at most 300 writes a day
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from appliance.saved.files import save
+from appliance.values import FASTEST, SLOWEST, Controls
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+SETTLED = 5.0  # s without another change: a knob that is being turned is not done
+EVERY = 300.0  # s a write on the average: 288 a day
+CHECK = 1.0  # s between two looks at whether to write
+AT_END = 1.0  # s for the last write when the box ends
+AT_ONCE = 12  # writes that may come sooner, once in a while; together 300 a day
+
+
+@dataclass(frozen=True, slots=True)
+class SavedControls:
+    """The controls that are saved. A mute is not: who switches the power on wants music."""
+
+    volume: float  # 0 to 1
+    tempo: float  # beats a minute
+    network: str
+    scene: str
+
+    @classmethod
+    def of(cls, controls: Controls) -> SavedControls:
+        """The saved part of `controls`."""
+        return cls(controls.volume, controls.tempo, controls.network, controls.scene)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The content of state.json."""
+
+    settings: SavedControls  # as the settings were when the controls were saved
+    controls: SavedControls
+    last_ledger: tuple[str, int] | None = None  # network and sequence; it is not played again after a restart
+
+
+# --- where ----------------------------------------------------------------------------------------------------
+
+
+# --- what is in it --------------------------------------------------------------------------------------------
+
+
+def restored(
+    settings: Controls, state: State, networks: Collection[str], scenes: Collection[str]
+) -> Controls:
+    """The settings, with each control as it was left, unless its setting has changed since.
+
+    So a knob's last position comes back after a power cut, and an edited settings file or an option still applies.
+    """
+    before, left = asdict(state.settings), asdict(state.controls)
+    kept = {name: value for name, value in left.items() if before[name] == getattr(settings, name)}
+    for name, known in (("network", networks), ("scene", scenes)):
+        if left[name] not in known:
+            kept.pop(name, None)
+    return replace(settings, **kept)
+
+
+def encode(state: State) -> bytes:
+    """A state as the bytes of its file."""
+    fields = {
+        "version": VERSION,
+        "settings": asdict(state.settings),
+        "controls": asdict(state.controls),
+        "last_ledger": state.last_ledger,
+    }
+    return json.dumps(fields, indent=1).encode() + b"\n"
+
+
+def decode(content: bytes) -> State:
+    """The state in a file's bytes; raises ValueError for anything that `encode` would not write."""
+    try:
+        fields = json.loads(content)
+        if fields["version"] != VERSION:
+            raise ValueError(f"its version is {fields['version']!r:.20}")
+        last = fields["last_ledger"]
+        return State(
+            _controls(fields["settings"]),
+            _controls(fields["controls"]),
+            None if last is None else (_name(last[0]), int(_number(last[1], 0, 2**32))),
+        )
+    except (TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+        raise ValueError(f"it lacks something ({type(error).__name__})") from error
+
+
+def _controls(fields: dict[str, Any]) -> SavedControls:
+    return SavedControls(
+        volume=_number(fields["volume"], 0, 1),
+        tempo=_number(fields["tempo"], SLOWEST, FASTEST),
+        network=_name(fields["network"]),
+        scene=_name(fields["scene"]),
+    )
+
+
+def _number(value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{value!r:.20} is no number from {low} to {high}")
+    return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError(f"{value!r:.20} is no name")
+    return value
+
+
+class WriteThrottle:
+    """Says when to write a state. Pure; moments are seconds of any clock that never jumps."""
+
+    def __init__(self, written: State | None) -> None:
+        self._written = written  # what the file holds, as far as we know
+        self._seen: State | None = None
+        self._since = 0.0  # when what was seen last was seen first
+        self._paid = (
+            -math.inf
+        )  # until when the writes so far have used up their time, were each to take EVERY
+
+    def due(self, state: State, seconds: float) -> bool:
+        """Whether to write `state` now. A new last ledger alone is no reason: one comes every few seconds."""
+        if self._seen is None or _differ(state, self._seen):
+            self._seen, self._since = state, seconds
+        return (
+            self.changed(state)
+            and seconds - self._since >= SETTLED
+            and self._paid <= seconds + (AT_ONCE - 1) * EVERY
+        )
+
+    def changed(self, state: State) -> bool:
+        """Whether the file says otherwise."""
+        return self._written is None or _differ(state, self._written)
+
+    def tried(self, state: State, seconds: float, *, written: bool) -> None:
+        """A write was tried at `seconds`. After a failure the next one is EVERY seconds later."""
+        self._paid = max(self._paid, seconds) + EVERY
+        if written:
+            self._written = state
+        else:
+            self._since = seconds + EVERY - SETTLED
+
+
+def _differ(one: State, other: State) -> bool:
+    return (one.settings, one.controls) != (other.settings, other.controls)
+
+
+class Saver:
+    """Keeps `file` up to date with `state`, until cancelled. `written` is what the file holds."""
+
+    def __init__(self, file: Path, written: State | None, state: Callable[[], State]) -> None:
+        self._file, self._state = file, state
+        self._throttle = WriteThrottle(written)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Save while in the `with`, and once more at its end."""
+        task = asyncio.create_task(self._save_when_due())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        with suppress(TimeoutError):
+            if self._throttle.changed(self._state()) or self._state().last_ledger:
+                async with asyncio.timeout(AT_END):
+                    await self._save()
+
+    async def _save_when_due(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            if self._throttle.due(self._state(), clock()):
+                await self._save()
+            await asyncio.sleep(CHECK)
+
+    async def _save(self) -> None:
+        now = self._state()
+        error = await save(self._file, encode(now))
+        self._throttle.tried(now, asyncio.get_running_loop().time(), written=error is None)
+        if error:
+            log.warning("Cannot save the controls: %s. The box plays on.", error)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Score files, plain or gzip: read as a stream, written line by line. Any thread.
+
+A score can come from anyone, so it is checked from its first line to its last when it is opened, within fixed bounds
+(format.py), and refused as a whole with one sentence if anything in it is wrong.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from appliance.saved.lines import UNREADABLE, open_lines, reason
+from appliance.score.format import (
+    MAX_BYTES,
+    MAX_LINE,
+    MAX_NOTES,
+    BadScore,
+    Close,
+    Header,
+    Line,
+    decode,
+    encode,
+)
+from appliance.values import Context, NoteEvent, Passage
+
+
+class Score:
+    """A score in a file. Each iteration reads its lines from the start, without the header."""
+
+    def __init__(self, path: Path, lines: Callable[[], Iterator[bytes]], header: Header, notes: int) -> None:
+        self.path, self.header, self.notes = path, header, notes
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[Line]:
+        return (line for line in _checked(self.path, self._lines()) if isinstance(line, Line))
+
+
+def open_score(path: Path) -> Score:
+    """Open the score at `path`. Raises BadScore if it cannot be read, or anything in it is wrong."""
+    try:
+        return read_score(path, open_lines(path, MAX_LINE))
+    except UNREADABLE as error:
+        raise BadScore(f"Cannot read {path}: {reason(error)}. Check the path and the file.") from error
+
+
+def read_score(path: Path, lines: Callable[[], Iterator[bytes]]) -> Score:
+    """The score whose lines `lines` gives, each time from the start. Raises BadScore."""
+    checked = _checked(path, lines())
+    header = next(checked, None)
+    if not isinstance(header, Header):
+        raise BadScore(f"{path} is not a score: its first line must be the header that `keep` writes.")
+    notes = sum(isinstance(line, Line) and isinstance(line.entry, NoteEvent) for line in checked)
+    return Score(path, lines, header, notes)
+
+
+def _checked(path: Path, lines: Iterator[bytes]) -> Iterator[Header | Line]:
+    """The lines, parsed; BadScore names the first that is wrong, or the bound that the file exceeds."""
+    size = notes = number = 0
+    now = 0.0
+    try:
+        for number, text in enumerate(lines, 1):
+            size += len(text)
+            if len(text) > MAX_LINE:
+                raise BadScore(f"it is longer than {MAX_LINE:,} bytes")
+            if size > MAX_BYTES:
+                raise BadScore(f"the score is larger than {MAX_BYTES:,} bytes up to here")
+            line = decode(text)
+            if isinstance(line, Line):
+                if line.seconds < now:
+                    raise BadScore(
+                        f"t is {line.seconds:g}, and was {now:g} before: the lines are not in order"
+                    )
+                now = line.seconds
+                notes += isinstance(line.entry, NoteEvent)
+                if notes > MAX_NOTES:
+                    raise BadScore(f"the score has more than {MAX_NOTES:,} notes")
+            if isinstance(line, Header) != (number == 1):
+                raise BadScore("the header must be the first line, and no other")
+            yield line
+    except BadScore as error:
+        raise BadScore(f"{path} cannot be played: line {number}: {error}.") from error
+    except UNREADABLE as error:
+        raise BadScore(f"{path} cannot be played: line {number + 1}: {reason(error)}.") from error
+
+
+def packed(header: Header, lines: Iterable[Line]) -> bytes:
+    """The bytes of a .score.gz file; the same for the same lines."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=buffer, mode="wb", compresslevel=6, mtime=0) as file:
+        file.write(encode(header).encode() + b"\n")
+        file.writelines(encode(line).encode() + b"\n" for line in lines)
+    return buffer.getvalue()
+
+
+# --- writing ------------------------------------------------------------------------------------------------
+
+
+class ScoreLines:
+    """Turns passages into score lines, with what has changed since the last one. `start` is second 0 of the score."""
+
+    def __init__(self, start: float = 0.0, context: Context | None = None) -> None:
+        self._start, self._context = start, context
+        self._bed: str = ""
+
+    def of(self, passage: Passage) -> Iterator[Line]:
+        """The lines of one passage, in order."""
+        at = passage.seconds - self._start
+        if passage.context != self._context:
+            self._context = passage.context
+            yield Line(at, passage.context)
+        yield from (
+            Line(at, Close(each.sequence, each.closed_at, each.operations)) for each in passage.ledgers
+        )
+        if passage.bed and (written := encode(Line(0.0, passage.bed))) != self._bed:
+            self._bed = written
+            yield Line(at, passage.bed)
+        yield from (Line(event.seconds - self._start, event) for event in passage.notes)
+
+
+class ScoreWriter:
+    """Writes what is played to a score file, compressed when its name ends in .gz. Close it at the end."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._raw = path.open("wb")
+        self._file: IO[bytes] = self._raw
+        if path.suffix == ".gz":
+            self._file = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)  # type: ignore[assignment]
+        self._lines = ScoreLines(context=header.context)
+        self._write(header)
+
+    def observe(self, passage: Passage) -> None:
+        """Append a passage."""
+        for line in self._lines.of(passage):
+            self._write(line)
+
+    def _write(self, line: Header | Line) -> None:
+        self._file.write(encode(line).encode() + b"\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+        self._raw.close()

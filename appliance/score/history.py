@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last half hour of what was played, always in memory, as packed score lines of less than 1 MB. The main thread.
+
+A minute of lines is one packed piece, and the oldest piece goes when it is no longer needed. So that a kept score
+begins as music does, it begins with a chord: with the last one that began half an hour ago or earlier.
+
+    passages ─▶ lines of this minute ─(a minute is full)─▶ pieces ─▶ `last` ─▶ header and lines of a score
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from appliance.score.files import ScoreLines, packed
+from appliance.score.format import Header, Line, decode, encode
+from appliance.values import Bed, BoxError, Context, NoteEvent, Passage, Voice
+
+HALF_HOUR = 1800.0  # s
+PIECE = 60.0  # s
+CHORD = 120.0  # s before the half hour in which a chord begins; scenes hold one for 60 s at most
+BOUND = 1 << 20  # bytes
+
+
+class NothingPlayed(BoxError, LookupError):
+    """The box has played nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A score on its way to a file."""
+
+    header: Header
+    lines: tuple[Line, ...]
+
+    def packed(self) -> bytes:
+        """The bytes of a .score.gz file. It takes a small board seconds."""
+        return packed(self.header, self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The lines of a minute; their `t` counts from the start of the box."""
+
+    begins: float
+    text: bytes  # zlib
+
+
+class History:
+    """Remembers passages. `program` is the version of the program; `bound` is in bytes."""
+
+    def __init__(self, program: str, bound: int = BOUND) -> None:
+        self._program, self._bound = program, bound
+        self._pieces: deque[_Piece] = deque()
+        self._lines: list[str] = []  # of this minute
+        self._begins = 0.0  # of this minute, s
+        self._of = ScoreLines()
+        self._ended = 0.0  # s at which the last passage ended
+
+    def add(self, passage: Passage, ends: float) -> None:
+        """Take a passage that ends at the second `ends`."""
+        self._ended = ends
+        if passage.seconds >= self._begins + PIECE:
+            self._pack(passage.seconds)
+        self._lines += (encode(line) for line in self._of.of(passage))
+
+    def _pack(self, seconds: float) -> None:
+        if self._lines:
+            self._pieces.append(_Piece(self._begins, zlib.compress("\n".join(self._lines).encode())))
+        self._begins, self._lines = seconds, []
+        self._of = ScoreLines()  # each piece states its context and bed anew, and can be the first
+        oldest = seconds - HALF_HOUR - CHORD
+        while self._pieces and (
+            (len(self._pieces) > 1 and self._pieces[1].begins <= oldest) or self.size > self._bound
+        ):
+            self._pieces.popleft()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are packed."""
+        return sum(len(piece.text) for piece in self._pieces)
+
+    def last(self, seconds: float = HALF_HOUR) -> Kept:
+        """The last `seconds`, or as much as there is, from the beginning of a chord. Raises NothingPlayed."""
+        lines = list(self._all())
+        if not lines:
+            raise NothingPlayed("The box has played nothing yet: try again in a moment.")
+        begins = max(0.0, self._ended - seconds)
+        chords = [line.seconds for line in lines if _is_chord(line)]
+        begins = max((at for at in chords if at <= begins), default=min(chords, default=lines[0].seconds))
+        context, bed, beat = None, None, 0.0
+        for line in lines:
+            if line.seconds > begins:
+                break
+            match line.entry:
+                case Context():
+                    context = line.entry
+                case Bed():
+                    bed = line.entry
+                case NoteEvent():
+                    beat = line.entry.beat
+        assert context  # noqa: S101 - the first line of every piece is one
+        header = Header(context, self._ended - begins, self._program)
+        # The header and the first line say what held at the beginning.
+        kept = (
+            line for line in lines if line.seconds > begins or (line.seconds == begins and _is_note(line))
+        )
+        shifted = (_shifted(line, begins, math.floor(beat)) for line in kept)
+        return Kept(header, (*([Line(0.0, bed)] if bed else []), *shifted))
+
+    def _all(self) -> Iterator[Line]:
+        """Every line that is remembered. Contexts and beds that a new piece only repeats are left out."""
+        context: Context | None = None
+        bed: Bed | None = None
+        texts = [zlib.decompress(piece.text).decode().splitlines() for piece in self._pieces]
+        for text in (*texts, list(self._lines)):
+            for each in text:
+                line = decode(each)
+                assert isinstance(line, Line)  # noqa: S101 - `add` writes no header
+                if line.entry in (context, bed):
+                    continue
+                match line.entry:
+                    case Context():
+                        context = line.entry
+                    case Bed():
+                        bed = line.entry
+                yield line
+
+
+def _is_chord(line: Line) -> bool:
+    return isinstance(line.entry, NoteEvent) and line.entry.note.voice is Voice.PAD
+
+
+def _is_note(line: Line) -> bool:
+    return isinstance(line.entry, NoteEvent)
+
+
+def _shifted(line: Line, seconds: float, beats: int) -> Line:
+    at = line.seconds - seconds
+    if isinstance(line.entry, NoteEvent):
+        entry = replace(line.entry, seconds=line.entry.seconds - seconds, beat=line.entry.beat - beats)
+        return Line(at, entry)
+    return Line(at, line.entry)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays a score: a part for the performer, like a composition, whose notes are already written. The performer's thread.
+
+Notes begin at their moments whatever the block size. Volume and mute work as ever; tempo, network and scene are the
+score's own, and presses are confirmed by the lamps alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from appliance.score.format import Close, Header, Line
+from appliance.values import Bed, Context, Controls, Ledger, NoteEvent, Passage
+
+PAUSE = 4.0  # s between the end of a score and its next beginning
+
+
+class ScorePart:
+    """Plays the lines of a score. With `loop` it begins again at its end; `ended` is true once nothing is left."""
+
+    def __init__(
+        self, header: Header, lines: Callable[[], Iterator[Line]], sample_rate: int, *, loop: bool = False
+    ) -> None:
+        self._header, self._lines, self._loop = header, lines, loop
+        self._rate, self._frames = sample_rate, 0
+        self._begun = 0.0  # s, the moment at which second 0 of this round lies
+        self._context = header.context
+        self._round = lines()
+        self._next = next(self._round, None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no line left."""
+        return self._next is None
+
+    def context(self, controls: Controls) -> Context:
+        """What the music is made with: the score says it, the controls do not."""
+        return self._context
+
+    def passage(self, frames: int, controls: Controls) -> Passage:
+        """The music of the next block, of `frames` samples."""
+        begins = self._frames / self._rate
+        self._frames += frames
+        notes: list[NoteEvent] = []
+        ledgers: list[Ledger] = []
+        bed: Bed | None = None
+        before = self._context
+        for line in self._due(self._frames / self._rate):
+            match line.entry:
+                case NoteEvent() as event:
+                    notes.append(replace(event, seconds=max(begins, self._begun + event.seconds)))
+                case Bed() as bed:
+                    pass
+                case Context() as context:
+                    self._context = context
+                case Close(sequence, closed_at, operations):
+                    ledgers.append(Ledger(sequence, closed_at, operations, 0, 0, ()))
+        release = self._context.scene != before.scene
+        return Passage(begins, self._context, tuple(notes), bed, release, tuple(ledgers))
+
+    def _due(self, ends: float) -> Iterator[Line]:
+        """The lines before the moment `ends`, which is rounded as the lines are: a block's own lines are not early."""
+        ends = round(ends, 4)
+        while self._next and self._begun + self._next.seconds < ends:
+            yield self._next
+            self._next = next(self._round, None)
+            if self._next is None and self._loop:
+                self._begun += self._header.seconds + PAUSE
+                self._context = self._header.context
+                self._round = self._lines()
+                self._next = next(self._round, None)

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every setting: its unit, its range, its default and the reason for it.
+
+Immutable once read, by the main thread of the player and of the listener at start, and by the player again on SIGHUP.
+Where the values come from is in sources.py.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Annotated, Any, cast
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core.core_schema import ValidationInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from appliance.ledger.networks import KNOWN, RPC, Network
+from appliance.music.scales import ROOTS, STEPS
+from appliance.music.scenes import SCENES
+from appliance.panel.pins import ANY_HAT, HATS, NO_HAT, NOWHERE, PINS, Knobs, Wiring, wiring
+from appliance.values import FASTEST, SLOWEST
+
+# --- how a setting is described -----------------------------------------------------------------------------
+
+
+def _setting(
+    default: Any,
+    allowed: str,
+    why: str,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+    choices: Iterable[Any] = (),
+) -> Any:
+    """A field. `allowed` says in words which values are valid, for errors and for the comments of `as_toml`."""
+    extra: dict[str, Any] = {"allowed": allowed, "choices": list(choices)}
+    return Field(default, ge=low, le=high, description=why, json_schema_extra=extra)
+
+
+def _number(default: float, low: int, high: int, unit: str, why: str) -> Any:
+    kind = "a whole number" if isinstance(default, int) else "a number"
+    return _setting(default, f"{kind} from {low} to {high} {unit}".rstrip(), why, low=low, high=high)
+
+
+def _choice(default: str | int, choices: Iterable[str | int], why: str, unit: str = "") -> Any:
+    return _setting(default, f"one of {', '.join(map(str, choices))} {unit}".rstrip(), why, choices=choices)
+
+
+def extra(field: FieldInfo) -> dict[str, Any]:
+    """What `_setting` has put beside pydantic's own: `allowed` and `choices`."""
+    return cast(dict[str, Any], field.json_schema_extra or {})
+
+
+def _no_switch(value: object) -> object:
+    """Python counts true as 1, but `volume = true` in a file is a mistake."""
+    if isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _as_list(value: object) -> object:
+    """A list in the environment or on the command line is written with commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Real = Annotated[float, BeforeValidator(_no_switch)]
+Whole = Annotated[int, BeforeValidator(_no_switch)]
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+Endpoints = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
+class _Section(BaseModel):
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True, validate_default=True
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _is_a_choice(cls, value: Any, info: ValidationInfo) -> Any:
+        choices = extra(cls.model_fields[str(info.field_name)]).get("choices")
+        if choices and value not in choices:
+            raise ValueError
+        return value
+
+
+# --- the settings -------------------------------------------------------------------------------------------
+
+
+class Sound(_Section):
+    """The sound card and the synthesis."""
+
+    device: str = _setting(
+        "auto",
+        "auto, or the name of an ALSA device, as `aplay -L` lists them",
+        "The sound card; `auto` takes the best: sound board, USB, headphones, HDMI with a monitor that has speakers.",
+    )
+    latency: Real = _number(
+        128.0, 40, 500, "ms", "Sound that is buffered; more bridges longer pauses and delays the knobs."
+    )
+    max_volume: Real = _number(
+        1.0,
+        0,
+        1,
+        "of full volume",
+        "Maximum volume, at the end of the knob's travel; 0.75 is 12 dB below full.",
+    )
+    polyphony: Whole = _number(16, 6, 32, "notes", "Melody notes at once; 16 is what a Zero 2 W can compute.")
+    block_size: Whole = _choice(
+        512, (256, 512, 1024), "Samples computed at a time; more is cheaper, but coarser in time.", "frames"
+    )
+
+
+class Night(_Section):
+    """Night hours, by the computer's clock and time zone, and how quiet and dark the box is then."""
+
+    start: str = _setting(
+        "", "a time such as 22:30, or nothing for no night", "When the box becomes quieter."
+    )
+    end: str = _setting("07:00", "a time such as 07:00", "When it returns to its daytime level.")
+    volume: Real = _number(
+        0.75, 0, 1, "of the knob's travel", "0.75 is 8 dB quieter, and 12 dB at the end of the knob."
+    )
+    light: Real = _number(0.25, 0, 1, "of the light", "How bright the lamps are; 0 is dark.")
+
+    @field_validator("start", "end")
+    @classmethod
+    def _is_a_time(cls, value: str, info: ValidationInfo) -> str:
+        if not _TIME.fullmatch(value) and (value or info.field_name == "end"):
+            raise ValueError
+        return value
+
+
+class Music(_Section):
+    """What is played."""
+
+    root: str = _choice("C", ROOTS, "The root of the scale.")
+    scale: str = _choice(
+        "wind", STEPS, "The notes that are played; `wind` is minor pentatonic with a minor sixth."
+    )
+    invert: bool = _setting(False, "true or false", "Larger amounts are higher notes; true reverses that.")
+
+
+class Listener(_Section):
+    """How the network is listened to."""
+
+    mode: str = _choice(
+        "ledgers",
+        ("ledgers", "operations"),
+        "Read each ledger's operations in pages, with little traffic, or stream every operation.",
+    )
+    pages: Whole = _number(3, 1, 5, "pages of 200 operations", "Read per ledger; more would not be audible.")
+    idle_timeout: Real = _number(
+        70.0, 10, 300, "s", "Silence after which a stream is given up; 55 s can be healthy."
+    )
+    socket: str = _setting(
+        "",
+        "the path of a Unix socket, or nothing",
+        "A listener that runs as its own unit; without one the box starts a listener itself.",
+    )
+
+
+class CustomNetwork(_Section):
+    """A private network, or other endpoints for a known one."""
+
+    endpoints: Endpoints = _setting(
+        ...,
+        f"at least one http:// or https:// address, with {RPC} before it for a Stellar RPC server",
+        "Horizon or Stellar RPC servers, tried in this order.",
+    )
+    passphrase: str = _setting(
+        "",
+        "the network's passphrase, or nothing for a known network's own",
+        "A server that states another passphrase belongs to another network and is not used.",
+    )
+
+    @field_validator("endpoints")
+    @classmethod
+    def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for parts in (urlsplit(address.removeprefix(RPC)) for address in addresses):
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError
+        if not addresses:
+            raise ValueError
+        return tuple(address.rstrip("/") for address in addresses)
+
+
+class Keep(_Section):
+    """What the box writes when it is asked to keep the last half hour."""
+
+    format: str = _choice(
+        "mid",
+        ("score", "mid", "flac"),
+        "Written beside the score: nothing more, MIDI, or sound, which takes a small board several minutes.",
+    )
+
+
+class Recording(_Section):
+    """What plays without a network."""
+
+    path: str = _setting(
+        "", "the path of a tape, or nothing for the one that ships", "Plays without a network."
+    )
+
+
+def _pin(part: str) -> Any:
+    return _number(PINS[part], NOWHERE, 27, f"(Broadcom); {NOWHERE} for none", f"The pin of {part}.")
+
+
+class Pins(_Section):
+    """The pins of the panel, for a box that is not wired as hardware/ says."""
+
+    note_1: Whole = _pin("note_1")
+    note_2: Whole = _pin("note_2")
+    note_3: Whole = _pin("note_3")
+    note_4: Whole = _pin("note_4")
+    note_5: Whole = _pin("note_5")
+    note_6: Whole = _pin("note_6")
+    network_1: Whole = _pin("network_1")
+    network_2: Whole = _pin("network_2")
+    network_3: Whole = _pin("network_3")
+    network_button: Whole = _pin("network_button")
+    mute_button: Whole = _pin("mute_button")
+    volume_a: Whole = _pin("volume_a")
+    volume_b: Whole = _pin("volume_b")
+    tempo_a: Whole = _pin("tempo_a")
+    tempo_b: Whole = _pin("tempo_b")
+
+
+class Panel(_Section):
+    """The knobs, buttons and lamps of the case."""
+
+    pin_factory: str = _choice(
+        "auto",
+        ("auto", "rpigpio", "lgpio", "mock", "none"),
+        "What drives the pins; `auto` is rpigpio, or lgpio for encoders; `mock` needs no hardware.",
+    )
+    knobs: Knobs = _choice(
+        "potentiometers",
+        ("potentiometers", "encoders", "none"),
+        "Potentiometers on an MCP3008 have a position; encoders turn endlessly.",
+    )
+    hat: str = _choice(
+        ANY_HAT,
+        (ANY_HAT, NO_HAT, *HATS),
+        "The sound board on the header, whose pins the panel must not use; `any` avoids the pins of the common ones.",
+    )
+    lamps: str = _choice("calm", ("calm", "full", "off"), "Brightness; calm is half the light.")
+    power_off: str = _setting(
+        "systemctl poweroff",
+        "a command, or nothing",
+        "Switches the power off when MUTE is held; the box's user must be allowed to run it.",
+    )
+    pins: Pins = Pins()
+
+    @field_validator("power_off")
+    @classmethod
+    def _is_a_command(cls, value: str) -> str:
+        shlex.split(value)  # raises ValueError where a quote does not end
+        return value
+
+    @property
+    def wiring(self) -> Wiring:
+        """Every pin and channel of the panel."""
+        return wiring(self.knobs, self.pins.model_dump())
+
+
+class Settings(BaseSettings, _Section):
+    """All settings."""
+
+    network: str = _setting("public", "the name of a network", "The network to play at start.")
+    scene: str = _choice("wind", SCENES, "Notes, bed and wind. Can change while the box plays (SIGHUP).")
+    volume: Real = _number(0.7, 0, 1, "of full volume", "Volume at first; 0.7 leaves room to turn it up.")
+    tempo: Real = _number(
+        60.0, round(SLOWEST), round(FASTEST), "beats a minute", "Notes begin on beats; 60 is a calm pulse."
+    )
+    seed: Whole = _number(1, 0, 2**31 - 1, "", "Random seed: the same seed and tape give the same piece.")
+    state_dir: str = _setting(
+        "",
+        "the path of a folder, or nothing for systemd's, or else ~/.local/state/stellar-wind",
+        "Folder for state.json, kept scores and, if it is set, the control socket.",
+    )
+    sound: Sound = Sound()
+    night: Night = Night()
+    music: Music = Music()
+    listener: Listener = Listener()
+    recording: Recording = Recording()
+    keep: Keep = Keep()
+    panel: Panel = Panel()
+    networks: dict[str, CustomNetwork] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only the initialiser: sources.py merges the places, because an error must name the place of a value."""
+        return (init_settings,)
+
+
+def safe_mode(settings: Settings) -> Settings:
+    """The defaults, except for facts (how the case is wired, where the listener is) and how loud the box can be."""
+    sound = Sound(max_volume=settings.sound.max_volume)
+    listener = Listener(socket=settings.listener.socket)
+    update = {"panel": settings.panel, "listener": listener, "sound": sound, "night": settings.night}
+    return Settings().model_copy(update=update)
+
+
+def networks(settings: Settings) -> dict[str, Network]:
+    """Every network that can be played, by name: the known ones first, then the owner's."""
+    every = dict(KNOWN)
+    for name, custom in settings.networks.items():
+        every[name] = Network(name, custom.passphrase or every[name].passphrase, custom.endpoints)
+    return every

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from appliance.ledger.reader.backoff import Backoff, BackoffPolicy, retry_after
+
+
+class Most(random.Random):
+    """Chance that always takes the longest wait."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+class Least(random.Random):
+    """Chance that never waits."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return a
+
+
+def test_waits_grow_twofold_up_to_a_minute() -> None:
+    backoff = Backoff(chance=Most())
+    assert [backoff.failed(0) for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_429_waits_longer() -> None:
+    backoff = Backoff(chance=Most())
+    assert [backoff.failed(0, limited=True) for _ in range(6)] == [10, 20, 40, 80, 120, 120]
+
+
+def test_who_cannot_prove_who_it_is_is_asked_soon_again() -> None:
+    """N15: the clock may be right at any moment, and nothing but a handshake is asked until then."""
+    backoff = Backoff(chance=Most())
+    assert [backoff.failed(0, unproven=True) for _ in range(7)] == [1, 2, 4, 8, 15, 15, 15]
+
+
+def test_full_jitter_uses_the_whole_range() -> None:
+    waits = sorted(Backoff(failures=3, chance=random.Random(seed)).failed(0) for seed in range(400))
+    assert 0 <= waits[0] < 0.2
+    assert 7.8 < waits[-1] <= 8
+    assert 3.5 < sum(waits) / 400 < 4.5
+
+
+def test_only_a_minute_of_health_forgives() -> None:
+    backoff = Backoff(chance=Most())
+    for _ in range(5):
+        backoff.succeeded(100)
+        backoff.succeeded(159.9)
+        backoff.failed(0)
+    assert backoff.failures == 5
+    backoff.succeeded(200)
+    backoff.succeeded(260)
+    assert backoff.failed(0) == 1
+
+
+def test_a_failure_ends_the_health() -> None:
+    backoff = Backoff(chance=Most())
+    backoff.succeeded(0)
+    backoff.failed(0)
+    backoff.succeeded(59)
+    backoff.succeeded(100)
+    assert backoff.failed(0) == 2
+
+
+def test_one_good_moment_and_a_long_silence_are_no_health() -> None:
+    backoff = Backoff(chance=Most())
+    for wait in (1, 2, 4):
+        backoff.succeeded(0)
+        assert backoff.failed(0) == wait
+
+
+def test_months_of_failures_keep_to_the_cap() -> None:
+    backoff = Backoff(BackoffPolicy(), Most(), failures=10**6)
+    assert backoff.failed(0) == 60
+    assert backoff.failed(0, limited=True) == 120
+
+
+@pytest.mark.parametrize("chance", [random.Random(7), Least()])
+def test_a_hostile_server_is_called_at_most_120_times_in_any_hour(chance: random.Random) -> None:
+    backoff, now, calls = Backoff(chance=chance), 0.0, []
+    while now < 10 * 3600:
+        now += backoff.failed(now)
+        calls.append(now)
+    assert max(sum(begin <= call < begin + 3600 for call in calls) for begin in calls) <= 120
+    assert len(calls) > 900  # and the box does not give up either
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("1", 1),
+        ("0", 1),
+        ("120", 120),
+        ("3601", 3600),
+        ("1000000000", 3600),
+        ("9" * 5000, 3600),
+        ("-5", 0),
+        ("1.5", 0),
+        ("٥", 0),
+        ("Tue, 24 Nov 2026 01:49:19 GMT", 0),
+    ],
+)
+def test_retry_after_is_kept_between_a_second_and_an_hour(header: str | None, seconds: float) -> None:
+    assert retry_after(header) == seconds

@@ -1,0 +1,562 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What networks and servers do to a listener, each for real, over TCP: the box's catalogue of faults, N1 to N14.
+
+Each row: what is heard afterwards is every amount, once and in order; how it is told; and what it cost in requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import repeat
+from pathlib import Path
+
+import pytest
+import trustme
+
+from appliance.ledger.networks import Network
+from appliance.ledger.reader.backoff import Backoff, BackoffPolicy
+from appliance.ledger.reader.session import CATCH_UP, Lost, Mode, Timeouts, Tip, resume
+from appliance.values import Ledger, Link, LinkState
+from tests.support.following import (
+    MODES,
+    QUICK,
+    Entry,
+    amounts_from_events,
+    count,
+    heard,
+    ledgers,
+    links,
+    network,
+    reasons,
+    states,
+    stroops,
+    walk,
+)
+from tests.support.horizon_records import chain_of, clock, generated, payment, recorded, rows
+from tests.support.horizon_server import STRIKES, HorizonServer, strike
+from tests.support.horizon_tls import authority, certify, https
+
+# Far enough from what a loaded machine takes for an answer that only a fault is ever too late.
+HASTY = replace(QUICK, answer=0.2, page=0.2, silence=0.2, ledger=0.2, burst=0.05, probe=0.05)
+
+
+def streams(server: HorizonServer) -> int:
+    return sum(request.streaming for request in server.requests)
+
+
+# --- N1 to N7, N10, N11: each once at the start and once in the middle of a stream or a ledger
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("stall", None),  # N1: what is told depends on which watchdog comes first
+        ("mute", "does not answer"),  # N1
+        ("slow", "does not answer"),  # N4: bytes of a header, each in time
+        ("trickle", "does not answer"),  # N4: bytes of an event, each in time
+        ("rst", "breaks the connection"),  # N2
+        ("eof", "hangs up"),  # N2
+        ("429", "asks to slow down"),  # N5
+        ("error", "ends the stream"),  # N5
+        ("500", "answers with status 500"),  # N6
+        ("204", "answers with status 204"),  # N6
+        ("404", "answers with status 404"),  # N6
+        ("410", "answers with status 410"),  # N19
+        ("html", "sends a web page and no ledgers (does the Wi-Fi want a login?)"),  # N6
+        ("redirect", "answers with status 302"),  # N7
+        ("nonsense", None),  # N8, N11
+        ("dup", None),  # N9
+        ("bomb", "sends a web page and no ledgers (does the Wi-Fi want a login?)"),  # N10: no event stream
+        ("endless", "sends an event without end"),  # N10
+    ],
+)
+def test_a_fault_of_a_stream(mode: Mode, fault: str, reason: str | None) -> None:
+    chain = generated([3, 2, 5])
+    patience = HASTY if fault in ("stall", "mute", "slow", "trickle") else QUICK
+    entries, server = walk(chain, mode, patience, faults={"stream": [fault, "ok", fault]})
+    assert stroops(entries) == amounts_from_events(chain)
+    if reason is not None:
+        assert set(reasons(entries)) <= {f"127.0.0.1 {reason}"}
+    assert streams(server) <= 8
+    # While HASTY waits for a stream, it looks every 50 ms whether ledgers close.
+    assert len(server.requests) <= (16 if patience is QUICK else 48)
+
+
+@pytest.mark.parametrize(
+    "fault", ["stall", "slow", "rst", "500", "204", "html", "redirect", "bomb", "404", "short"]
+)
+def test_a_fault_of_a_page(fault: str) -> None:
+    chain = generated([3, 2, 5])
+    patience = HASTY if fault in ("stall", "slow") else QUICK
+    entries, server = walk(chain, patience=patience, faults={"page": [fault, "ok", fault]})
+    assert stroops(entries) == amounts_from_events(chain)
+    assert len(server.requests) <= 16
+
+
+@pytest.mark.parametrize("fault", ["mute", "slow", "rst", "500", "204", "html", "redirect", "bomb", "410"])
+def test_a_fault_of_the_first_page(fault: str) -> None:
+    chain = generated([3, 2])
+    patience = HASTY if fault in ("mute", "slow") else QUICK
+    entries, server = walk(chain, patience=patience, faults={"root": [fault, fault]})
+    assert stroops(entries) == amounts_from_events(chain)
+    assert len(reasons(entries)) >= 2  # a loaded machine may be late with its answer once more
+    assert len(server.asked("/")) - len(server.asked("/ledgers")) <= 6
+
+
+def test_two_breaks_in_a_row_in_mid_event_lose_nothing() -> None:
+    chain = generated([9] * 8)
+    server = HorizonServer(chain, tip=1000, faults={"stream": ["ok", *["rst"] * 6]}, timeout=0.01, poll=0.02)
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry, Ledger) and entry.sequence == 1000:
+            server.tip = 1007  # all at once: the resets come in the middle of an event that follows another
+
+    async def run() -> list[Entry]:
+        async with server:
+            return await heard(network(server), count(8), see, pages=9)
+
+    entries = asyncio.run(run())
+    assert stroops(entries) == amounts_from_events(chain)
+    assert reasons(entries) == ["127.0.0.1 breaks the connection"] * 6
+
+
+@pytest.mark.parametrize("text", ["1000000000", "-5", "Tue, 24 Nov 2026 01:49:19 GMT", "x" * 3000])
+def test_absurd_requests_to_slow_down(text: str) -> None:
+    """N5: what can be obeyed is, within an hour, and the next endpoint has its turn meanwhile."""
+
+    async def run() -> tuple[list[Entry], int]:
+        first = HorizonServer(generated([1]), faults={"root": repeat(f"429={text}")})
+        async with first, HorizonServer(generated([1])) as second:
+            return await heard(network(first, second), count(1)), len(first.requests)
+
+    entries, asked = asyncio.run(run())
+    assert asked == (1 if text == "1000000000" else 3)
+    assert all(link.retry_in < 1.001 for link in links(entries))
+
+
+def test_a_request_to_slow_down_is_obeyed_where_there_is_no_other_server() -> None:
+    async def run() -> list[Entry]:
+        async with HorizonServer(generated([1]), faults={"root": repeat("429=1000000000")}) as server:
+            return await heard(network(server), lambda entries: bool(reasons(entries)))
+
+    link = links(asyncio.run(run()))[-1]
+    assert link.state is LinkState.BACKING_OFF
+    assert 3590 < link.retry_in < 3600.001  # now + 3600 - now: the clock is a float
+
+
+@pytest.mark.parametrize("fault", ["early", "eof", "error", "429", "500", "rst"])
+def test_whatever_a_server_does_it_is_called_120_times_an_hour(fault: str) -> None:
+    """N5: one that says byebye at once, too. The pace is the real one, an hour is 0.36 s."""
+
+    class Fast(Backoff):
+        def failed(self, now: float, *, limited: bool = False, unproven: bool = False) -> float:
+            return super().failed(now * 10_000, limited=limited, unproven=unproven) / 10_000
+
+    chain = generated([1] * 2000)
+    backoff = Fast(BackoffPolicy(), random.Random(1))
+
+    async def run() -> tuple[list[Entry], float]:
+        server = HorizonServer(chain, tip=1000, faults={"stream": repeat(fault)})
+        async with server:
+            now = asyncio.get_running_loop().time
+            begun = now()
+
+            def see(_: Entry) -> None:
+                server.tip += 1
+
+            patience = replace(QUICK, stream=30)
+
+            def enough(entries: list[Entry]) -> bool:
+                return now() - begun > 0.5 and len(reasons(entries)) >= 15
+
+            entries = await heard(network(server), enough, see, backoff=backoff, patience=patience)
+            return entries, now() - begun
+
+    entries, seconds = asyncio.run(run())
+    failures = len(reasons(entries))
+    assert failures <= 120 * max(1.0, seconds * 10_000 / 3600)
+
+
+# --- N8, N12: what the records hold
+
+
+def test_only_amounts_that_can_be_are_heard() -> None:
+    wild = ["NaN", "-5", "Infinity", "1e400", "922337203685.4775807", "0", "", "9" * 400, None, 5, ["1"]]
+    for mode in MODES:
+        chain = generated([1, 2])
+        sequence = chain.ledgers[1]["sequence"]
+        chain.operations[sequence] = [
+            {**payment(sequence, number, "1.0000000"), "amount": amount}
+            for number, amount in enumerate(wild, start=1)
+        ]
+        chain.ledgers[1]["operation_count"] = len(wild)
+        entries, _ = walk(chain, mode)
+        assert [amount.stroops for amount in ledgers(entries)[1].amounts] == [2**63 - 1]
+
+
+# --- N9, N13: gaps, jumps and floods
+
+
+@pytest.mark.parametrize(
+    ("tip", "last", "lag", "skipped"),
+    [
+        (Tip(500, 9), None, None, 0),  # a new beginning
+        (Tip(500, 9), Tip(500, 9), 0, 0),
+        (Tip(500, 9), Tip(488, 3), 12, 0),  # a short absence
+        (Tip(500, 9), Tip(487, 3), None, 12),  # a long one: 488 to 499 are skipped
+        (Tip(500, 9), Tip(510, 12), -10, 0),  # it lags
+        (Tip(3, 99), Tip(5, 60), None, 0),  # the network was begun anew, a moment ago
+        (Tip(3, 99), Tip(5_000_000, 60), None, 0),
+    ],
+)
+def test_where_a_visit_begins(tip: Tip, last: Tip | None, lag: int | None, skipped: int) -> None:
+    cursor = ((last.sequence + 1) << 32) - 1 if last else 0
+    assert resume(tip, last, cursor) == ((tip.sequence << 32) - 1 if lag is None else cursor, skipped)
+
+
+def test_a_server_that_has_stopped_is_not_begun_with() -> None:
+    with pytest.raises(Lost, match="is 13 ledgers behind") as lost:
+        resume(Tip(100, 5), Tip(113, 70), 0)
+    assert lost.value.stale
+
+
+def after_an_absence(away: int) -> list[Entry]:
+    """What is heard when `away` ledgers have closed while no stream could be had."""
+
+    def there(entries: list[Entry]) -> bool:
+        return 1000 + away in [ledger.sequence for ledger in ledgers(entries)]
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(generated([1] * 40), tip=1000, timeout=0.01) as server:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger) and server.tip == 1000:
+                    server.faults["stream"] = iter(["503"])
+                if isinstance(entry, Link) and entry.reason and server.tip == 1000:
+                    server.tip += away
+
+            return await heard(network(server), there, see)
+
+    return asyncio.run(run())
+
+
+def test_a_short_absence_is_caught_up() -> None:
+    entries = after_an_absence(CATCH_UP)
+    assert [ledger.sequence for ledger in ledgers(entries)] == list(range(1000, 1013))
+
+
+def test_a_long_absence_is_counted() -> None:
+    entries = after_an_absence(CATCH_UP + 1)
+    assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1013]
+    live = [link.reason for link in links(entries) if link.state is LinkState.LIVE]
+    assert live == ["", "12 ledgers went by unheard"]
+
+
+def test_a_network_that_was_begun_anew_is_followed_from_its_new_beginning() -> None:
+    """The cursor is beyond the tip from then on: Horizon would say nothing for ever."""
+    old, new = generated([1, 1, 1], first=5_000_000), generated([2] * 5, first=2)
+    for ledger in new.ledgers:
+        ledger["closed_at"] = clock(10_000)
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(old) as server:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger) and server.chain is old:
+                    server.chain, server.tip = new, 4
+
+            return await heard(network(server), count(2), see, patience=HASTY)
+
+    entries = asyncio.run(run())
+    assert [ledger.sequence for ledger in ledgers(entries)] == [5_000_002, 4]
+    assert [link.state for link in links(entries)][-1] is LinkState.LIVE
+
+
+def test_a_history_that_is_cut_short_is_followed_from_where_it_begins() -> None:
+    """What was closed while we were away is gone with the server's history; what is left comes once, in order."""
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(generated([2] * 20), tip=1000, timeout=0.01) as server:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger) and server.tip == 1000:
+                    server.faults["stream"] = iter(["503"])
+                if isinstance(entry, Link) and entry.reason and server.tip == 1000:
+                    server.tip, server.oldest = 1008, 1005
+
+            return await heard(network(server), count(5), see)
+
+    entries = asyncio.run(run())
+    assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1005, 1006, 1007, 1008]
+    assert len(stroops(entries)) == 10
+
+
+@pytest.mark.parametrize("away", STRIKES)
+def test_what_is_done_to_a_network_by_hand_is_survived(away: str) -> None:
+    """Each of the test server's modes that is no fault of a request."""
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(generated([2] * 60), tip=1004) as server:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger) and len(seen) < 4:
+                    seen.append(entry.sequence)
+                    if len(seen) == 2:
+                        strike(server, away)
+                    if away != "stale" or len(seen) < 2:
+                        server.tip += 1
+
+            def enough(entries: list[Entry]) -> bool:
+                return LinkState.STALE in states(entries) if away == "stale" else count(4)(entries)
+
+            seen: list[int] = []
+            return await heard(network(server), enough, see, patience=replace(QUICK, ledger=0.2, silence=60))
+
+    entries = asyncio.run(run())
+    first, *_, last = ledgers(entries)
+    assert first.sequence == 1004
+    assert (last.sequence < 10) is (away == "reset")
+    assert all(len(ledger.amounts) <= 600 for ledger in ledgers(entries))
+
+
+def test_a_burst_of_five_thousand_operations_is_bounded() -> None:
+    entries, server = walk(generated([1, 5000, 1]), pages=3)
+    assert [len(ledger.amounts) for ledger in ledgers(entries)] == [1, 600, 1]
+    assert len(server.asked("/ledgers/1001")) == 3
+
+
+# --- stale, and the order of the endpoints
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_that_stops_is_stale_after_a_new_stream_and_a_look(mode: Mode) -> None:
+    async def run() -> tuple[list[Entry], HorizonServer]:
+        async with HorizonServer(generated([1])) as server:
+            patience = replace(HASTY, silence=5)
+            return await heard(
+                network(server), lambda entries: bool(reasons(entries)), mode=mode, patience=patience
+            ), server
+
+    entries, server = asyncio.run(run())
+    assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE, LinkState.STALE]
+    assert "has had no new ledger for " in reasons(entries)[0]
+    assert streams(server) == (2 if mode == "ledgers" else 1)
+    assert [request.path for request in server.requests][-1] == "/"
+
+
+def test_a_stream_that_is_dead_while_its_server_is_well_is_opened_anew() -> None:
+    """N1 in mode `ledgers`: the first silence costs one request, and nothing is told, for nothing is wrong yet."""
+    chain = generated([1, 1, 1])
+    entries, server = walk(chain, patience=replace(HASTY, silence=5), faults={"stream": ["stall"]})
+    assert stroops(entries) == amounts_from_events(chain)
+    assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE]
+    assert streams(server) == 2
+
+
+def test_streams_that_stay_dead_are_told_apart_from_a_network_that_stands_still() -> None:
+    chain = generated([1, 1, 1])
+    entries, _ = walk(
+        chain,
+        patience=replace(HASTY, silence=5),
+        faults={"stream": ["ok", "stall", "stall"]},
+        timeout=0.01,
+        poll=0.02,
+    )
+    assert stroops(entries) == amounts_from_events(chain)
+    assert reasons(entries) == ["127.0.0.1 has new ledgers, but streams none"]
+
+
+def test_a_quiet_network_is_not_stale_in_mode_operations() -> None:
+    """Ledgers close, and hold nothing: each look tells one, so that the box knows that all is well."""
+    chain = generated([1, *[0] * 3000])
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(chain, tip=1000) as server:
+
+            async def close() -> None:
+                while server.tip < 4000:
+                    await asyncio.sleep(0.01)
+                    server.tip += 1
+
+            closing = asyncio.create_task(close())
+            patience = replace(HASTY, silence=5)
+            try:
+                return await heard(network(server), count(6), mode="operations", patience=patience)
+            finally:
+                closing.cancel()
+
+    entries = asyncio.run(run())
+    assert reasons(entries) == []
+    heard_of = [ledger.sequence for ledger in ledgers(entries)]
+    assert heard_of == sorted(set(heard_of))
+    assert all(not ledger.operations for ledger in ledgers(entries)[1:])
+
+
+def test_a_stream_of_operations_that_stands_still_loses_nothing_of_a_minute() -> None:
+    """Ledgers close beside it, which is told; what they held comes with the next stream."""
+    chain = generated([2] * CATCH_UP)
+
+    async def run() -> list[Entry]:
+        server = HorizonServer(chain, tip=1000, faults={"stream": ["ok", "stall"]}, timeout=0.01)
+
+        def see(entry: Entry) -> None:
+            if isinstance(entry, Ledger) and server.tip < 999 + CATCH_UP and not streams(server) % 2:
+                server.tip += 1
+
+        def whole(entries: list[Entry]) -> bool:
+            return len(stroops(entries)) >= 2 * CATCH_UP
+
+        async with server:
+            patience = replace(HASTY, silence=1, answer=1, ledger=5)
+            return await heard(network(server), whole, see, mode="operations", patience=patience)
+
+    entries = asyncio.run(run())
+    assert stroops(entries) == amounts_from_events(chain)
+    assert [ledger.operations for ledger in ledgers(entries)][1] == 0
+
+
+def test_a_stale_server_passes_its_turn_on_and_the_next_goes_on_from_there() -> None:
+    chain = generated([1] * 6)
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(chain, tip=1001) as stopped, HorizonServer(chain, tip=1004) as succeeded:
+            servers = network(stopped, succeeded)
+            return await heard(servers, count(4), patience=replace(HASTY, silence=5))
+
+    entries = asyncio.run(run())
+    assert stroops(entries) == amounts_from_events(chain)[1:5]
+    assert states(entries).count(LinkState.STALE) == 1
+
+
+def test_the_first_endpoint_is_gone_back_to_once_it_is_well() -> None:
+    chain = generated([1] * 400)
+
+    async def run() -> tuple[list[Entry], HorizonServer, HorizonServer]:
+        ill = HorizonServer(chain, tip=1000, faults={"root": ["500", "500", "500", "503"]})
+        async with ill as first, HorizonServer(chain, tip=1000) as second:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger):
+                    first.tip = second.tip = entry.sequence + 1
+
+            def home(_: list[Entry]) -> bool:
+                return len(first.asked("/ledgers/")) >= 3
+
+            patience = replace(QUICK, home=0.02)
+            return await heard(network(first, second), home, see, patience=patience), first, second
+
+    entries, _, second = asyncio.run(run())
+    heard_of = [ledger.sequence for ledger in ledgers(entries)]
+    assert heard_of == list(range(1000, 1000 + len(heard_of)))  # nothing is lost on the way
+    assert len(reasons(entries)) == 3  # the asking, which failed once, was beside the music
+    assert streams(second) == 1
+
+
+def test_when_every_endpoint_has_failed_the_network_is_offline() -> None:
+    async def run() -> list[Entry]:
+        nowhere = Network("here", "x", ("http://127.0.0.1:9", "http://127.0.0.1:9"))
+        return await heard(nowhere, lambda entries: len(reasons(entries)) == 7)
+
+    told_states = [state for state in states(asyncio.run(run())) if state is not LinkState.CONNECTING]
+    assert told_states == [LinkState.BACKING_OFF] * 5 + [LinkState.OFFLINE] * 2
+
+
+@pytest.mark.parametrize(("plugged", "state"), [(True, LinkState.BACKING_OFF), (False, LinkState.UNPLUGGED)])
+def test_a_name_that_nobody_knows(plugged: bool, state: LinkState) -> None:
+    """N16: DNS is not there yet; or the computer has no way out at all, which its owner can change."""
+    nowhere = Network("here", "x", ("https://horizon.invalid",))
+    entries = asyncio.run(
+        heard(nowhere, lambda entries: bool(reasons(entries)), patience=Timeouts(), plugged=plugged)
+    )
+    assert states(entries) == [LinkState.CONNECTING, state]
+    assert reasons(entries) == ["horizon.invalid cannot be found (is there a network?)"]
+
+
+# --- N14, N15: TLS
+
+
+@pytest.fixture
+def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """An authority that this machine trusts, by OpenSSL's own variable."""
+    trusted, file = authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    return trusted
+
+
+def over_tls(context: ssl.SSLContext) -> tuple[list[Entry], HorizonServer]:
+    async def run() -> tuple[list[Entry], HorizonServer]:
+        async with HorizonServer(generated([3]), tls=context) as server:
+            asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's side complains
+            return await heard(
+                network(server), lambda entries: bool(ledgers(entries) or reasons(entries))
+            ), server
+
+    return asyncio.run(run())
+
+
+def test_a_server_that_proves_who_it_is(ca: trustme.CA) -> None:
+    entries, _ = over_tls(https(ca))
+    assert len(stroops(entries)) == 3
+
+
+@pytest.mark.parametrize("wrong", ["expired", "early", "host", "unknown"])
+def test_a_server_that_cannot_is_never_asked(ca: trustme.CA, wrong: str) -> None:
+    entries, server = over_tls(https(ca, wrong))
+    assert reasons(entries) == ["127.0.0.1 cannot prove who it is (is the date right?)"]
+    assert server.requests == []
+
+
+def test_an_old_protocol_is_not_spoken(ca: trustme.CA) -> None:
+    entries, server = over_tls(https(ca, "old"))
+    assert len(reasons(entries)) == 1
+    assert server.requests == []
+
+
+def test_a_clock_that_is_set_right_is_noticed(ca: trustme.CA) -> None:
+    """N15: for the box, a certificate that becomes good is what its own clock's jump is."""
+    context = https(ca, "early")
+
+    async def run() -> list[Entry]:
+        async with HorizonServer(generated([3]), tls=context) as server:
+            asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's side complains
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Link) and entry.reason:
+                    certify(context, ca, "good")
+
+            return await heard(network(server), count(1), see)
+
+    assert len(stroops(asyncio.run(run()))) == 3
+
+
+# --- never lost
+
+
+@pytest.mark.parametrize(("mode", "seed"), [("ledgers", 1), ("ledgers", 2), ("operations", 3)])
+def test_every_operation_of_2020_comes_once_and_in_order_through_fifty_breaks(mode: Mode, seed: int) -> None:
+    name = "pubnet-2020-07-28-11-ledgers-operations.jsonl.gz"
+    chain = chain_of(rows(recorded(name)), network="generated")
+    chance = random.Random(seed)
+
+    def some(*faults: str) -> Iterator[str]:
+        while True:
+            yield (fault := chance.choice(faults))
+            if fault in ("short", "404"):
+                yield "ok"  # who withholds a page twice withholds it for good: then there is no more to hear
+
+    faults = {
+        "stream": some("rst", "eof", "error", "500", "429", "html", "nonsense", "dup", "ok", "ok"),
+        "page": some("ok", "ok", "ok", "500", "short", "html", "rst", "404"),
+        "root": some("ok", "ok", "ok", "500", "rst"),
+    }
+    patience = replace(QUICK, burst=0.05)
+    entries, _ = walk(chain, mode, patience, faults=faults, timeout=0.01, breaks=50)
+    assert len(reasons(entries)) >= 50
+    assert stroops(entries) == amounts_from_events(chain)
+    sequences = [ledger.sequence for ledger in ledgers(entries)]
+    assert sequences == sorted(sequences)

@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+from appliance.ledger.networks import Network
+from appliance.ledger.reader.budget import Allowance, TokenBucket, own
+from appliance.ledger.reader.rpc import EVENTS, TRANSACTIONS, Rpc
+from appliance.ledger.reader.session import CATCH_UP, ListenOptions, Lost, Mode
+from appliance.values import Ledger, LinkState
+from tests.support.following import (
+    MODES,
+    QUICK,
+    Entry,
+    amounts_from_events,
+    count,
+    heard,
+    ledgers,
+    links,
+    network,
+    reasons,
+    states,
+    stroops,
+)
+from tests.support.horizon_records import Chain, chain_of, generated, ledger_record, recorded, rows
+from tests.support.horizon_server import HorizonServer
+from tests.support.rpc_server import RpcServer
+
+CLASSIC = pytest.mark.parametrize("classic", [True, False], ids=["events", "transactions"])
+
+
+def follow(server: RpcServer, pages: int = 9, **way: Any) -> list[Entry]:
+    """What is heard of a server from its tip to its chain's last ledger; each closes when the one before was heard."""
+    last = server.chain.ledgers[-1]["sequence"]
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry, Ledger) and entry.sequence == server.tip < last:
+            server.tip += 1
+
+    def ended(entries: list[Entry]) -> bool:
+        return isinstance(entries[-1], Ledger) and entries[-1].sequence == last
+
+    async def run() -> list[Entry]:
+        async with server:
+            return await heard(network(server), ended, see, pages=pages, **way)
+
+    return asyncio.run(run())
+
+
+def first(server: RpcServer, until: Callable[[list[Entry]], bool] | None = None, **way: Any) -> list[Entry]:
+    async def run() -> list[Entry]:
+        async with server:
+            return await heard(network(server), until or count(1), **way)
+
+    return asyncio.run(run())
+
+
+# --- the way it goes when all is well -----------------------------------------------------------------------
+
+
+@CLASSIC
+def test_the_last_closed_ledger_comes_first_and_then_each_that_closes(classic: bool) -> None:
+    server = RpcServer(generated([3, 2, 5]), tip=1000, classic=classic)
+    entries = follow(server)
+    assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE]
+    assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1001, 1002]
+    assert stroops(entries) == amounts_from_events(server.chain)
+    assert {request.path for request in server.requests} == {
+        *("getNetwork", "getHealth", "getEvents"),
+        *([] if classic else ["getTransactions"]),
+    }
+
+
+@CLASSIC
+def test_a_ledger_is_what_a_horizon_says_of_it(classic: bool) -> None:
+    chain = generated([4, 0, 3])
+    rpc = follow(RpcServer(chain, tip=1000, classic=classic))
+
+    async def at_horizon() -> list[Entry]:
+        async with HorizonServer(chain, tip=1000) as server:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger):
+                    server.tip = min(1002, entry.sequence + 1)
+
+            return await heard(network(server), count(3), see)
+
+    expected = ledgers(asyncio.run(at_horizon()))
+    assert ledgers(rpc) == [replace(ledger, failed=0) for ledger in expected]
+
+
+def test_every_amount_of_2020_comes_once_and_in_order() -> None:
+    name = "pubnet-2020-07-28-11-ledgers-operations.jsonl.gz"
+    chain = chain_of(rows(recorded(name)), network="generated")
+    server = RpcServer(chain, tip=chain.ledgers[0]["sequence"], classic=False)
+    entries = follow(server)
+    assert stroops(entries) == amounts_from_events(chain)
+    assert len(stroops(entries)) == 1076
+    assert [ledger.operations for ledger in ledgers(entries)] == [
+        len(group) for group in chain.operations.values()
+    ]
+
+
+def test_failed_transactions_are_counted_and_moved_nothing() -> None:
+    chain = generated([3])
+    chain.operations[1000][1]["transaction_successful"] = False
+    (ledger,) = ledgers(first(RpcServer(chain, classic=False)))
+    assert (ledger.succeeded, ledger.failed, ledger.operations) == (2, 1, 2)
+    assert [a.stroops for a in ledger.amounts] == amounts_from_events(chain)
+
+
+@CLASSIC
+def test_a_busy_ledger_comes_in_pages_and_no_more_of_them_than_are_wanted(classic: bool) -> None:
+    size = EVENTS if classic else TRANSACTIONS
+    chain = generated([1, size * 2 + 5, size * 3])
+    server = RpcServer(chain, tip=1000, classic=classic)
+    entries = follow(server, pages=2)
+    assert [ledger.operations for ledger in ledgers(entries)] == [1, size * 2, size * 2]
+    whole = follow(RpcServer(chain, tip=1000, classic=classic), pages=5)
+    assert stroops(whole) == amounts_from_events(chain)
+
+
+def test_the_first_ledger_is_wanted_soon_rather_than_whole() -> None:
+    (ledger,) = ledgers(first(RpcServer(generated([EVENTS * 2])), pages=5))
+    assert ledger.operations == EVENTS
+
+
+def test_where_the_limit_is_near_pages_are_left_out_and_ledgers_still_come() -> None:
+    server = RpcServer(generated([3, 3]), tip=1000)
+    scarce = Allowance(TokenBucket(3600, 15), TokenBucket(1e15, 1e12))  # below what page 1 needs
+
+    async def run() -> list[Entry]:
+        async with server:
+            return await heard(network(server), count(1), allowances={server.url: scarce})
+
+    (ledger,) = ledgers(asyncio.run(run()))
+    assert (ledger.amounts, ledger.closed_at) == ((), 1795482000)
+
+
+@CLASSIC
+def test_an_empty_ledger_between_others_has_a_time_between_theirs(classic: bool) -> None:
+    chain = generated([1, 0, 0, 1, 1])
+    server = RpcServer(chain, tip=1000, classic=classic)
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry, Ledger):
+            server.tip = 1004
+
+    async def run() -> list[Entry]:
+        async with server:
+            return await heard(network(server), count(5), see)
+
+    times = [ledger.closed_at for ledger in ledgers(asyncio.run(run()))]
+    assert [time - times[0] for time in times] == [0, 5, 10, 15, 20]
+
+
+# --- what a server may do -----------------------------------------------------------------------------------
+
+FAULTS = {
+    "mute": "does not answer",
+    "rst": "breaks the connection",
+    "nonsense": "no Stellar RPC server's",
+    "shapeless": "no Stellar RPC server's",
+    "html": "does the Wi-Fi want a login?",
+    "redirect": "answers with status 302",
+    "bomb": "too long",
+    "429": "asks to slow down",
+    "503": "answers with status 503",
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.items())
+@pytest.mark.parametrize("method", ["getNetwork", "getHealth", "getEvents", "getTransactions"])
+def test_a_fault_is_a_reason_and_nothing_is_lost(method: str, fault: str, reason: str) -> None:
+    classic = method != "getTransactions"
+    chain = generated([2, 3, 2])
+    faults = {method: ["ok", "ok", fault] if method != "getNetwork" else [fault]}
+    server = RpcServer(chain, tip=1000, classic=classic, faults=faults)
+    entries = follow(server, patience=replace(QUICK, answer=0.5) if fault == "mute" else QUICK)
+    (said,) = reasons(entries)
+    assert said.startswith("127.0.0.1 ")
+    assert reason in said
+    assert stroops(entries) == amounts_from_events(chain)
+
+
+@CLASSIC
+@pytest.mark.parametrize("fault", ["refused", "behind"])
+def test_a_server_of_several_that_lags_is_asked_again(classic: bool, fault: str) -> None:
+    method = "getEvents" if classic else "getTransactions"
+    chain = generated([2, 3, 2])
+    server = RpcServer(chain, tip=1000, classic=classic, faults={method: ["ok", "ok", fault]})
+    entries = follow(server)
+    assert reasons(entries) == []
+    assert stroops(entries) == amounts_from_events(chain)
+
+
+def test_what_is_refused_twice_ends_the_visit() -> None:
+    chain = generated([2, 3, 2])
+    server = RpcServer(chain, tip=1000, faults={"getEvents": ["ok", "ok", "refused", "refused"]})
+    entries = follow(server)
+    assert reasons(entries) == ["127.0.0.1 refuses what it is asked, with code -32001"]
+    assert stroops(entries) == amounts_from_events(chain)
+
+
+def test_a_server_that_lacks_its_own_last_ledger_is_left() -> None:
+    entries = first(RpcServer(generated([2, 3]), faults={"getEvents": ["behind", "behind"]}))
+    assert reasons(entries) == ["127.0.0.1 does not have the ledger that it says is its last"]
+
+
+def test_a_server_of_another_network_is_not_listened_to() -> None:
+    server = RpcServer(generated([1]), faults={"getNetwork": ["wrong"]})
+    assert reasons(first(server)) == ["127.0.0.1 serves another network than here"]
+    assert [request.path for request in server.requests][1] == "getNetwork"
+
+
+def test_a_server_that_says_it_is_old_is_stale() -> None:
+    server = RpcServer(generated([1]), faults={"getHealth": ["stale"]})
+    entries = first(server)
+    assert states(entries)[1] == LinkState.STALE
+    assert reasons(entries) == ["127.0.0.1 says itself that it is behind its network"]
+
+
+def test_a_server_whose_ledger_stands_still_is_stale() -> None:
+    patience = replace(QUICK, ledger=0.3)
+    entries = first(RpcServer(generated([1])), lambda heard: len(links(heard)) == 3, patience=patience)
+    assert links(entries)[2].state == LinkState.STALE
+    assert "has had no new ledger for 1 s" in links(entries)[2].reason
+
+
+def test_a_longer_wait_that_is_asked_for_is_kept() -> None:
+    server = RpcServer(generated([1]), faults={"getNetwork": ["429=3600"]})
+    entries = first(server, lambda heard: len(links(heard)) == 2)
+    assert links(entries)[1].retry_in == pytest.approx(3600)
+
+
+@CLASSIC
+def test_records_that_make_no_sense_are_dropped_and_counted(
+    classic: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    method = "getEvents" if classic else "getTransactions"
+    chain = generated([5])
+    faults = ["ok", "garbage"] if classic else ["garbage"]
+    entries = first(RpcServer(chain, classic=classic, faults={method: faults}))
+    assert stroops(entries) == amounts_from_events(chain)[1::2]
+    assert caplog.messages == ["127.0.0.1 sent 3 records that made no sense"]
+
+
+def test_a_ledger_that_the_server_no_longer_has_is_a_reason() -> None:
+    server = RpcServer(generated([1] * 9), tip=1000)
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry, Ledger):
+            server.tip = server.oldest = 1004
+
+    async def run() -> list[Entry]:
+        async with server:
+            return await heard(network(server), lambda entries: len(reasons(entries)) == 1, see)
+
+    assert reasons(asyncio.run(run())) == ["127.0.0.1 no longer has the ledger that comes next"]
+
+
+def test_after_more_than_a_minute_it_goes_on_at_now_and_counts_what_it_skipped() -> None:
+    server = RpcServer(generated([1] * 40), tip=1000)
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry, Ledger):
+            server.tip = 1001 + CATCH_UP + 1
+
+    async def run() -> list[Entry]:
+        async with server:
+            return await heard(network(server), count(2), see)
+
+    entries = asyncio.run(run())
+    assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1014]
+    assert links(entries)[-1].reason == "13 ledgers went by unheard"
+
+
+@pytest.mark.parametrize("sequence", [0, 2**31])
+def test_a_last_ledger_that_cannot_be_is_refused(sequence: int) -> None:
+    chain = Chain("generated", [ledger_record(sequence, "2026-11-24T01:00:00Z", 0, 0)])
+
+    async def run() -> None:
+        async with RpcServer(chain) as server:
+            visit = Rpc(server.url.removeprefix("rpc+"), ListenOptions(patience=QUICK), own())
+            try:
+                with pytest.raises(Lost, match="does not say which"):
+                    await visit.tip(Network("here", "generated", (server.url,)))
+            finally:
+                await visit.close()
+
+    asyncio.run(run())
+
+
+def test_nothing_leaves_but_numbers_of_ledgers() -> None:
+    server = RpcServer(generated([3, EVENTS + 5]), tip=1000)
+    follow(server)
+    asked = [request.query for request in server.requests if request.query]
+    assert {key for params in asked for key in params} == {
+        *("startLedger", "endLedger", "pagination", "filters"),
+    }
+    assert all(request.headers["user-agent"] == "stellar-wind-box" for request in server.requests)
+
+
+# --- across the kinds ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+@CLASSIC
+def test_from_a_horizon_to_an_rpc_server_and_back_nothing_is_lost_or_doubled(
+    mode: Mode, classic: bool
+) -> None:
+    """The Horizon breaks off after the third ledger and refuses twice; later it is well again."""
+    chain = generated([3, 2, 4, 0, 2, 3, 2, 1, 2, 3] * 3)
+    horizon = HorizonServer(chain, tip=1000)
+    rpc = RpcServer(chain, tip=1000, classic=classic)
+    last = chain.ledgers[-1]["sequence"]
+    hosts: list[str] = []
+
+    def see(entry: Entry) -> None:
+        if not isinstance(entry, Ledger):
+            return
+        hosts.append("rpc" if rpc.open else "horizon")
+        if entry.sequence == 1002:
+            horizon.faults["root"] = iter(["503"] * 2)
+            for task in horizon.tasks:
+                task.cancel()
+        if entry.sequence == horizon.tip:
+            horizon.tip = rpc.tip = min(horizon.tip + 1, last)
+
+    def ended(entries: list[Entry]) -> bool:
+        return isinstance(entries[-1], Ledger) and entries[-1].sequence == last
+
+    async def run() -> list[Entry]:
+        async with horizon, rpc:
+            patience = replace(QUICK, home=0.02, burst=0.05, probe=0.2)
+            return await heard(network(horizon, rpc), ended, see, mode=mode, pages=9, patience=patience)
+
+    entries = asyncio.run(run())
+    assert stroops(entries) == amounts_from_events(chain)
+    assert [host for host, _ in groupby(hosts)] == ["horizon", "rpc", "horizon"]
+    if mode == "ledgers":
+        assert [ledger.sequence for ledger in ledgers(entries)] == list(range(1000, last + 1))
+
+
+@pytest.mark.parametrize("offset", range(1, 4))
+def test_the_rest_of_a_ledger_that_was_half_heard_is_told(offset: int) -> None:
+    chain = generated([3, 2])
+    begun = 1000 << 32 | offset << 12 | 1
+
+    async def run() -> list[tuple[int, Ledger]]:
+        async with RpcServer(chain) as server:
+            visit = Rpc(server.url.removeprefix("rpc+"), ListenOptions(patience=QUICK), own())
+            await visit.tip(Network("here", "generated", (server.url,)))
+            found: list[tuple[int, Ledger]] = []
+            async for entry in visit.ledgers(begun, primer=False):
+                found.append(entry)
+                if entry[1].sequence == 1001:
+                    break
+            await visit.close()
+            return found
+
+    entries = asyncio.run(run())
+    amounts = [a.stroops for _, ledger in entries for a in ledger.amounts]
+    assert amounts == amounts_from_events(chain)[offset:]
+    assert [ledger.sequence for _, ledger in entries] == ([1001] if offset == 3 else [1000, 1001])
