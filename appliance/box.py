@@ -4,60 +4,57 @@
 Sound is first and last: nothing that goes wrong elsewhere (no network, no card, a listener that exits) ends it. This is
 the only file that knows all the parts. Threads meet here, and nowhere else, in these ways:
 
-    main ─▶ performer    `console.controls`, replaced whole      Inbox.put, a deque        `leave`, a flag
-    performer ─▶ main    call_soon_threadsafe(passage)           `level`, `seconds`: numbers that are read
-    panel ─▶ main        call_soon_threadsafe(gesture)
-    main ─▶ panel        Lamps: values that are replaced whole, and a lock around looking
-    performer ─▶ card    Speaker: a queue of two blocks          its `status`, replaced whole
-    main ─▶ file writers run_in_thread: a call, and a future that it sets
+    main ─▶ performer     `console.controls`, replaced whole     Inbox.put, a deque        `leave`, a flag
+    performer ─▶ main     call_soon_threadsafe(passage)          `level`, `seconds`: numbers that are read
+    panel ─▶ main         call_soon_threadsafe(gesture)
+    main ─▶ panel         Lamps: values that are replaced whole, and a lock around looking
+    performer ─▶ card     Speaker: a queue of two blocks         its `status`, replaced whole
+    main ─▶ file writer   run_in_thread: a call, and a future that it sets
+    any ─▶ main           a line of the log, for clients of the control socket: call_soon_threadsafe(line)
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from appliance.console import Console
 from appliance.control import SOCKET, ControlServer
-from appliance.dimming import Dimmer, NightHours
-from appliance.gestures import Action, tempo_position
+from appliance.gestures import tempo_position
 from appliance.host import malloc
 from appliance.host.clock import WallClock
-from appliance.host.power import WEAK, UndervoltageMonitor, power_off
+from appliance.host.power import power_off
 from appliance.host.systemd import SystemdNotifier
 from appliance.ledger.feed.feed import Feed
 from appliance.ledger.feed.inbox import Inbox
 from appliance.ledger.tape import Tape, TapePlayer, with_fallback
 from appliance.live import LiveOutput, LivePerformance, speaker
+from appliance.music.composition import Composition
 from appliance.music.scales import ROOTS, Scale
 from appliance.music.scenes import SCENES
 from appliance.panel.gpio import FACTORIES, board, chosen, on_a_pi
-from appliance.panel.lamps import LIGHT, NETWORK_LAMPS, OPENING, Lamps
+from appliance.panel.lamps import LIGHT, Lamps
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
 from appliance.parts import composition, synth
 from appliance.saved import files
 from appliance.saved.crashes import Crashes
 from appliance.saved.exporter import KEPT, Exporter
-from appliance.saved.state import SavedControls, Saver, State, decode, restored
+from appliance.saved.state import Saver, State, decode
 from appliance.score.files import Score
 from appliance.score.history import History
 from appliance.score.player import ScorePart
 from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
-from appliance.status import BED, Recent, Status
-from appliance.values import BoxError, BoxState, Context, Controls, Gesture, Knob, Passage
-
-log = logging.getLogger(__name__)
+from appliance.values import Controls, Gesture, Knob, Passage
 
 TICK = 0.1  # s between two looks at the clock, and at what the lamps show
 CHECK = 1.0  # s between two looks at what a crash must not lose
@@ -99,63 +96,42 @@ class Box:
         clock: Callable[[], float] = time.monotonic,
         output: Callable[[Settings], LiveOutput] = speaker,
     ) -> None:
-        self._settings, self._start, self._reread, self._clock = settings, start, reread, clock
-        self._output = output
-        self._crashes = crashes or Crashes(None)
-        self._networks = list(networks(settings))
-        self._lamps = Lamps(LIGHT[settings.panel.lamps])
-        self._wall = WallClock()
-        self._dimmer = Dimmer(NightHours.between(**settings.night.model_dump()), settings.sound.max_volume)
-        self._set = Controls(settings.volume, settings.tempo, settings.network, scene=settings.scene)
+        self._settings, self._start, self._clock, self._output = settings, start, clock, output
+        self._reread, self._crashes = reread, crashes or Crashes(None)
+        self._lamps, self._wall, self._inbox = Lamps(LIGHT[settings.panel.lamps]), WallClock(), Inbox()
         self._saved = files.read(start.state_dir / "state.json", decode) if start.state_dir else None
         self.console = Console(
-            self._restored(),
-            self._networks,
-            self._dimmer,
+            settings,
+            list(networks(settings)),
             self._lamps,
             clock,
-            switch=self._switch,
-            act=self._act,
+            saved=self._saved,
+            run=self._crashes.run,
+            version=start.version,
+            playing=str(start.music.path) if start.named else "",
         )
-        self._history, self._recent = History(start.version), Recent()
+        self._history = History(start.version)
         kept = start.state_dir / KEPT if start.state_dir else None
         self._exporter = Exporter(self._history.last, kept, settings.keep.format)
-        self._inbox = Inbox()
-        self._feed = self._new_feed()
-        self._live: LivePerformance | None = None
+        self.console.keep = self._exporter.keep
+        self._feed = None if isinstance(start.music, Score) else self._new_feed(start.music)
         self._server: ControlServer | None = None
-        self._panel: Panel | None = None
-        self._context: Context | None = None
         self._notifier = SystemdNotifier(os.environ)
-        self._supply, self._weak = UndervoltageMonitor(), False
-        self._stop = asyncio.Event()
-        self._failure: BaseException | None = None
-        self._errands: set[asyncio.Task[object]] = set()
+        self._live: LivePerformance | None = None
+        self._stop, self._failure = asyncio.Event(), list[BaseException]()
 
-    def _restored(self) -> Controls:
-        """The controls as they were left before a restart, and a mute or a sleep timer as they were before a crash."""
-        controls = self._set
-        if self._saved:
-            controls = restored(controls, self._saved, self._networks, SCENES)
-        run, now = self._crashes.run, self._clock()
-        if run.sleep and run.sleeps_at > now:
-            self._dimmer.sleep((run.sleeps_at - now) / 60, now)
-            return replace(controls, muted=run.muted, sleep=run.sleep)
-        # A timer that ran out while nothing played has muted the box.
-        return replace(controls, muted=run.muted or bool(run.sleep), sleep=0)
-
-    def _new_feed(self) -> Feed | None:
-        music = self._start.music
-        if isinstance(music, Score):
-            return None
-        last = self._saved.last_ledger if self._saved else None
-        recording = TapePlayer(partial(with_fallback, music), loop=True)
-        network = self.console.controls.network
-        return Feed(
-            recording, self._start.listener, network, last, put=self._inbox.put, clock=lambda: self.seconds
+    def _new_feed(self, recording: Tape) -> Feed:
+        feed = Feed(
+            TapePlayer(partial(with_fallback, recording), loop=True),
+            self._start.listener,
+            self.console.controls.network,
+            self._saved.last_ledger if self._saved else None,
+            put=self._inbox.put,
+            clock=lambda: self.console.seconds,
         )
-
-    # --- life -----------------------------------------------------------------------------------------------
+        self.console.switch = feed.switch
+        self.console.state = lambda: feed.state
+        return feed
 
     async def run(self) -> None:
         """Play until SIGINT or SIGTERM, or until the terminal is closed. Raises what ended the performance."""
@@ -164,23 +140,41 @@ class Box:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         # A terminal that goes away hangs up; without one, SIGHUP asks for the settings.
-        loop.add_signal_handler(signal.SIGHUP, self.stop if self._start.terminal else self.reload)
+        reload = partial(self.console.reload, self._reread)
+        loop.add_signal_handler(signal.SIGHUP, self.stop if self._start.terminal else reload)
         self._dim()  # the first sound is no louder than the hour allows
         async with AsyncExitStack() as running:
             for part in self._parts():
                 await running.enter_async_context(part())
             await self._stop.wait()
         if self._failure:
-            raise self._failure
+            raise self._failure[0]
+
+    def stop(self) -> None:
+        """Fade out, and end. The main thread."""
+        self._notifier.say("STOPPING=1")
+        if self._live:
+            self._live.leave()
+        self._lamps.leave(self._clock())
+        self._stop.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Shut down with an error so that systemd restarts us: a box without one of its parts would play for months."""
+        self._failure.append(error)
+        self.stop()
+
+    # --- the parts ------------------------------------------------------------------------------------------
 
     def _parts(self) -> list[Callable[[], Part]]:
         """What the box consists of, in the order of its start."""
         start = self._start
         parts: list[Callable[[], Part]] = [partial(self._every, TICK, self._dim)]
-        if panel := self._new_panel():
-            self._panel = panel
+        panel = new_panel(self._settings, self.console.controls, self._lamps, self.console.obey)
+        if panel:
             parts.append(panel.running)
-        parts += [self._performing, partial(self._every, TICK, self._light)]
+            if self._settings.panel.pin_factory != "mock":
+                self.console.power_off = partial(power_off, self._settings.panel.power_off)
+        parts += [partial(self._performing, panel), partial(self._every, TICK, self.console.light)]
         if self._notifier.wanted:
             parts.append(partial(self._every, LIFE, self._notify))
         if self._feed:
@@ -191,26 +185,76 @@ class Box:
             saver = Saver(start.state_dir / "state.json", self._saved, self._state)
             parts += [saver.running, self._exporter.running]
         if start.runtime_dir:
-            self._server = ControlServer(start.runtime_dir / SOCKET, self, self._networks, SCENES)
+            networks = self.console.networks
+            self._server = ControlServer(start.runtime_dir / SOCKET, self.console, networks, SCENES)
             parts.append(self._server.running)
         if start.terminal:
             parts.append(partial(start.terminal, self.stop))
         return parts
 
-    def stop(self) -> None:
-        """Fade out, and end. The main thread."""
-        self._notifier.say("STOPPING=1")
-        if self._live:
-            self._live.leave()
-        self._lamps.leave(self._clock())
-        self._stop.set()
+    @asynccontextmanager
+    async def _performing(self, panel: Panel | None) -> AsyncIterator[None]:
+        settings, music, console = self._settings, self._start.music, self.console
+        part: Composition | ScorePart
+        if isinstance(music, Score):
+            part = ScorePart(music.header, music.__iter__, SAMPLE_RATE, loop=True)
+        else:
+            part = composition(settings, self._inbox.take, console.controls.scene)
+        console.context = part.context(console.controls)
+        instrument, output = synth(settings), self._output(settings)
+        if panel:  # the first sound is as loud as its knob says
+            await asyncio.to_thread(panel.looked, KNOBS)
+        self._live = console.sounding = LivePerformance(
+            part,
+            instrument,
+            settings.sound.polyphony,
+            output,
+            lambda: console.controls,
+            played=self._played,
+            failed=self.fail,
+        )
+        self._lamps.begin(asyncio.get_running_loop().time() + output.latency)
+        async with self._live.running():
+            yield
 
-    def _failed(self, error: BaseException) -> None:
-        """Shut down with an error so that systemd restarts us: a box without one of its parts would play for months."""
-        self._failure = self._failure or error
-        self.stop()
+    def _played(self, passage: Passage, heard: float, ends: float) -> None:
+        """A passage begins to be heard at `heard`, by the loop's clock."""
+        self.console.context = passage.context
+        self._history.add(passage, ends)
+        scale = Scale(passage.context.scale, ROOTS[passage.context.root])
+        for event in passage.notes:
+            at, tone = heard + event.seconds - passage.seconds, scale.degree(event.note.pitch)
+            self.console.add(event, tone, at)
+            if self._server:
+                self._server.note(at, event, tone)
+
+    def _dim(self) -> None:
+        self.console.dim(self._wall.minute(self._clock()))
+
+    def _notify(self) -> None:
+        # A block counts once the output has taken the one before it: an output that hangs feeds no watchdog.
+        block = self._live.block if self._live else 0.0
+        self._notifier.life(self.console.seconds, block, self.console.status().words)
+
+    def _state(self) -> State:
+        return self.console.saved(self._feed.last if self._feed else None)
+
+    async def _survive(self) -> None:
+        """Save what the next run needs if this one crashes, and watch the power supply."""
+        console = self.console
+        while True:
+            console.watch_power()
+            muted, sleep = console.controls.muted, console.controls.sleep
+            await self._crashes.keep(
+                muted=muted, sleep=sleep, sleeps_at=console.sleep_ends, sounded=console.seconds
+            )
+            await asyncio.sleep(CHECK)
+
+    # --- parts that are functions ---------------------------------------------------------------------------
 
     def _every(self, seconds: float, work: Callable[[], None]) -> Part:
+        """Call `work` every so many seconds while in the `with`."""
+
         async def again() -> None:
             while True:
                 work()
@@ -226,7 +270,7 @@ class Box:
             try:
                 await work()
             except Exception as error:
-                self._failed(error)
+                self.fail(error)
 
         task = asyncio.create_task(guarded())
         try:
@@ -236,180 +280,17 @@ class Box:
             with suppress(asyncio.CancelledError):
                 await task
 
-    # --- the parts ------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _performing(self) -> AsyncIterator[None]:
-        settings, music = self._settings, self._start.music
-        if isinstance(music, Score):
-            part: Any = ScorePart(music.header, music.__iter__, SAMPLE_RATE, loop=True)
-        else:
-            part = composition(settings, self._inbox.take)
-        self._context = part.context(self.console.controls)
-        instrument, output = synth(settings), self._output(settings)
-        if self._panel:  # the first sound is as loud as its knob says
-            await asyncio.to_thread(self._panel.looked, KNOBS)
-        self._live = LivePerformance(
-            part,
-            instrument,
-            settings.sound.polyphony,
-            output,
-            lambda: self.console.controls,
-            played=self._played,
-            failed=self._failed,
-        )
-        self._lamps.begin(asyncio.get_running_loop().time() + output.latency)
-        async with self._live.running():
-            yield
-
-    def _played(self, passage: Passage, heard: float, ends: float) -> None:
-        """A passage begins to be heard at `heard`, by the loop's clock."""
-        self._context = passage.context
-        self._history.add(passage, ends)
-        scale = Scale(passage.context.scale, ROOTS[passage.context.root])
-        for event in passage.notes:
-            at, tone = heard + event.seconds - passage.seconds, scale.degree(event.note.pitch)
-            self._recent.add(at, event)
-            if event.note.voice not in BED:
-                self._lamps.hit(tone, event.note.velocity, at)
-            if self._server:
-                self._server.note(at, event, tone)
-
-    def _new_panel(self) -> Panel | None:
-        panel = self._settings.panel
-        if panel.pin_factory == "mock":
-            controls = self.console.controls
-            positions = {Knob.VOLUME: controls.volume, Knob.TEMPO: tempo_position(controls.tempo)}
-            pins = Mock(panel.wiring, positions).board
-        elif panel.pin_factory in FACTORIES or (panel.pin_factory == "auto" and on_a_pi()):
-            pins = partial(board, chosen(panel.pin_factory, panel.wiring), panel.wiring)
-        else:
-            return None
-        loop = asyncio.get_running_loop()
-        return Panel(
-            pins,
-            panel.wiring,
-            self._lamps,
-            lambda gesture: loop.call_soon_threadsafe(self.obey, gesture),
-        )
-
-    def _dim(self) -> None:
-        self.console.dim(self._wall.minute(self._clock()))
-
-    def _light(self) -> None:
-        """Tell the lamps how the box is."""
-        now, status = self._clock(), self.status()
-        self._lamps.tell(status.shown, now)
-        self._lamps.muted = status.muted
-        self._lamps.chosen = min(NETWORK_LAMPS - 1, status.networks.index(status.network))
-
-    def _notify(self) -> None:
-        # A block counts once the output has taken the one before it: an output that hangs feeds no watchdog.
-        self._notifier.life(self.seconds, self._live.block if self._live else 0.0, self.status().words)
-
-    async def _survive(self) -> None:
-        """Save what the next run needs if this one crashes, and watch the power supply."""
-        while True:
-            if (weak := self._supply.weak(self._clock())) != self._weak:
-                self._weak = weak
-                log.warning(WEAK if weak else "The power supply is sufficient again.")
-            controls = self.console.controls
-            await self._crashes.keep(
-                muted=controls.muted,
-                sleep=controls.sleep,
-                sleeps_at=self.console.sleep_ends,
-                sounded=self.seconds,
-            )
-            await asyncio.sleep(CHECK)
-
-    def _state(self) -> State:
-        of, last = SavedControls.of, self._feed.last if self._feed else None
-        return State(of(self._set), of(self.console.controls), last)
-
-    # --- what it can be asked -------------------------------------------------------------------------------
-
-    @property
-    def seconds(self) -> float:
-        """How much has been played."""
-        return self._live.seconds if self._live else 0.0
-
-    @property
-    def level(self) -> float:
-        """How loud it is, in dB below full scale."""
-        return self._live.level if self._live else -120.0
-
-    def status(self) -> Status:
-        """How the box is now."""
-        controls, now = self.console.controls, self._clock()
-        context = self._context or Context(controls.network, controls.scene, "wind", "C", controls.tempo)
-        card = self._live.output.status if self._live else None
-        notes, delay = self._recent.at(now)
-        return Status(
-            state=self._feed.state if self._feed else BoxState.SCORE,
-            network=controls.network,
-            networks=tuple(self._networks),
-            scene=context.scene,
-            tones=Scale(context.scale, ROOTS[context.root]).names,
-            volume=controls.volume,
-            tempo=context.tempo,
-            muted=controls.muted,
-            sleep=self.console.sleep_left,
-            dim=round(controls.dim, 3),
-            light=round(self._lamps.night, 3),
-            card=card.card if card else "",
-            silent=card.why if card else "",
-            underruns=card.underruns if card else 0,
-            latency=round(card.latency, 3) if card else 0.0,
-            notes_a_minute=notes,
-            delay=delay,
-            starting=self.seconds < OPENING,
-            playing=str(self._start.music.path) if self._start.named else "",
-            safe_mode=self._crashes.run.safe,
-            weak_power=self._weak,
-            version=self._start.version,
-        )
-
-    def obey(self, gesture: Gesture) -> None:
-        """Do what a gesture asks for. The main thread."""
-        self.console.obey(gesture)
-
-    async def keep(self) -> Path:
-        """Write the last half hour to a score, and return where. Raises BoxError."""
-        return await self._exporter.keep()
-
-    def reload(self) -> None:
-        """Read the settings again, and enter the scene that they name. The main thread."""
-        if not self._reread:
-            log.info("The settings are not read again: they do not apply in safe mode.")
-            return
-        try:
-            scene = self._reread().scene
-        except BoxError as error:
-            log.error("%s The box plays on with the settings that it had.", error)
-        else:
-            self.console.enter(scene)
-            self._set = replace(self._set, scene=scene)
-            log.info("Read the settings again: the scene is %s.", scene)
-
-    def _switch(self, network: str) -> None:
-        if self._feed:
-            self._feed.switch(network)
-
-    def _act(self, action: Action) -> None:
-        if action is Action.KEEP:
-            self._errand(self._try_to_keep())
-        elif self._panel and self._settings.panel.pin_factory != "mock":
-            self._errand(power_off(self._settings.panel.power_off))
-        else:  # a key of a laptop does not switch the laptop off
-            log.info("MUTE was held: a box with a panel would switch its power off.")
-
-    async def _try_to_keep(self) -> None:
-        try:
-            await self.keep()
-        except BoxError as error:
-            log.warning("%s", error)
-
-    def _errand(self, work: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.create_task(work)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+def new_panel(
+    settings: Settings, controls: Controls, lamps: Lamps, obey: Callable[[Gesture], None]
+) -> Panel | None:
+    """The panel of the case, on the pins that the settings name; None where there are no pins."""
+    panel, loop = settings.panel, asyncio.get_running_loop()
+    if panel.pin_factory == "mock":
+        positions = {Knob.VOLUME: controls.volume, Knob.TEMPO: tempo_position(controls.tempo)}
+        pins = Mock(panel.wiring, positions).board
+    elif panel.pin_factory in FACTORIES or (panel.pin_factory == "auto" and on_a_pi()):
+        pins = partial(board, chosen(panel.pin_factory, panel.wiring), panel.wiring)
+    else:
+        return None
+    return Panel(pins, panel.wiring, lamps, lambda gesture: loop.call_soon_threadsafe(obey, gesture))

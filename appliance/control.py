@@ -30,7 +30,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -182,8 +182,9 @@ class Controlled(Protocol):
     def obey(self, gesture: Gesture) -> None:
         """Do what a gesture asks for."""
 
-    async def keep(self) -> Path:
-        """Write the last half hour; raises BoxError."""
+    @property
+    def keep(self) -> Callable[[], Awaitable[Path]]:
+        """Writes the last half hour, and returns where; raises BoxError."""
 
     @property
     def level(self) -> float:
@@ -219,10 +220,18 @@ class _Client:
 
 
 class ControlServer:
-    """Answers clients at `path` for `box`. `scenes` are those that can be set."""
+    """Answers clients at `path` for `box`. `scenes` are those that can be set, `idle` is in s."""
 
-    def __init__(self, path: Path, box: Controlled, networks: Sequence[str], scenes: Iterable[str]) -> None:
-        self._path, self._box = path, box
+    def __init__(
+        self,
+        path: Path,
+        box: Controlled,
+        networks: Sequence[str],
+        scenes: Iterable[str],
+        *,
+        idle: float = IDLE,
+    ) -> None:
+        self._path, self._box, self._idle = path, box, idle
         self._networks, self._scenes = networks, tuple(scenes)
         self._clients: set[_Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -301,6 +310,8 @@ class ControlServer:
             else:
                 self._clients.add(client)
                 await self._serve(client)
+        except asyncio.CancelledError:
+            pass  # the box ends; asyncio before 3.12 would log a cancelled connection as an error
         finally:
             self._clients.discard(client)
             self._tasks.discard(task)
@@ -309,10 +320,10 @@ class ControlServer:
     async def _serve(self, client: _Client) -> None:
         while True:
             try:
-                async with asyncio.timeout(None if client.watches else IDLE):
+                async with asyncio.timeout(None if client.watches else self._idle):
                     text = await client.reader.readline()
             except TimeoutError:
-                client.send(_error(f"No command came for {IDLE:.0f} s."))
+                client.send(_error(f"No command came for {self._idle:g} s."))
                 return
             except ValueError:
                 client.send(_error(f"A command has at most {LINE} bytes."))
@@ -452,7 +463,8 @@ class Client:
         """Send a command and return the answer. Raises Refused with the box's sentence, and NoBox if it has gone."""
         self._socket.settimeout(patience)
         try:
-            self._socket.sendall(_line(command))
+            with suppress(BrokenPipeError):  # a box that has no room for us says so before it hangs up
+                self._socket.sendall(_line(command))
             answer = self._read()
         except TimeoutError as error:
             raise NoBox(f"The box has not answered within {patience:.0f} s; its log says why.") from error
@@ -481,11 +493,12 @@ class Client:
         return Path(self.request({"do": "keep"}, KEEPING)["kept"])
 
     def watch(self) -> Iterator[dict[str, Any]]:
-        """Every event from now on, until the box ends."""
+        """Every event from now on, and the errors of what `send` sends, until the box ends."""
         self.request({"do": "watch"})
         self._socket.settimeout(None)
         while (event := self._read()) is not None:
-            yield event
+            if not event.get("ok"):  # the answer to what `send` has sent
+                yield event
 
     def _read(self) -> dict[str, Any] | None:
         text = self._lines.readline(ANSWER)

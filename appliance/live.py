@@ -66,7 +66,7 @@ class LivePerformance:
         played: Callable[[Passage, float, float], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        self.output, self.block = output, instrument.block / SAMPLE_RATE  # s
+        self._output, self.block = output, instrument.block / SAMPLE_RATE  # s
         self._played, self._failed = played, failed
         self._power = 0.0  # mean square of what sounds
         performer = Performer(part, instrument, PolyphonyLimiter(polyphony))
@@ -81,6 +81,11 @@ class LivePerformance:
     def level(self) -> float:
         """How loud it is now, in dB below full scale. Any thread."""
         return 10 * float(np.log10(self._power + 1e-12))
+
+    @property
+    def output_status(self) -> OutputStatus:
+        """How its output is. Any thread."""
+        return self._output.status
 
     def leave(self) -> None:
         """Fade out and end. Any thread."""
@@ -105,7 +110,7 @@ class LivePerformance:
     def _run(self) -> None:
         try:
             self._performance.play()
-            self.output.close()
+            self._output.close()
         except BaseException as error:
             self._post(self._failed, error)
 

@@ -32,12 +32,17 @@ class NothingToPlay(BoxError, ValueError):
     """The file is neither a tape nor a score."""
 
 
-def composition(settings: Settings, ledgers: Callable[[float], Iterable[Ledger]]) -> Composition:
-    """What the settings ask for, composed from `ledgers`, which gives the new ones once a block."""
+def composition(
+    settings: Settings, ledgers: Callable[[float], Iterable[Ledger]], scene: str = ""
+) -> Composition:
+    """What the settings ask for, composed from `ledgers`, which gives the new ones once a block.
+
+    `scene` is the first one if it is not the settings'.
+    """
     scale = Scale(settings.music.scale, ROOTS[settings.music.root])
     warm = islice(_amounts(bundled()), WARM)
     rng = Random(settings.seed)
-    composer = Composer(SCENES[settings.scene], scale, rng, warm, invert=settings.music.invert)
+    composer = Composer(SCENES[scene or settings.scene], scale, rng, warm, invert=settings.music.invert)
     return Composition(composer, ledgers, SAMPLE_RATE)
 
 
