@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Stellar Wind Box. `make` lists what there is to make; how a machine is set up is in deploy/setup.sh.
+# Stellar Wind Box. `make` lists the targets; deploy/setup.sh sets a machine up.
 # Options for the command: make run ARGS="--scene night". Another Python: make PYTHON=python3.12 install.
 
 PYTHON ?= python3
@@ -12,18 +12,18 @@ TOOLS := build/tools
 .DELETE_ON_ERROR:
 .PHONY: hardware hardware-check drawings-check
 .PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
-	bench-panel screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
+	bench-clients bench-panel screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
 	image image-test image-test-raspi3b soak clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 26
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1	/p' Makefile | expand -t 28
 
-install: $(VENV)/.installed ## set up this machine: leaves .venv/bin/stellar-wind
+install: $(VENV)/.installed ## set up this machine: creates .venv/bin/stellar-wind
 
 run: install ## set up if needed, and play
 	$(BIN)/stellar-wind run $(ARGS)
 
-test: $(VENV)/.installed-dev ## run the tests and show what they cover
+test: $(VENV)/.installed-dev ## run the tests and report their coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
@@ -39,52 +39,55 @@ types: $(VENV)/.installed-dev ## check the types, strictly
 render-check: $(VENV)/.installed-dev ## render once, and check the score and the sound
 	$(BIN)/python -m benchmarks.render_check
 
-soak-check: $(VENV)/.installed-dev ## play an hour of the soak, about two minutes
+soak-check: $(VENV)/.installed-dev ## run one virtual hour of the soak test, about two minutes
 	$(BIN)/python -m benchmarks.soak --hours 1 --seed 1
 
-check: lint types test render-check soak-check drawings-check ## all that must hold before a change goes in
+check: lint types test render-check soak-check drawings-check ## everything that must pass before a change is merged
 
 bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-sound: $(VENV)/.installed-dev ## what the sound costs, beside csound and SuperCollider; ARGS=--parts says where
+bench-sound: $(VENV)/.installed-dev ## measure the cost of the sound, compared with csound and SuperCollider; ARGS=--parts for each part
 	$(BIN)/python -m benchmarks.sound $(ARGS)
 
-bench-cards: $(VENV)/.installed-dev ## let cards fail in every way, and print what becomes of the sound
+bench-cards: $(VENV)/.installed-dev ## inject every fault of a sound card, and report what it costs the sound
 	$(BIN)/python -m benchmarks.card_faults $(ARGS)
 
-bench-underruns: $(VENV)/.installed-dev ## an hour of virtual time and ten real minutes of busy ledgers: does it stutter?
+bench-underruns: $(VENV)/.installed-dev ## count underruns in a virtual hour and ten real minutes of busy ledgers
 	$(BIN)/python -m benchmarks.underruns $(ARGS)
 
-bench-listener: $(VENV)/.installed-dev ## what an operation costs, beside the SDK's streams and httpx-sse
+bench-listener: $(VENV)/.installed-dev ## measure the cost of an operation, compared with the SDK's streams and httpx-sse
 	$(BIN)/python -m benchmarks.listener $(ARGS)
 
 .PHONY: bench-faults
-bench-faults: $(VENV)/.installed-dev ## inject every fault of a network into a box that plays; ARGS="--only N5"
+bench-faults: $(VENV)/.installed-dev ## inject every fault of a network into a running box; ARGS="--only N5"
 	$(BIN)/python -m benchmarks.faults $(ARGS)
 
-bench-endurance: $(VENV)/.installed-dev ## a listener's 10,000 reconnects and 1,000,000 operations: does anything grow?
+bench-endurance: $(VENV)/.installed-dev ## check that a listener does not grow over 10,000 reconnects and 1,000,000 operations
 	$(BIN)/python -m benchmarks.endurance $(ARGS)
 
-picture: $(VENV)/.installed-dev ## draw the README's picture: four minutes of the bundled recording
+picture: $(VENV)/.installed-dev ## draw docs/wind.png: four minutes of the bundled recording
 	mkdir -p build docs
 	$(BIN)/stellar-wind render -o build/wind.flac --seconds 240 --scene wind --seed 1 --plot docs/wind.png
 
-bench-panel: $(VENV)/.installed-dev ## the panel's cost, its knobs' rest, and whether eye and ear agree; two minutes
+bench-clients: $(VENV)/.installed-dev ## measure what clients of the control socket cost the sound, and the delay of a note at a client
+	$(BIN)/python -m benchmarks.clients $(ARGS)
+
+bench-panel: $(VENV)/.installed-dev ## measure the panel: cost, noise of the knobs, delay between lamps and sound; two minutes
 	$(BIN)/python -m benchmarks.panel
 
-screenshot: $(VENV)/.installed-dev ## draw the README's picture of the panel in a terminal
+screenshot: $(VENV)/.installed-dev ## draw docs/desk.svg: the panel in a terminal
 	mkdir -p docs
 	$(BIN)/python -m benchmarks.screenshot docs/desk.svg
 
-bench-music: $(VENV)/.installed-dev ## measure the music, tape by tape and scene by scene; an hour with all the sound
+bench-music: $(VENV)/.installed-dev ## measure the music for each tape and scene; an hour with all the sound
 	$(BIN)/python -m benchmarks.music $(ARGS)
 
-# One lock serves Python 3.11 to 3.13: it is made for the oldest. Only wheels' platforms differ between the two.
+# One lock serves Python 3.11 to 3.13, because it is resolved for the oldest. The two files differ by platform only.
 LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-config --upgrade --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra pi pyproject.toml
 
-locks: $(TOOLS)/.installed ## take up the newest of everything that the box is made of: deploy/locks/
+locks: $(TOOLS)/.installed ## update all locked dependencies to their newest versions: deploy/locks/
 	$(LOCK) --python-platform aarch64-manylinux_2_28 --output-file deploy/locks/arm64.txt
 	$(LOCK) --python-platform x86_64-manylinux_2_28 --output-file deploy/locks/amd64.txt
 
@@ -93,7 +96,7 @@ build/locked/.installed: deploy/locks/amd64.txt
 	build/locked/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-sbom: build/locked/.installed $(TOOLS)/.installed ## list what the box is made of: build/sbom/, and the licences
+sbom: build/locked/.installed $(TOOLS)/.installed ## write the bill of materials to build/sbom/, and the licences
 	mkdir -p build/sbom
 	$(TOOLS)/bin/cyclonedx-py environment build/locked/bin/python --pyproject pyproject.toml \
 		--output-reproducible --output-file build/sbom/amd64.cdx.json
@@ -101,57 +104,57 @@ sbom: build/locked/.installed $(TOOLS)/.installed ## list what the box is made o
 		--output-reproducible --output-file build/sbom/arm64.cdx.json
 	$(BIN)/python deploy/licences.py build/sbom/amd64.cdx.json > deploy/locks/licences.md
 
-audit: $(TOOLS)/.installed ## ask for known weaknesses of what the locks name; "Error 77" where nobody could be asked
+audit: $(TOOLS)/.installed ## look up known vulnerabilities of the locked packages; "Error 77" means that no database answered
 	$(TOOLS)/bin/python deploy/audit.py $(TOOLS)/bin/pip-audit deploy/locks/arm64.txt deploy/locks/amd64.txt
 
-soak: $(VENV)/.installed-dev ## play a day of bad weather in virtual time, about 40 min; ARGS="--hours 1 --seed 7"
+soak: $(VENV)/.installed-dev ## run a virtual day with random faults, about 40 min; ARGS="--hours 1 --seed 7"
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 SUITE ?= trixie
-releases: $(VENV)/.installed ## the box for 64-bit Pis, as a tar for the role (SUITE=bookworm); needs root and mmdebstrap
+releases: $(VENV)/.installed ## build the release for 64-bit Pis that the Ansible role installs (SUITE=bookworm); needs root and mmdebstrap
 	deploy/release/release.sh $(SUITE) arm64
-	@chown -R --reference=Makefile build $(VENV) *.egg-info # sudo leaves nothing of root's behind
+	@chown -R --reference=Makefile build $(VENV) *.egg-info # after sudo, nothing belongs to root
 
-# A Debian system in a folder, and the release that goes into it.
-MACHINE = STELLAR_WIND_SYSTEM="$$(deploy/release/root.sh trixie amd64 system box)" \
+# A Debian system in a folder, with the release in it.
+MACHINE = WIND_TEST_SYSTEM="$$(deploy/release/root.sh trixie amd64 system box)" \
 	$(BIN)/python -m pytest -s -o faulthandler_timeout=0
 
-ansible-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## run the role in a Debian of its own; needs root and mmdebstrap
+ansible-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## run the Ansible role in a Debian container; needs root and mmdebstrap
 	cd deploy/ansible && PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" ansible-lint --offline --profile production
 	deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_role.py
 
-nspawn-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box, kill, hang and upgrade it; needs systemd-nspawn too
+nspawn-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box in a container, kill, hang and upgrade it; needs systemd-nspawn as well
 	deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_booted.py
 
 IMAGE := build/image/stellar-wind-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml).img
-IMAGE_TEST = STELLAR_WIND_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/deploy/test_image.py
+IMAGE_TEST = WIND_TEST_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/deploy/test_image.py
 
-image: $(VENV)/.installed $(TOOLS)/.installed ## make the card: build/image/*.img.xz, about half an hour the first time; needs root
+image: $(VENV)/.installed $(TOOLS)/.installed ## build the SD card image: build/image/*.img.xz, half an hour the first time; needs root
 	deploy/image/image.sh
 	@chown -R --reference=Makefile build $(VENV) *.egg-info
 
-image-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the card in QEMU: hear it, press it, upgrade it, cut its power
+image-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the image in QEMU: sound, buttons, upgrade, power cuts
 	$(IMAGE_TEST) $(ARGS)
 
-image-test-raspi3b: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the same card in QEMU's Pi 3
-	STELLAR_WIND_BOARD=raspi3b $(IMAGE_TEST) $(ARGS)
+image-test-raspi3b: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the same image in QEMU's Pi 3
+	WIND_TEST_BOARD=raspi3b $(IMAGE_TEST) $(ARGS)
 
-hardware: $(VENV)/.installed-hardware ## make every drawing of the board and the case again (KiCad 9, OpenSCAD)
+hardware: $(VENV)/.installed-hardware ## redraw the board and the case (KiCad 9, OpenSCAD)
 	$(MAKE) -f hardware/Makefile BIN=$(BIN)
 
-hardware-check: $(VENV)/.installed-hardware ## check them all: ERC, DRC, parity, netlist, budget, the case's bodies
+hardware-check: $(VENV)/.installed-hardware ## check the drawings: ERC, DRC, parity, netlist, current, case
 	$(BIN)/python -m hardware.tools.check
 
-drawings-check: $(VENV)/.installed-dev ## the part of it that takes seconds; says what it skips where there is no KiCad
+drawings-check: $(VENV)/.installed-dev ## the checks of the drawings that take seconds; skips, by name, those that need KiCad
 	$(BIN)/python -m hardware.tools.check --quick
 
-clean: ## remove the virtual environment and everything that was made
+clean: ## remove the virtual environment and all build files
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps keep a second `make run` from installing again; they lie in the environment and go with it.
+# The stamps spare a second `make run` the installation. They are in the environment and are removed with it.
 $(VENV)/.installed: pyproject.toml deploy/setup.sh
 	@$(SETUP)
 	@touch $@

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.doctor.parts import PARTS
 from appliance.host.log import start as start_log
+from appliance.host.python import command
 from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks, safe_mode
 from appliance.values import BoxError, Button
 
@@ -55,6 +56,10 @@ class BadUse(BoxError, ValueError):
     """An option that does not apply here."""
 
 
+class CannotPrint(BoxError, OSError):
+    """Standard output takes no more, for its disk is full."""
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run a verb, and return the exit code."""
     arguments = _parser().parse_args(words)
@@ -71,8 +76,15 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _print(text: str) -> None:
-    print(text)  # noqa: T201 - this is the command line
+def _print(text: str, end: str = "\n") -> None:
+    """Answer on standard output. Raises CannotPrint, and BrokenPipeError if its reader has gone."""
+    try:
+        print(text, end=end, flush=True)  # noqa: T201 - this is the command line
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for Python's own last flush
+        raise CannotPrint(f"Cannot write to standard output: {error.strerror}.") from error
 
 
 def _complain(error: object) -> None:
@@ -103,11 +115,20 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.parts import open_music
     from appliance.saved.crashes import Crashes
     from appliance.saved.files import state_dir
+    from appliance.saved.lock import FolderInUse, lock
     from appliance.terminal import Terminal, usable
 
     start_log(verbose=arguments.verbose)
     folder = state_dir(loaded.settings.state_dir, os.environ)
+    sockets = runtime_dir(loaded.settings.state_dir, os.environ)
     named = open_music(arguments.file) if arguments.file else None  # a wrong file is no crash
+    try:
+        held = lock(folder) if folder else None
+    except FolderInUse:
+        log.warning(
+            "Another box plays with the folder %s: this one saves nothing and has no control socket.", folder
+        )
+        folder = sockets = held = None
 
     def leave(number: int, _: object) -> None:
         """End at once: nothing plays yet, and an exception could be lost in whatever is being imported."""
@@ -125,7 +146,6 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
     safe = crashes.run.safe
     settings = safe_mode(loaded.settings) if safe else loaded.settings
-    sockets = runtime_dir(loaded.settings.state_dir, os.environ)
     start = Start(
         music=named or _recording(settings.recording.path, loaded),
         named=named is not None,
@@ -139,6 +159,8 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     with asyncio.Runner() as loop:
         loop.run(Box(settings, start, reread=reread, crashes=crashes).run())
         crashes.end()  # while the loop still handles the signals
+    if held is not None:
+        os.close(held)
 
 
 def _recording(named: str, loaded: Loaded) -> Tape:
@@ -146,7 +168,7 @@ def _recording(named: str, loaded: Loaded) -> Tape:
     from appliance.ledger.tape import BadTape, bundled, open_tape, require_ledger
 
     try:
-        return require_ledger(open_tape(Path(named))) if named else bundled()
+        return require_ledger(open_tape(Path(named).expanduser())) if named else bundled()
     except BadTape as error:
         origin = loaded.origin("recording.path")
         log.warning(
@@ -158,13 +180,10 @@ def _recording(named: str, loaded: Loaded) -> Tape:
 def _listener(arguments: argparse.Namespace, settings: Settings) -> list[str]:
     """The command for a listener with the same settings, or for a relay to one; the supervisor adds the network."""
     if settings.listener.socket:
-        return [sys.executable, "-m", "appliance.ledger.feed.relay", settings.listener.socket]
-    command = [sys.executable, "-m", "appliance", "listen"]
-    if arguments.config:
-        command += ["--config", str(arguments.config)]
-    for pair in arguments.set:
-        command += ["--set", pair]
-    return [*command, "--network"]
+        return command("appliance.ledger.feed.relay", settings.listener.socket)
+    config = ["--config", str(arguments.config)] if arguments.config else []
+    pairs = [word for pair in arguments.set for word in ("--set", pair)]
+    return command("appliance", "listen", *config, *pairs, "--network")
 
 
 # --- a box that plays, from outside -------------------------------------------------------------------------
@@ -190,7 +209,7 @@ def _status(arguments: argparse.Namespace, loaded: Loaded) -> None:
             return
         try:
             for event in client.watch():
-                print(json.dumps(event), flush=True)  # noqa: T201 - its answer
+                _print(json.dumps(event))
         except KeyboardInterrupt:
             return
 
@@ -351,7 +370,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from appliance.doctor.bundle import bundle
     from appliance.doctor.examine import examine
     from appliance.doctor.finding import Verdict
-    from appliance.doctor.machine import Machine, ask
+    from appliance.doctor.machine import Machine, ask, box_status
     from appliance.doctor.privacy import private, redacted
     from appliance.doctor.report import as_json, screen
 
@@ -362,7 +381,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
         loaded = load(_overrides(arguments), os.environ, arguments.config)
     except SettingsError as error:
         refused, loaded = error, load({}, {}, Path(os.devnull))
-    machine = Machine(Path("/"), os.environ, time.time(), ask)
+    status = box_status(loaded.settings.state_dir, os.environ)
+    machine = Machine(Path("/"), os.environ, time.time(), ask, status=status)
     findings = examine(machine, loaded, refused, arguments.part)
     if arguments.board:
         from appliance.doctor.board import board
@@ -380,11 +400,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
         _print(f"{arguments.bundle} is for support; look it through before you send it.")
     wrong = any(finding.verdict is Verdict.WRONG for finding in findings)
     if arguments.part == "panel" and not arguments.json and sys.stdin.isatty():
-        wrong = bool(_check_wiring(loaded.settings)) or wrong
+        wrong = bool(check_panel(loaded.settings)) or wrong
     return int(wrong)
 
 
-def _check_wiring(settings: Settings) -> list[str]:
+def check_panel(settings: Settings) -> list[str]:
     """Check the wiring together with the person at the panel: what is wrong."""
     import time
 
@@ -415,7 +435,7 @@ def _check_wiring(settings: Settings) -> list[str]:
 
 
 def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
-    print(as_toml(loaded), end="")  # noqa: T201 - its answer
+    _print(as_toml(loaded), end="")
 
 
 def _help(arguments: argparse.Namespace) -> None:

@@ -62,7 +62,8 @@ LINE = 4096  # bytes of a command
 ANSWER = 64 << 10  # bytes of a line from the server
 BUFFER = 64 << 10  # bytes that a client can leave unread before events are dropped
 IDLE = 60.0  # s
-RATE = 50.0  # commands a second
+RATE = 50.0  # commands a second from a client, and new connections a second
+AGAIN = 1.0  # s until connections are accepted again after that has failed
 LEVEL = 0.1  # s between two levels
 PATIENCE = 10.0  # s for the answer to a command; the box answers within a tick
 KEEPING = 60.0  # s for a score to be written by a small board
@@ -251,21 +252,29 @@ class ControlServer:
             )
             yield
             return
-        server = await asyncio.start_unix_server(self._connected, sock=listening, limit=LINE)
-        telling = asyncio.create_task(self._tell())
+        self._tasks = {asyncio.create_task(self._accept(listening)), asyncio.create_task(self._tell())}
         try:
             with also_to(self.log):
                 yield
         finally:
-            telling.cancel()
-            server.close()
-            for client in tuple(self._clients):
-                client.close()
-            for task in tuple(self._tasks):
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(telling, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            listening.close()
             with suppress(OSError):
                 self._path.unlink()
+
+    async def _accept(self, listening: socket.socket) -> None:
+        """Take one connection after another, RATE a second at most: the others wait in the kernel."""
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(listening)
+                task = asyncio.create_task(self._connected(connection))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                await asyncio.sleep(1 / RATE)
+            except OSError:  # the process has too many files open, or the client has gone
+                await asyncio.sleep(AGAIN)
 
     def note(self, heard: float, event: NoteEvent, tone: int) -> None:
         """Send a note to the clients that watch, at the moment at which it is heard, by the loop's clock."""
@@ -297,24 +306,18 @@ class ControlServer:
                     self._send_all({"status": status.as_json()})
                 self._send_all({"level": round(self._box.level, 1)})
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = _Client(reader, writer)
-        task = asyncio.current_task()
-        assert task  # noqa: S101 - asyncio calls this as a task
-        self._tasks.add(task)
+    async def _connected(self, connection: socket.socket) -> None:
+        client = _Client(*await asyncio.open_unix_connection(sock=connection, limit=LINE))
         try:
-            if _peer(writer) not in (0, os.geteuid()):
+            if _peer(connection) not in (0, os.geteuid()):
                 client.send(_error("The box belongs to another user: use sudo."))
             elif len(self._clients) >= CLIENTS:
                 client.send(_error(f"{CLIENTS} clients are connected, and there is no room for another one."))
             else:
                 self._clients.add(client)
                 await self._serve(client)
-        except asyncio.CancelledError:
-            pass  # the box ends; asyncio before 3.12 would log a cancelled connection as an error
         finally:
             self._clients.discard(client)
-            self._tasks.discard(task)
             client.close()
 
     async def _serve(self, client: _Client) -> None:
@@ -368,9 +371,8 @@ def _error(sentence: str) -> bytes:
 OK = _line({"ok": True})
 
 
-def _peer(writer: asyncio.StreamWriter) -> int:
+def _peer(connection: socket.socket) -> int:
     """The user of the process at the other end."""
-    connection: socket.socket = writer.get_extra_info("socket")
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, user, _ = struct.unpack("3i", credentials)
     return int(user)
@@ -379,24 +381,25 @@ def _peer(writer: asyncio.StreamWriter) -> int:
 def _listening(path: Path) -> socket.socket:
     """A socket that listens at `path`, in the place of one that a box left behind when it crashed."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _address(path) as address:
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as another:
-                if another.connect_ex(address) == 0:
-                    raise FileExistsError(0, "another box answers there already")
-            with suppress(FileNotFoundError):
-                path.unlink()
+    with _address(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as another:
+        if another.connect_ex(address) == 0:
+            raise FileExistsError(0, "another box answers there already")
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _address(new) as address:
             before = os.umask(0o177)
             try:
                 listening.bind(address)
             finally:
                 os.umask(before)
-            listening.listen(CLIENTS)
-            listening.setblocking(False)
-        except OSError:
-            listening.close()
-            raise
+        listening.listen(CLIENTS)
+        listening.setblocking(False)
+        new.replace(path)  # so that a socket which can be seen answers
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 
@@ -444,7 +447,8 @@ class Client:
         closed = False
         for folder in dict.fromkeys(filter(None, folders)):
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(PATIENCE)
+            # So long a connection waits in the kernel when many others wait (unix(7), socket(7)).
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
             try:
                 with _address(folder / SOCKET) as address:
                     connection.connect(address)

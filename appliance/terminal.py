@@ -21,6 +21,7 @@ from pathlib import Path
 
 from appliance.control import Client, command_of
 from appliance.host.log import not_on_standard_error
+from appliance.host.python import command
 from appliance.values import Gesture
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Terminal:
     """The panel's process, as the player sees it. `folder` is that of the control socket."""
 
     def __init__(self, folder: Path) -> None:
-        self._command = [sys.executable, "-m", "appliance", "panel", "--set", f"state_dir={folder}"]
+        self._command = command("appliance", "panel", "--set", f"state_dir={folder}")
 
     @asynccontextmanager
     async def running(self, closed: Callable[[], None]) -> AsyncIterator[None]:
@@ -94,10 +95,12 @@ def show(client: Client) -> None:
     panel = TerminalPanel(client.status(), send)
 
     def listen() -> None:
-        with suppress(Exception):  # the panel has ended first
+        try:
             for event in client.watch():
                 panel.call_from_thread(panel.take, event)
-            panel.call_from_thread(panel.exit)
+        finally:
+            with suppress(RuntimeError):  # the panel has ended first
+                panel.call_from_thread(panel.exit)
 
     def watch() -> None:
         while not hung_up():

@@ -1,50 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of the sound when cards fail: rows A1 to A10 of the fault table, each fault really injected.
+"""The sound when cards fail: rows A1 to A10 of the fault table, each fault injected into a box that plays.
 
     python -m benchmarks.card_faults [A1 A9 ...]        prints the table, or some rows of it; about three minutes
 
-Most rows run the whole box, as its owner starts it, on a sound card that does what a file tells it (tests/alsa_fault):
-real ALSA, real time, no card needed. "Back" is from the moment at which the fault ends to the first sample that the
-card plays; "away" is the processor time that the box took while it lasted, beside what it takes while it plays.
+Most rows run the whole box, as its owner starts it, on a simulated card (tests/support/alsa_fault): real ALSA, real
+time, no card needed. "Back" is from the end of the fault to the first sample that the card plays; "away" is the load
+of the box while the fault lasts, beside its load while it plays.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from appliance.render import composer
+from appliance.ledger.tape import TapePlayer, bundled
+from appliance.parts import composition, synth
+from appliance.performance import Block, Performance
 from appliance.settings import load
+from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.cards import AUTO, choices, look
+from appliance.sound.outputs.silent import Discard
 from appliance.sound.outputs.speaker import Speaker
 from appliance.sound.performer import Performer
-from appliance.sound.synth import Synth
-from appliance.values import Controls
-from benchmarks.live_box import PATIENCE, LiveBox, playing
+from appliance.values import Bed, Controls
+from benchmarks.live_box import TIMEOUT, LiveBox, playing
 from tests.support import fault_cards
 from tests.support.fault_cards import Cards
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was seen of a fault."""
+    """One row of the table."""
 
     name: str
     injected: str
     heard: str
     back: float | None = None  # s
     away: tuple[float, float] | None = None  # per cent of a core: while it lasted, while it played
-    lines: int | None = None  # of the log, from the fault to the return
+    lines: int | None = None  # of the log, from the fault to the recovery
 
     def __str__(self) -> str:
         back = "" if self.back is None else f"{self.back:.2f}"
@@ -52,6 +56,9 @@ class Row:
         lines = "" if self.lines is None else str(self.lines)
         return f"| {self.name} | {self.injected} | {self.heard} | {back} | {away} | {lines} |"
 
+
+BROKEN = 900  # blocks before the NaN, and after it
+AT_END = 100  # blocks of the fade
 
 HEAD = """\
 | | injected | heard | back, s | CPU away / playing, % | log lines |
@@ -67,14 +74,14 @@ def at_start(cards: Cards, name: str, mode: str, seconds: float) -> Row:
         away, lines = box.usage(seconds), len(box.lines)
         card.be("ok")
         back = box.until_heard()
-        lines = said_since(box, lines)
+        lines = logged_since(box, lines)
         return Row(
             name, f"{mode} at the start", "nothing, then the music", back, (away, box.usage(2.0)), lines + 1
         )
 
 
 def for_a_while(cards: Cards, name: str, mode: str, seconds: float) -> Row:
-    """The card fails while the box plays, and is well again later."""
+    """The card fails while the box plays, and recovers."""
     card = cards[name]
     with playing(cards, card) as box:
         box.until_heard()
@@ -84,30 +91,30 @@ def for_a_while(cards: Cards, name: str, mode: str, seconds: float) -> Row:
         card.be("ok")
         back = box.until_heard()
         time.sleep(1.0)
-        lines = said_since(box, lines)
+        lines = logged_since(box, lines)
         return Row(name, f"{mode} for {seconds:.0f} s", "a gap, then the music", back, (away, usage), lines)
 
 
-def said_since(box: LiveBox, lines: int) -> int:
-    """Lines of the log after so many, without those about a machine that others keep busy: no fault of the card's."""
+def logged_since(box: LiveBox, lines: int) -> int:
+    """How many lines were logged after so many, without those about a machine that is too slow."""
     return sum("This machine" not in line for line in box.lines[lines:])
 
 
 def for_good(cards: Cards, name: str, mode: str) -> Row:
-    """The card hangs for ever."""
+    """The card hangs and does not recover."""
     card = cards[name]
     with playing(cards, card) as box:
         box.until_heard()
         lines = len(box.lines)
         card.be(mode)
         ended = box.until(lambda: box.process.poll() is not None)
-        code, said = box.stop(), said_since(box, lines)
-        heard = f"nothing; exit {code} after {ended:.1f} s, for systemd to start it anew"
-        return Row(name, f"{mode} for good", heard, None, None, said)
+        code, logged = box.stop(), logged_since(box, lines)
+        heard = f"nothing; exit {code} after {ended:.1f} s, so that systemd restarts it"
+        return Row(name, f"{mode} for good", heard, None, None, logged)
 
 
 def flapping(cards: Cards, name: str, seconds: float) -> Row:
-    """A loose plug: there for two seconds, away for two."""
+    """A loose plug: the card is there for two seconds and away for two."""
     card = cards[name]
     with playing(cards, card) as box:
         box.until_heard()
@@ -119,7 +126,12 @@ def flapping(cards: Cards, name: str, seconds: float) -> Row:
             time.sleep(2.0)
         heard = "the music whenever there is a card"
         return Row(
-            name, f"gone and back every 4 s, {seconds:.0f} s long", heard, None, None, said_since(box, lines)
+            name,
+            f"gone and back every 4 s, {seconds:.0f} s long",
+            heard,
+            None,
+            None,
+            logged_since(box, lines),
         )
 
 
@@ -135,12 +147,12 @@ def changing_places(cards: Cards, name: str) -> Row:
         asound(proc, [("sndrpihifiberry", "RPi-simple"), ("Device", "USB-Audio"), ("vc4hdmi0", "vc4-hdmi")])
         back = wait(speaker, block, lambda: hat.heard)
         speaker.close()
-    heard = "USB, not the HDMI that was card 0 (nobody listens); the HAT as soon as it was there, with a fade"
+    heard = "USB, not the HDMI that was card 0 (no listener); the HAT as soon as it was there, with a fade"
     return Row(name, "HDMI, USB; then HAT, USB, HDMI", heard, back)
 
 
 def asound(folder: Path, found: list[tuple[str, str]]) -> None:
-    """Write what /proc/asound would say."""
+    """Write /proc/asound for these cards."""
     folder.mkdir(exist_ok=True)
     for index, (_, driver) in enumerate(found):
         device = folder / f"card{index}" / "pcm0p"
@@ -152,12 +164,12 @@ def asound(folder: Path, found: list[tuple[str, str]]) -> None:
 
 
 def wait(speaker: Speaker, block: np.ndarray, seen: Callable[[], object]) -> float:
-    """Play on until something is seen."""
+    """Play until `seen` is true, and return how many seconds it took."""
     begun = time.monotonic()
     while not seen():
-        if time.monotonic() - begun > PATIENCE:
+        if time.monotonic() - begun > TIMEOUT:
             raise TimeoutError(str(speaker.status))
-        speaker.write(block, ())
+        speaker.write(block)
     return time.monotonic() - begun
 
 
@@ -174,7 +186,7 @@ def environ(cards: Cards) -> Iterator[None]:
 
 
 def picky(cards: Cards, name: str) -> Row:
-    """A card that takes none of what the box plays: one channel of 16 bits at 44.1 kHz."""
+    """A card that takes only one channel of 16 bits at 44.1 kHz."""
     card = cards[name]
     card.be("mono s16 44100")
     with playing(cards, card) as box:
@@ -185,24 +197,27 @@ def picky(cards: Cards, name: str) -> Row:
 
 
 def broken_sound(name: str) -> Row:
-    """A value that is no number gets into the reverb."""
-    instrument = Synth()
-    performer = Performer(composer(load({}, {}).settings), instrument)
-    controls = Controls(0.7, 60.0, "public")
-    for _ in range(900):
-        performer.block(controls)
-    instrument._mixer._reverb.setMul(float("nan"))  # as if one of pyo's objects had made it
-    blocks = []
-    for _ in range(900):
-        performer.block(controls)
-        blocks.append(float(np.abs(performer.samples).max()))
-    instrument.close()
-    heard = f"{instrument.silenced} block(s) of silence, then the music; highest sample {max(blocks):.2f}"
-    return Row(name, "NaN in the reverb", heard, sum(peak == 0.0 for peak in blocks) * 512 / 48_000)
+    """A NaN gets into the level of the reverb."""
+    settings, peaks = load({}, {}).settings, list[float]()
+    block = settings.sound.block_size / SAMPLE_RATE
+    with closing(synth(settings)) as instrument:
+
+        def observe(one: Block) -> None:
+            peaks.append(float(np.abs(one.samples).max()))
+            if len(peaks) == BROKEN:
+                instrument.follow(Bed(0.5, 0.5, math.nan))
+
+        controls = Controls(0.7, 60.0, "public")
+        part = composition(settings, TapePlayer(bundled().__iter__).until)
+        performance = Performance(Performer(part, instrument), Discard(), lambda: controls, [observe])
+        performance.play(2 * BROKEN * block)
+        silenced, after = instrument.silenced, peaks[BROKEN:-AT_END]
+    heard = f"{silenced} block(s) of silence, then the music; highest sample {max(after):.2f}"
+    return Row(name, "NaN in the reverb", heard, sum(peak == 0.0 for peak in after) * block)
 
 
 def slow_machine(cards: Cards, name: str, share: int) -> Row:
-    """The box gets one part in `share` of a processor: it is stopped and let go, a hundred times a second."""
+    """The box gets 1/`share` of a processor: it is stopped and continued a hundred times a second."""
     card = cards[name]
     with playing(cards, card, "sound.latency=250") as box:
         box.until_heard()
@@ -218,13 +233,13 @@ def slow_machine(cards: Cards, name: str, share: int) -> Row:
                 time.sleep(0.01 / share)
         dry.append(box.underruns)
         times = ", ".join(str(later - earlier) for earlier, later in pairwise(dry))
-        halved = sum("too slowly" in line for line in box.lines[lines:])
+        halved = sum("too slow" in line for line in box.lines[lines:])
         heard = f"the notes halved {halved} times; ran dry {times} times in each 10 s"
         return Row(name, f"1/{share} of a core for 30 s", heard, None, None, len(box.lines) - lines)
 
 
 def crash(cards: Cards, name: str) -> Row:
-    """A native crash, and what systemd does then: start it anew."""
+    """A native crash, and the restart that systemd makes then."""
     card = cards[name]
     with playing(cards, card) as box:
         box.until_heard()

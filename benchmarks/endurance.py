@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make bench-endurance`: what a listener still holds after 10,000 reconnects and 1,000,000 operations.
+"""`make bench-endurance`: how the memory of a listener grows over 10,000 reconnects and 1,000,000 operations.
 
-The one rule: it is judged by the slope rule of tests/slope.py, which must also complain of a leak that was planted.
-10,000 reconnects are six days of a healthy stream; the slope that they are allowed is what makes 31 MB a year.
+The criterion is the slope of tests/support/slope.py, which must also find a leak that was planted. 10,000 reconnects
+are six days of a healthy stream; the slope that they are allowed makes 31 MB a year.
 
     python -m benchmarks.endurance --share 0.1      a tenth of it
 """
@@ -26,7 +26,7 @@ RUNS = (  # what, how often, and whether a leak is planted
 
 
 def main() -> None:
-    """Wear listeners out, and print how each stood."""
+    """Run the listeners, and print a line for each."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.endurance", description=__doc__.split("\n")[0]
     )

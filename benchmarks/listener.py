@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench-listener`: what an operation costs our listener, the SDK's two streams and httpx-sse.
 
-The one rule: all hear the same 100,000 operations from the same server over loopback, each in a process of its own and
-in shuffled order; the median counts. The operations are Horizon's recorded ones (../shared/horizon) over and over,
-renumbered; generated where there are none, and the title says so. Machines share their cores: trust the ratios.
+Each client gets the same 100,000 operations from the same server over loopback, in a process of its own and in shuffled
+order; the table has the medians. The operations are Horizon's recorded ones (../shared/horizon) over and over,
+renumbered; where there are none they are generated, and the title says so. Machines share their cores: trust the
+ratios.
 
-Ours, as it ships, is first in time and bytes: a page of 200 operations is one JSON text, packed. It does more than the
-others for it: they stop at a dict a record, ours goes on to exact amounts in ledgers. "Records alone" is our client
-where theirs stop, and first there. In mode operations, for a Horizon of one's own, the amounts cost it that lead. All
-that stop at all do so in about a millisecond, and their order changes from run to run.
-
-Ours is not first in memory, because it is built on the SDK, whose import alone is 63 MB: its types of XDR, pydantic,
-requests and aiohttp. Tried, and not worth it: without docstrings and asserts (python -OO) it is 2.4 MB less, and giving
-the allocator's free pages back (malloc_trim) nothing. A package without its XDR cannot be had: its errors need it.
+Ours does more than the others: they stop at a dict a record, ours goes on to exact amounts in ledgers. "Records alone"
+is our client where theirs stop. In memory ours cannot be first, because it is built on the SDK, whose import alone is
+63 MB.
 
     python -m benchmarks.listener --rounds 5
 """
@@ -25,7 +21,6 @@ import random
 import subprocess
 import sys
 from statistics import median
-from urllib.request import urlopen
 
 from benchmarks.streams import NEVER, OPERATIONS, clients
 
@@ -51,8 +46,8 @@ def measure(rounds: int) -> tuple[Taken, str]:
         url, about = json.loads(server.stdout.readline())
         for number, name in enumerate(order, 1):
             print(f"\r  run {number} of {len(order)} ", end="", file=sys.stderr, flush=True)
-            runs[name].append(_run(name, url))
-        server.communicate()  # ends its input, on which it leaves
+            runs[name].append(_run(name, url, server))
+        server.communicate()  # it ends with its input
     print("\r" + 20 * " ", end="\r", file=sys.stderr)
     taken = {
         name: {what: median(run[what] for run in of_one) for what in WHAT} for name, of_one in runs.items()
@@ -60,18 +55,20 @@ def measure(rounds: int) -> tuple[Taken, str]:
     return taken, about
 
 
-def _run(name: str, url: str) -> dict[str, float]:
+def _run(name: str, url: str, server: subprocess.Popen[str]) -> dict[str, float]:
     """One client's figures. The sync SDK's process is left with a thread that cannot be stopped, and ends with it."""
-    _sent(url)
+    _sent(server)
     command = [sys.executable, "-m", "benchmarks.streams.clients", name, url]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
-    return {**json.loads(done.stdout), "bytes": _sent(url)}
+    return {**json.loads(done.stdout), "bytes": _sent(server)}
 
 
-def _sent(url: str) -> float:
+def _sent(server: subprocess.Popen[str]) -> float:
     """The bytes that the server has sent since it was asked last."""
-    with urlopen(f"{url}/sent") as answer:  # noqa: S310 - our own server
-        return float(json.load(answer))
+    assert server.stdin and server.stdout  # noqa: S101, PT018 - pipes, as asked for
+    server.stdin.write("\n")
+    server.stdin.flush()
+    return float(server.stdout.readline())
 
 
 def table(taken: Taken) -> str:

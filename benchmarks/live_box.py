@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole box as its owner starts it, in a process of its own, on a sound card that needs no sound card.
+"""The whole box as its owner starts it, in a process of its own, on a simulated sound card; and an output without one.
 
-For benchmarks that look at it from outside: its log, its processor time, what it plays, what it tells systemd.
+A LiveBox is observed from outside: its log, its processor time, the samples on its card, its notices to systemd.
 """
 
 from __future__ import annotations
@@ -19,11 +19,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from appliance.ledger.tape import bundled
+from appliance.sound.outputs.silent import Silent
+from appliance.sound.outputs.speaker import OutputStatus
 from tests.support.fault_cards import Card, Cards
 
 TICKS = os.sysconf("SC_CLK_TCK")
-URGENCY = ("nice", "-n", "-10")  # as in deploy/systemd; whoever may not have it, plays without
-PATIENCE = 60.0  # s that a crowded machine may need for what takes a few
+URGENCY = ("nice", "-n", "-10")  # as in deploy/systemd; without the right to it, nice runs the box as it is
+TIMEOUT = 60.0  # s, for what takes a few on an idle machine
+
+
+class SilentCard(Silent):
+    """An output that takes blocks at the pace of a card and says that it is one."""
+
+    @property
+    def status(self) -> OutputStatus:
+        """A card that never runs dry."""
+        return OutputStatus("a silent card", "", 0, self.latency)
 
 
 class LiveBox:
@@ -58,24 +69,24 @@ class LiveBox:
 
     @property
     def cpu(self) -> float:
-        """Seconds of processor that it has used."""
+        """Seconds of processor time that it has used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     @property
     def underruns(self) -> int:
-        """How often its card has run dry, by what it tells systemd."""
+        """How often its card has run dry, from its status for systemd."""
         with suppress(BlockingIOError):
-            while news := self._systemd.recv(4096).decode():
-                if "STATUS=" in news:
-                    self._status = news
+            while notice := self._systemd.recv(4096).decode():
+                if "STATUS=" in notice:
+                    self._status = notice
         return int(found[1]) if (found := re.search(r"ran dry (\d+) times", self._status)) else 0
 
     def until(self, seen: Callable[[], object]) -> float:
-        """Wait for something, and return how many seconds it took."""
+        """Wait until `seen` is true, and return how many seconds it took."""
         begun = time.monotonic()
         while not seen():
-            if time.monotonic() - begun > PATIENCE:
+            if time.monotonic() - begun > TIMEOUT:
                 raise TimeoutError("\n".join(self.lines))
             time.sleep(0.005)
         return time.monotonic() - begun
@@ -86,16 +97,16 @@ class LiveBox:
         return self.until(lambda: self._card.heard > before)
 
     def usage(self, seconds: float) -> float:
-        """Per cent of a core that it takes, over some seconds."""
+        """Its load in per cent of a core, over some seconds."""
         before, begun = self.cpu, time.monotonic()
         time.sleep(seconds)
         return 100 * (self.cpu - before) / (time.monotonic() - begun)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it, and return its exit code."""
+        """Send it a signal if it runs, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(PATIENCE)
+        code = self.process.wait(TIMEOUT)
         self._reader.join()
         self._systemd.close()
         return code
@@ -105,8 +116,8 @@ class LiveBox:
 def playing(
     cards: Cards, card: Card, *settings: str, words: Sequence[str] = (), urgency: Sequence[str] = URGENCY
 ) -> Iterator[LiveBox]:
-    """A box that plays: the bundled tape, where `words` do not say otherwise."""
-    box = LiveBox(cards, card, words or ("--tape", str(bundled().path)), settings, urgency)
+    """A box that plays; the bundled tape, unless `words` name something else."""
+    box = LiveBox(cards, card, words or (str(bundled().path),), settings, urgency)
     try:
         yield box
     finally:

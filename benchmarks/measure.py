@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of a score and of a sound, and the bounds that a piece must keep.
 
-The one rule: each figure is measured as its standard or a well-kept library measures it, and says so. Loudness and
-its range follow ITU-R BS.1770 and EBU Tech 3342 (pyloudnorm), the true peak is taken at four times the rate, ranks
-are correlated after Spearman (scipy). Pure; any thread.
+Loudness and its range follow ITU-R BS.1770 and EBU Tech 3342 (pyloudnorm), the true peak is taken at four times the
+sample rate, ranks are correlated after Spearman (scipy). Pure; any thread.
 """
 
 from __future__ import annotations
@@ -30,18 +29,18 @@ from appliance.values import NoteEvent, Voice
 Samples = NDArray[np.float64]
 
 SKIPPED = 5.0  # s at the beginning that the bounds leave out: the start-up ramp
-TIED = 0.95  # where ties allow less, 0.9 of the correlation itself is no fair bound
-ALONE = 0.5  # where one amount is nearly all there is, a handful of others decides, and a bound says nothing
-ENOUGH = 50  # notes; a share among fewer says nothing
+TIED = 0.95  # below, ties bound the correlation, and 0.9 of it is no fair bound
+ALONE = 0.5  # below, nearly all amounts are equal, and the few others decide: no bound
+ENOUGH = 50  # notes; a share among fewer is random
 FRAME = 30.0  # s
-FLOOR = -55.0  # dBFS RMS; below, a room hears nothing
-NEAR = 12  # notes back to which one may still ring
+FLOOR = -55.0  # dBFS RMS; below, it is inaudible in a room
+NEAR = 12  # notes before a note that can still ring
 BED = (Voice.PAD, Voice.DRONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of a table. A bound that is None is not asked for."""
+    """One line of a table. A bound that is None does not apply."""
 
     what: str
     value: float
@@ -51,7 +50,7 @@ class Figure:
 
     @property
     def kept(self) -> bool:
-        """Whether the value lies within its bounds. What is no number keeps none."""
+        """Whether the value lies within its bounds. NaN keeps none."""
         return (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
 
     @property
@@ -63,7 +62,7 @@ class Figure:
 
 
 def table(title: str, figures: Iterable[Figure]) -> str:
-    """The figures, one a line, with what each should be; a broken bound is marked."""
+    """The figures, one a line, with their bounds; a broken bound is marked."""
     rows = [
         f"  {' ' if figure.kept else '!'} {figure.what:<58} {figure.value:>10.3f} {figure.unit:<5} {figure.bounds}"
         for figure in figures
@@ -75,12 +74,12 @@ def table(title: str, figures: Iterable[Figure]) -> str:
 
 
 def of_score(score: Sequence[NoteEvent], scale: Scale, *, busy: bool = True) -> list[Figure]:
-    """The figures of a score. `busy` asks for the variety that only a network with many amounts can give."""
-    heard = [sounded for sounded in score if sounded.seconds >= SKIPPED]
-    played = [sounded for sounded in heard if sounded.note.amount]
-    pitches = [sounded.note.pitch for sounded in played]
+    """The figures of a score. `busy` adds the bounds that only a network with many amounts can keep."""
+    heard = [event for event in score if event.seconds >= SKIPPED]
+    played = [event for event in heard if event.note.amount]
+    pitches = [event.note.pitch for event in played]
     degrees = Counter(pitches)
-    foreign = sum(scale.tone(sounded.note.pitch) not in scale.steps for sounded in heard)
+    foreign = sum(scale.tone(event.note.pitch) not in scale.steps for event in heard)
     repeats = sum(before == after for before, after in pairwise(pitches))
     figures = [
         Figure("notes a second", len(played) / max(1.0, heard[-1].seconds - SKIPPED) if heard else 0.0),
@@ -93,7 +92,7 @@ def of_score(score: Sequence[NoteEvent], scale: Scale, *, busy: bool = True) -> 
     if not played:
         return figures
     waits = [s.note.waited + s.note.delay * s.length / s.note.duration for s in played]
-    sizes = [sounded.note.amount.stroops for sounded in played if sounded.note.amount]
+    sizes = [event.note.amount.stroops for event in played if event.note.amount]
     reached, most = _rank_correlation(sizes, pitches)
     return [
         *figures,
@@ -152,10 +151,10 @@ def _clashes(heard: Sequence[NoteEvent], score: Sequence[NoteEvent], scale: Scal
 
 def _rubs(played: Sequence[NoteEvent]) -> int:
     return sum(
-        clash(sounded.note.pitch, [other.note.pitch])
-        for index, sounded in enumerate(played)
+        clash(event.note.pitch, [other.note.pitch])
+        for index, event in enumerate(played)
         for other in played[max(0, index - NEAR) : index]
-        if other.seconds + other.length + RING > sounded.seconds + 1e-6  # what ends as it begins is not met
+        if other.seconds + other.length + RING > event.seconds + 1e-6  # one that ends as it begins is not met
     )
 
 
@@ -169,18 +168,18 @@ def _entropy(counts: Counter[int]) -> float:
 
 
 def likeness(score: Sequence[NoteEvent], seconds: float) -> tuple[float, float]:
-    """Whether a long score comes round: by how much its likeness to itself stands out at any lag, and that lag in s.
+    """Whether a long score repeats itself: the highest peak of its autocorrelation, and at which lag in s.
 
     From the notes, without sound: for each half minute how much of each pitch class sounds, and how much of all; the
     mean correlation of frames at each lag from a minute to half the score, less the median of the lags within five
     minutes of it.
     """
     frames = np.zeros((int(seconds / FRAME), 13))
-    for sounded in score:
-        begins, ends = sounded.seconds, min(seconds - 1e-6, sounded.seconds + sounded.length)
+    for event in score:
+        begins, ends = event.seconds, min(seconds - 1e-6, event.seconds + event.length)
         for frame in range(int(begins / FRAME), min(len(frames), int(ends / FRAME) + 1)):
-            share = sounded.note.velocity * (min(ends, (frame + 1) * FRAME) - max(begins, frame * FRAME))
-            frames[frame, [sounded.note.pitch % 12, 12]] += share
+            share = event.note.velocity * (min(ends, (frame + 1) * FRAME) - max(begins, frame * FRAME))
+            frames[frame, [event.note.pitch % 12, 12]] += share
     frames -= frames.mean(axis=0)
     frames /= frames.std(axis=0) + 1e-9
     frames /= np.linalg.norm(frames, axis=1, keepdims=True) + 1e-9
@@ -201,13 +200,13 @@ def of_sound(samples: Samples) -> list[Figure]:
     middle = sound.mean(axis=1)
     above = float(power[frequencies > 6000].sum() / power.sum())
     return [
-        Figure("samples that are no number", float(np.count_nonzero(~np.isfinite(whole))), high=0),
+        Figure("samples that are not finite", float(np.count_nonzero(~np.isfinite(whole))), high=0),
         Figure("integrated loudness", _loudness(sound), -22.5, -19.5, "LUFS"),
         Figure("loudness range", _loudness_range(sound), 3.0, 12.0, "LU"),
         Figure("true peak", _decibels(_true_peak(whole)), high=-1.0, unit="dBTP"),
         Figure("longest stretch below -55 dBFS", _longest_silence(sound), high=1.0, unit="s"),
         Figure("clicks", _clicks(whole), high=0),
-        Figure("offset from nought", float(np.abs(sound.sum(axis=0)).max()) / len(sound), high=1e-4),
+        Figure("offset from zero", float(np.abs(sound.sum(axis=0)).max()) / len(sound), high=1e-4),
         Figure("spectral centroid", float((frequencies * power).sum() / power.sum()), 200.0, 1500.0, "Hz"),
         Figure("energy above 6 kHz", _decibels(math.sqrt(above)), high=-25, unit="dB"),
         Figure("left and right, correlation", float(np.asarray(np.corrcoef(sound.T))[0, 1]), 0.2, 0.95),
@@ -267,7 +266,7 @@ def _longest_silence(sound: Samples) -> float:
 
 
 def _clicks(sound: Samples) -> float:
-    """Milliseconds that hold a burst above 14 kHz, where the box has no tones: a step in the wave is nothing else.
+    """Milliseconds with a burst above 14 kHz, where the box has no tones: only a step in the wave has one.
 
     A burst is 20 dB above the median of the tenth of a second around it, and above -100 dBFS.
     """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench-music`: the targets of the music, on networks calm and hostile, for every scene, over several seeds.
 
-The one rule: a cell holds the worst and the median over the seeds, and a broken bound is marked; `original` stands
-beside the others and is held to nothing, because it is what it was. Scores need no sound and are made for every seed;
-a sound costs half a minute of a core, so `--sound` says for how many seeds. At most two processes.
+A cell holds the worst value and the median over the seeds, and a broken bound is marked; the scene `original` has no
+bounds. Scores need no sound and are made for every seed; a sound costs half a minute of a core, so `--sound` says for
+how many seeds. At most two processes.
 
     python -m benchmarks.music --tapes public testnet --scenes wind --seeds 2 --sound 0 --hours 0
 """
@@ -26,8 +26,8 @@ from benchmarks.measure import Figure, likeness, of_limiter, of_score, of_sound
 from benchmarks.play import compose, play
 from benchmarks.tapes import TAPES
 
-BOUND = ("wind", "night")  # scenes that the targets are asked of
-TEMPOS = (30, 180)  # bpm: the ends of the knob, at which nothing may be late either
+BOUND = ("wind", "night")  # scenes to which the bounds apply
+TEMPOS = (30, 180)  # bpm: the ends of the knob, at which notes must not be late either
 LATE = ("from arrival to sound, 95 of 100", "from arrival to sound, longest")
 
 
@@ -58,13 +58,13 @@ def measured(job: Job) -> list[Figure]:
 
 
 def long_form(job: Job) -> list[Figure]:
-    """Whether hours of a scene come round."""
+    """Whether hours of a scene repeat themselves."""
     lines = TAPES[job.tape](job.seconds)
     settings = load({"scene": job.scene, "seed": job.seed, "sound.block_size": 1024}, {}).settings
     score = compose(settings, partial(iter, lines), job.seconds)
-    stands_out, lag = likeness(score, job.seconds)
+    peak, lag = likeness(score, job.seconds)
     return [
-        Figure("likeness to itself that stands out, from the score", stands_out, high=0.15),
+        Figure("highest peak of its autocorrelation, from the score", peak, high=0.15),
         Figure("at a lag of", lag, unit="s"),
     ]
 
@@ -97,14 +97,14 @@ def _cell(figures: Sequence[Figure], bound: bool) -> str:
 
 
 def _badness(figure: Figure) -> float:
-    """How far a value lies on the wrong side of its bounds, or towards it."""
+    """How far a value is beyond its bounds; negative if it is within them."""
     above = figure.value - figure.high if figure.high is not None else None
     below = figure.low - figure.value if figure.low is not None else None
     return max((side for side in (above, below) if side is not None), default=figure.value)
 
 
 def main() -> None:
-    """Measure what the words ask for, and print it tape by tape."""
+    """Measure, and print the tables tape by tape."""
     parser = argparse.ArgumentParser(prog="make bench-music", description=__doc__)
     parser.add_argument("--tapes", nargs="+", choices=TAPES, default=list(TAPES), metavar="TAPE")
     parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES), metavar="SCENE")
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--sound", type=int, default=5, help="seeds 1 to this one, for sound; 0 is none")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each performance")
     parser.add_argument(
-        "--hours", type=float, default=8.0, help="of the score that must not come round; 0 is none"
+        "--hours", type=float, default=8.0, help="of the score that must not repeat itself; 0 is none"
     )
     asked = parser.parse_args()
     seconds = 60 * asked.minutes

@@ -15,10 +15,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.panel.screen import Screen
+
 from appliance.box import Box
 from appliance.ledger.tape import bundled
 from appliance.panel.lamps import NOTE_LAMPS
-from appliance.panel.screen import Screen
 from appliance.settings import load
 from benchmarks.panel import Ear
 

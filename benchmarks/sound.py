@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench-sound`: what the sound costs, beside the same patch in csound and SuperCollider, and on a board.
 
-The one rule: everything that is compared runs in one shuffled order, as CPU time, and the median counts. Machines share
-their cores: trust the ratios, and single values only roughly. What is not installed is skipped by name.
+All runs are in one shuffled order and measured as CPU time; the table has their medians. Machines share their cores:
+trust the ratios, and single values only roughly. A program that is not installed is skipped and named.
 
     python -m benchmarks.sound               all of it; --board 60 counts one minute instead of ten, --board 0 none
-    python -m benchmarks.sound --parts       where the time goes, by stage and by class of pyo's objects
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from collections.abc import Callable
 from statistics import mean, median
 
 from appliance.sound import SAMPLE_RATE
-from benchmarks.engines import board, csound, parts, supercollider
+from benchmarks.engines import board, csound, supercollider
 from benchmarks.engines.box import BLOCK, FULL
 from benchmarks.measure import Figure, table
 
@@ -29,22 +28,11 @@ RUNS = 5
 SECONDS = 40.0  # s of the dense score, after every voice has begun
 RECORDING = 120.0  # s
 FINE = 64  # frames; the block that csound and SuperCollider are mostly run with
-# Not reached (2 shared, busy cores, November 2026, pool of 16): 0.96 to 1.24 times csound from run to run, 1.1 by the
-# least of nine runs, and 2.1 to 2.7 times SuperCollider; it was 1.5 and 3.7. What each remedy gave, in us of about 250:
-#   envelopes: one line a block of a ramp that all share, for SigTo, SPan and what Python told them      45
-#   one reverb with an allpass a side for two reverbs; the pads' swell a line as well                    22
-#   edges that rest when they have died away, fewer checks of types, the peak found once, filters
-#   told every 40 ms (the twins' edges rest, too: csound is 17 cheaper by it, and the bound lower)       10
-#   tables half as long, so that twenty of them crowd a cache less                                        8
-# What is left of 165, by perf: reading tables 32 %, Python 27, the reverb 11, filters 8, lines 5, numpy 4, delays 4,
-# sums 3. An Osc takes 1.6 us for 512 frames, 1.5 without interpolation, and pyo has none cheaper that stays in tune
-# (Sine 1.6, Pointer with its Phasor 1.9). Tables, Python and the one reverb alone are more than 1.5 times what
-# SuperCollider takes for everything (72): with pyo at this rate, that bound stays missed.
+# Not reached with pyo at this rate: 0.96 to 1.24 times csound's cost, and 2.1 to 2.7 times SuperCollider's, whose whole
+# patch costs less than the box's table oscillators, Python and reverb alone.
 TWINS = ((csound, 1.0), (supercollider, 1.5))  # and how many times its cost ours may be
-MEAN, WORST = (
-    270.0,
-    600.0,
-)  # million instructions a second: about a third and three quarters of a Zero 2 W's core
+# Million instructions a second: about a third and three quarters of a core of a Zero 2 W.
+MEAN, WORST = 270.0, 600.0
 
 Taken = dict[tuple[str, int], dict[str, float]]
 
@@ -121,39 +109,21 @@ def of_board(seconds: int) -> list[Figure]:
     ]
 
 
-def _print_parts() -> None:
-    print(table(f"By stage, microseconds of CPU a block of {BLOCK} frames", _figures(parts.stages(POOL))))
-    if (by_class := parts.classes(POOL)) is None:
-        print("  by class: skipped, perf is not installed (Debian package linux-perf)")
-    else:
-        heavy = {name: cost for name, cost in by_class.items() if cost >= 1.0}
-        heavy["(all below 1 us)"] = sum(by_class.values()) - sum(heavy.values())
-        print(table(f"By class of pyo, (library), of the dense score, pool of {POOL}", _figures(heavy)))
-
-
-def _figures(costs: dict[str, float]) -> list[Figure]:
-    return [Figure(what, cost, unit="us") for what, cost in costs.items()]
-
-
 def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sound", description=__doc__.split("\n")[0])
-    parser.add_argument("--parts", action="store_true", help="only where the time goes")
     parser.add_argument("--board", type=int, default=600, metavar="S", help="seconds to count on a board")
     arguments = parser.parse_args()
-    if arguments.parts:
-        _print_parts()
-        return
     taken = speeds()
     print(table(f"The whole scene at {SAMPLE_RATE} Hz, medians of {RUNS} shuffled runs", of_box(taken)))
     print(
         table("The same patch in other engines (what differs: benchmarks/engines/twin.py)", of_twins(taken))
     )
     for twin, _ in TWINS:
-        if wanting := twin.missing():
-            print(f"  {twin.NAME}: skipped, not installed (Debian package {wanting})")
-    if arguments.board and (wanting := board.missing()):
-        print(f"  aarch64 instructions: skipped, not installed (Debian package {wanting})")
+        if missing := twin.missing():
+            print(f"  {twin.NAME}: skipped, not installed (Debian package {missing})")
+    if arguments.board and (missing := board.missing()):
+        print(f"  aarch64 instructions: skipped, not installed (Debian package {missing})")
     elif arguments.board:
         title = f"aarch64 instructions a second, {arguments.board} s of the recording, pool of {POOL}, under qemu-user"
         print(table(title, of_board(arguments.board)))

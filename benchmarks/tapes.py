@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tapes that the music is measured on: networks as they are, and as nobody wishes them.
+"""The tapes that the music is measured on: networks as they are, and hostile ones.
 
-The one rule: the same tape every time; chance has one seed. Recorded Horizon data is used where it lies beside the
-repository (../shared/horizon), and a stand-in of the same shape where it does not: amounts log-normal over 13
-decades, and ledgers as full and as far apart as those that were recorded. Reads files; one thread.
+A tape is the same every time, because its random seed is fixed. Recorded Horizon data is used where it lies beside the
+repository (../shared/horizon); otherwise ledgers of the same size and distance are generated, with amounts that are
+log-normal over 13 decades. Reads files; one thread.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def empty(_: float) -> Lines:
 
 
 def dust(seconds: float) -> Lines:
-    """Nothing but one, two and three stroops."""
+    """Only amounts of one, two and three stroops."""
     return _generated(seconds, 5.8, 200, lambda rng: _offer(rng, rng.randint(1, 3)))
 
 
@@ -79,7 +79,7 @@ def whales(seconds: float) -> Lines:
 
 
 def spam(seconds: float) -> Lines:
-    """One amount, ten thousand times, and nothing else."""
+    """The same amount ten thousand times."""
     ledgers = round(seconds / 5.8)
     return _generated(
         seconds, 5.8, round(10_000 / ledgers), lambda _: Amount(300_000, Kind.CLAIMABLE, False, 0)
@@ -97,7 +97,7 @@ def fast(seconds: float) -> Lines:
 
 
 def silence(seconds: float) -> Lines:
-    """Half a minute of a busy network, and then nothing."""
+    """Half a minute of a busy network, then no more ledgers."""
     return [line for line in crowd(seconds) if line.seconds < 30.0]
 
 
@@ -116,7 +116,7 @@ TAPES: dict[str, Callable[[float], Lines]] = {
 
 
 def _of(line: Line) -> Ledger:
-    assert isinstance(line.entry, Ledger)  # noqa: S101 - tapes of our own hold nothing else
+    assert isinstance(line.entry, Ledger)  # noqa: S101 - these tapes hold only ledgers
     return line.entry
 
 
@@ -130,7 +130,7 @@ def _testnet() -> Lines:
     if path.exists():
         return list(from_operations([path], HORIZON / TESTNET_LEDGERS).lines())
     rng = Random(2)
-    # Half of the ledgers are empty, most hold one or two; now and then somebody makes a hundred accounts.
+    # Half of the ledgers are empty, most others hold one or two amounts, and one in a hundred makes 100 accounts.
     counts = rng.choices((0, 1, 2, 10, 100), (48, 36, 13, 2, 1), k=600)
     return [Line(5.0 * index, _ledger(rng, count, _faucet)) for index, count in enumerate(counts)]
 

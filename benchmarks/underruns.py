@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the sound ever stop because the machine is late? With the busiest ledgers there are, 1000 operations each.
+"""Does the sound ever stop because the machine is late? With the busiest ledgers that there can be.
 
     python -m benchmarks.underruns [--virtual SECONDS] [--slow N ...] [--real SECONDS] [--urgency COMMAND]
 
-`--virtual` plays so many seconds of music as fast as the machine can, and keeps account of a card's buffer: it is
-filled block by block, and empties while one is computed. A block takes the processor time that it took, times N of
-`--slow`: 20 is about a Zero 2 W. `--real` runs the whole box, its listener and a Horizon in real time on a card that
-counts how often it runs dry, while a process for each core but one burns that core. `--urgency` starts the box: by
-default `nice -n -10`, as its unit does; `chrt -r 1` keeps out what else happens to run on a machine that is shared.
+`--virtual` plays so many seconds of music as fast as the machine can, and simulates the buffer of a card: a block
+fills it, and it empties while the next one is computed. A block takes its processor time multiplied by N of `--slow`:
+20 is about a Zero 2 W. `--real` runs the whole box, its listener and a Horizon in real time on a card that counts its
+underruns, while all cores but one are kept busy. `--urgency` starts the box: by default `nice -n -10`, as its unit
+does; with `chrt -r 1` other programs of a shared machine do not disturb it.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 
-from appliance.music.composer import Composer
-from appliance.music.scales import Scale
-from appliance.music.scenes import SCENES
+from appliance.parts import composition, synth
+from appliance.performance import Block, Performance
 from appliance.settings import load
 from appliance.sound import SAMPLE_RATE
+from appliance.sound.outputs.silent import Discard
 from appliance.sound.performer import Performer
 from appliance.sound.polyphony import PolyphonyLimiter
-from appliance.sound.synth import Synth
 from appliance.values import Amount, Controls, Kind, Ledger
 from benchmarks.live_box import URGENCY, LiveBox, playing
 from tests.support import fault_cards
@@ -48,7 +47,7 @@ MINUTE = 60.0  # s
 
 
 def busy_ledger(sequence: int, random: Random) -> Ledger:
-    """A ledger as full as they get, of all kinds."""
+    """A full ledger, of all kinds."""
     kinds = list(Kind)
     amounts = tuple(
         Amount(
@@ -61,38 +60,46 @@ def busy_ledger(sequence: int, random: Random) -> Ledger:
 
 def virtual(seconds: float, slow: float) -> str:
     """Play `seconds` of music on a machine that is `slow` times slower than this one."""
-    sound, random = load({}, {}).settings.sound, Random(1)
-    synth, relief = Synth(block=sound.block_size, voices=sound.polyphony), PolyphonyLimiter(sound.polyphony)
-    composer = Composer(SCENES["wind"], Scale("wind", 0), Random(1))
-    performer = Performer(composer, synth, relief, lambda: time.thread_time() * slow)
+    settings, random = load({}, {}).settings, Random(1)
+    sound = settings.sound
     block, buffer = sound.block_size / SAMPLE_RATE, sound.latency / 1000
-    held, next_ledger = buffer, 0.0
-    gc.collect()
-    gc.freeze()  # as the box does
-    dry, halved, fewest, worst, spent_in_all = 0, 0, relief.leads, 0.0, 0.0
-    while performer.now.seconds < seconds:
-        if performer.now.seconds >= next_ledger:
-            composer.queue.put(busy_ledger(1000 + int(next_ledger), random))
+    limiter, next_ledger = PolyphonyLimiter(sound.polyphony), 0.0
+    held, leads, spent = buffer, limiter.leads, [0.0]  # s of the card's buffer, notes, s of each block
+    dry, halved, fewest = 0, 0, limiter.leads
+
+    def ledgers(now: float) -> Iterator[Ledger]:
+        nonlocal next_ledger
+        if now >= next_ledger:
+            yield busy_ledger(1000 + int(next_ledger), random)
             next_ledger += CLOSE
-        leads, begun = relief.leads, time.thread_time()
-        performer.block(Controls(0.7, 60.0, "public"))
-        spent = (time.thread_time() - begun) * slow
-        halved += relief.leads < leads
-        fewest, worst, spent_in_all = min(fewest, relief.leads), max(worst, spent), spent_in_all + spent
-        held -= spent
-        if held < 0:
-            dry, held = dry + 1, 0.0
-        held = min(buffer, held + block)
-    synth.close()
+
+    def observe(one: Block) -> None:
+        nonlocal held, leads, dry, halved, fewest
+        spent.append(one.spent)
+        halved += limiter.leads < leads
+        leads, fewest = limiter.leads, min(fewest, limiter.leads)
+        held -= one.spent
+        dry += held < 0
+        held = min(buffer, max(0.0, held) + block)
+
+    controls = Controls(0.7, 60.0, "public")
+    with closing(synth(settings)) as instrument:
+        performer = Performer(
+            composition(settings, ledgers), instrument, limiter, lambda: time.thread_time() * slow
+        )
+        gc.collect()
+        gc.freeze()  # as the box does
+        Performance(performer, Discard(), lambda: controls, [observe]).play(seconds)
+    busy, worst = 100 * sum(spent) / seconds, max(spent) * 1000
     return (
-        f"| {slow:g} | {seconds / MINUTE:.0f} | {dry} | {100 * spent_in_all / seconds:.0f} % | {worst * 1000:.0f} ms |"
-        f" {halved} | {fewest} | {relief.leads} |"
+        f"| {slow:g} | {seconds / MINUTE:.0f} | {dry} | {busy:.0f} % | {worst:.0f} ms | {halved} | {fewest} "
+        f"| {limiter.leads} |"
     )
 
 
 @contextmanager
 def burning() -> Iterator[int]:
-    """Processes that take all they can get, one for each core but one."""
+    """Processes that compute all the time, one for each core but one."""
     count = max(1, (os.cpu_count() or 2) - 1)
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
@@ -135,7 +142,7 @@ async def close(server: HorizonServer) -> None:
 
 
 async def minutes(box: LiveBox, seconds: float) -> None:
-    """Say each minute how often the card has run dry."""
+    """Print each minute how often the card has run dry."""
     begun = time.monotonic()
     while (left := begun + seconds - time.monotonic()) > 0:
         before, cpu = box.underruns, box.cpu
@@ -150,7 +157,7 @@ async def minutes(box: LiveBox, seconds: float) -> None:
 
 
 def main() -> int:
-    """Measure what is asked for, or all of it."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description="Does the sound ever stop because the machine is late?")
     parser.add_argument("--virtual", type=float, default=3600.0, metavar="SECONDS")
     parser.add_argument("--slow", type=float, nargs="*", default=[1.0, 20.0], metavar="N")

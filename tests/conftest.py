@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from hypothesis import settings
 
-# How long an example takes is the machine's matter; speed is measured in benchmarks.
+# How long an example takes depends on the machine; speed is measured in benchmarks.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
@@ -14,9 +14,11 @@ _tests = count()
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test finds what a box on this machine has left, nor leaves something for it, or for another test."""
+def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test meets the state or the socket of a box on this machine, or of another test."""
     for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
-    # Made only by whoever writes to it.
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state" / str(next(_tests))))
+    # It is made only when something is written to it.
+    own = str(tmp_path_factory.getbasetemp() / "state" / str(next(_tests)))
+    for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, own)

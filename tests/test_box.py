@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The box as people start it: a real process, a real listener beside it, a real server, a real terminal."""
 
+from __future__ import annotations
+
 import asyncio
+import json
 import os
 import pty
 import signal
@@ -10,20 +13,23 @@ import sys
 import termios
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from appliance.box import Box
-from appliance.dimming import DUSK, Dim
-from appliance.host.clock import is_set
+from appliance.box import Box, Start
+from appliance.control import Client, NoBox
 from appliance.ledger.tape import bundled
-from appliance.saved.crashes import Crashes
+from appliance.score.files import ScoreWriter
+from appliance.score.format import Header
 from appliance.settings import load
-from appliance.values import Button, Doubled, Held, Pressed
+from appliance.sound.outputs.speaker import OutputStatus
+from appliance.status import Status
+from appliance.values import BoxState, Context, Note, NoteEvent, Passage, Voice
 from tests.support.ending import ended
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
@@ -33,142 +39,15 @@ PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
 LEAVES = 10.0  # s in which a box has gone, of which its fade is one or two; what waits for a network waits for longer
 
 
-def box(**settings: object) -> Box:
-    return Box(load(settings, {}).settings, bundled(), None)
-
-
-def test_the_network_button_goes_round_and_home() -> None:
-    it = box()
-    seen = []
-    for gesture in (*(Pressed(Button.NETWORK),) * 4, Held(Button.NETWORK)):
-        it.obey(gesture)
-        seen.append(it.controls.network)
-    assert seen == ["testnet", "futurenet", "public", "testnet", "public"]
-
-
-knows_the_hour = pytest.mark.skipif(
-    not is_set(Path("/"), time.time()), reason="nobody has set this machine's clock: it is never night here"
-)
-
-
-@knows_the_hour
-def test_a_night_of_the_settings_dims_from_the_start_and_a_timer_is_counted_down() -> None:
-    it = box(**{"night.start": "0:00", "night.end": "23:59", "sound.max_volume": 0.8})
-    assert it._evening.look(0.0, 720, muted=False) == Dim(0.8 * 0.75, 0.25, asleep=False)
-    assert box()._evening.look(0.0, 720, muted=False) == Dim(1.0, 1.0, asleep=False)
-    assert "sleeps" not in it._words()
-    it.obey(Doubled(Button.MUTE))
-    assert it._words().endswith(", sleeps within 30 min")
-    it._evening.sleep(0.0001, time.monotonic() - 1.0)
-    it._look()
-    assert it.controls.muted
-    assert it.controls.sleep == 0
-    assert it.controls.dim == 0.0
-
-
-@knows_the_hour
-def test_another_time_zone_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    hour = time.gmtime().tm_hour
-    night = {
-        "night.start": f"{(hour + 10) % 24}:00",
-        "night.end": f"{(hour + 14) % 24}:00",
-        "night.volume": 0.5,
-    }
-    seconds = [100.0]
-    it = Box(load(night, {}).settings, bundled(), None, clock=lambda: seconds[0])
-    with monkeypatch.context() as zones:
-        zones.setenv("TZ", "HERE0")
-        it._look()
-        assert it.controls.dim == 1.0
-        zones.setenv("TZ", "THERE-12")
-        seconds[0] += DUSK
-        it._look()
-        assert it.controls.dim == 0.5
-    time.tzset()
-
-
-def test_the_power_goes_by_the_owners_command(tmp_path: Path) -> None:
-    it = box(**{"panel.power_off": f"touch '{tmp_path}/off'"})
-
-    async def run() -> None:
-        it.obey(Held(Button.MUTE))
-        assert it._errand
-        await it._errand
-
-    asyncio.run(run())
-    assert (tmp_path / "off").exists()
-
-
-def test_a_key_does_not_switch_off_the_computer_of_whoever_typed_it(tmp_path: Path) -> None:
-    it = box(**{"panel.power_off": f"touch '{tmp_path}/off'", "panel.pin_factory": "mock"})
-    it._mock = it._mocked(desk=True)
-    assert it._mock
-    it.obey(Held(Button.MUTE))
-    assert it._errand is None
-
-
-def test_a_tape_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
-    for _ in range(2):
-        words = ["--tape", str(tmp_path / "x.tape"), "--set", f"state_dir={tmp_path}"]
-        assert subprocess.run([*RUN, *words], capture_output=True, check=False).returncode == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_recording_that_is_not_there_is_no_crash_and_the_bundled_one_plays(tmp_path: Path) -> None:
-    config = tmp_path / "box.toml"
-    config.write_text(
-        'network = "mine"\nrecording.path = "/nowhere/x.tape"\n'
-        '[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n'
-    )
-
-    async def run() -> None:
-        async with running("--config", str(config), "--set", f"state_dir={tmp_path}") as process:
-            assert f"recording.path names it, from the file {config};" in await line_with(
-                process, "/nowhere/x.tape"
-            )
-            await line_with(process, "Playing the recording")
-            assert await farewell(process, signal.SIGTERM) < LEAVES
-
-    asyncio.run(run())
-    assert not (tmp_path / "running.json").exists()
-
-
-def test_a_part_that_fails_ends_the_box() -> None:
-    it = box()
-
-    async def fail() -> None:
-        raise OSError("worn out")
-
-    async def run() -> None:
-        async with it._running(fail()):
-            await it._stop.wait()
-
-    asyncio.run(run())
-    assert str(it._failure) == "worn out"
-
-
-@pytest.mark.parametrize(
-    ("sleeps_in", "muted", "sleep"), [(600.0, False, 30), (-1.0, True, 0), (0.0, True, 0)]
-)
-def test_a_sleep_timer_that_ran_out_while_nothing_played_has_muted_it(
-    sleeps_in: float, muted: bool, sleep: int, tmp_path: Path
-) -> None:
-    crashes = Crashes(None)
-    crashes.run = replace(crashes.run, sleep=30, sleeps_at=1000.0 + sleeps_in)
-    it = Box(load({}, {}).settings, bundled(), None, crashes=crashes, clock=lambda: 1000.0)
-    assert (it.controls.muted, it.controls.sleep) == (muted, sleep)
-    assert ("sleeps within 10 min" in it._words()) is bool(sleep)
-
-
 @asynccontextmanager
 async def running(*words: str, terminal: int | None = None) -> AsyncIterator[Process]:
     """The box, in a terminal or with its log on a pipe."""
-    if terminal is None:
-        process = await asyncio.create_subprocess_exec(*RUN, *words, stdin=DEVNULL, stderr=PIPE)
-    else:
-        process = await asyncio.create_subprocess_exec(
-            *RUN, *words, stdin=terminal, stdout=terminal, stderr=terminal
-        )
+    process = await asyncio.create_subprocess_exec(
+        *(*RUN, *words),
+        stdin=DEVNULL if terminal is None else terminal,
+        stdout=terminal,
+        stderr=PIPE if terminal is None else terminal,
+    )
     async with ended(process), asyncio.timeout(PATIENCE):
         yield process
 
@@ -199,10 +78,54 @@ async def farewell(process: Process, number: int) -> float:
     return time.monotonic() - begun
 
 
+async def status(folder: Path) -> Status:
+    """What the box says of itself, once it answers."""
+
+    def ask() -> Status:
+        with Client.connect([folder]) as client:
+            return client.status()
+
+    while True:
+        try:
+            return await asyncio.to_thread(ask)
+        except NoBox:
+            await asyncio.sleep(0.05)
+
+
+def own_network(folder: Path, url: str) -> Path:
+    config = folder / "box.toml"
+    config.write_text(f'network = "mine"\n[networks.mine]\nendpoints = ["{url}"]\npassphrase = "first"\n')
+    return config
+
+
+# --- starting and ending ------------------------------------------------------------------------------------
+
+
+def test_a_tape_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
+    for _ in range(2):
+        words = [str(tmp_path / "x.tape"), "--set", f"state_dir={tmp_path}"]
+        assert subprocess.run([*RUN, *words], capture_output=True, check=False).returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_that_is_not_there_is_no_crash_and_the_bundled_one_plays(tmp_path: Path) -> None:
+    config = own_network(tmp_path, "http://127.0.0.1:9")
+    config.write_text(f'recording.path = "/nowhere/x.tape"\n{config.read_text()}')
+
+    async def run() -> None:
+        async with running("--config", str(config), "--set", f"state_dir={tmp_path}") as process:
+            assert str(config) in await line_with(process, "/nowhere/x.tape")
+            await line_with(process, "Playing the recording")
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+
+    asyncio.run(run())
+    assert not (tmp_path / "running.json").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_tape_needs_no_network_and_a_signal_ends_it_softly(number: int) -> None:
     async def run() -> None:
-        async with running("--tape", str(bundled().path)) as process:
+        async with running(str(bundled().path)) as process:
             await line_with(process, "cannot be opened")
             await line_with(process, "Playing the recording.")
             assert children(process) == []
@@ -211,51 +134,81 @@ def test_a_tape_needs_no_network_and_a_signal_ends_it_softly(number: int) -> Non
     asyncio.run(run())
 
 
+def test_a_score_plays_over_and_over_and_can_be_turned_down(tmp_path: Path) -> None:
+    context = Context("testnet", "night", "wind", "D", 72.0)
+    path, events = tmp_path / "piece.score.gz", list[dict[str, object]]()
+    writer = ScoreWriter(path, Header(context, 2.0))
+    for index in range(4):
+        note = NoteEvent(Note(62 + index, 0.5, 1.0, Voice.BELL), index / 2, index / 2, 0.4)
+        writer.observe(Passage(index / 2, context, (note,)))
+    writer.close()
+
+    def watch() -> None:
+        with Client.connect([tmp_path]) as client:
+            client.request({"do": "set", "control": "volume", "value": 0.25})
+            for event in client.watch():
+                events.append(event)
+                if sum("note" in event for event in events) == 6:
+                    return
+
+    async def run() -> None:
+        async with running(str(path), "--set", f"state_dir={tmp_path}") as process:
+            await status(tmp_path)
+            await asyncio.to_thread(watch)
+            now = await status(tmp_path)
+            assert now.state is BoxState.SCORE
+            assert now.playing == str(path)
+            assert (now.scene, now.tempo, now.tones[0], now.volume) == ("night", 72.0, "D", 0.25)
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+
+    asyncio.run(run())
+    pitches = [event["note"]["pitch"] for event in events if "note" in event]  # type: ignore[index]
+    assert len(set(pitches)) == 4
+    assert sorted(set(pitches)) == [62, 63, 64, 65]
+
+
+# --- the network --------------------------------------------------------------------------------------------
+
+
 def test_the_scene_changes_while_it_plays(tmp_path: Path) -> None:
     async def run() -> None:
         config = tmp_path / "box.toml"
-        async with running("--config", str(config), "--tape", str(bundled().path)) as process:
+        async with running("--config", str(config), str(bundled().path)) as process:
             await line_with(process, "Playing the recording.")
             config.write_text('scene = "night"\n')
             process.send_signal(signal.SIGHUP)
-            await line_with(process, "Read the settings again: the scene is night.")
+            await line_with(process, "the scene is night")
             config.write_text('scene = "storm"\n')
             process.send_signal(signal.SIGHUP)
-            refusal = await line_with(process, "The box plays on with the settings that it had.")
-            assert "allowed is one of wind, night, original" in refusal
+            assert "wind, night, original" in await line_with(process, "storm")
             assert await farewell(process, signal.SIGTERM) < LEAVES
 
     (tmp_path / "box.toml").write_text("")
     asyncio.run(run())
 
 
-def test_it_goes_over_to_the_network_and_keeps_a_listener_alive(tmp_path: Path) -> None:
+def test_it_changes_to_the_network_and_keeps_a_listener_alive(tmp_path: Path) -> None:
     async def run() -> None:
-        async with HorizonServer(generated([3] * 40, network="first"), tip=1000) as server:
-            config = tmp_path / "box.toml"
-            config.write_text(
-                f'network = "mine"\n[networks.mine]\nendpoints = ["{server.url}"]\npassphrase = "first"\n'
-            )
-            async with running("--config", str(config)) as process:
-                await line_with(process, "Playing the recording until the network answers.")
-                await line_with(process, "Live: playing the mine network.")
-                (listener,) = children(process)
-                os.kill(listener, signal.SIGKILL)
-                await line_with(process, "The listener has died (exit code -9)")
-                while not (now := children(process)) or listener in now:
-                    await asyncio.sleep(0.05)
-                (listener,) = now
-                assert await farewell(process, signal.SIGTERM) < LEAVES
-                assert not Path(f"/proc/{listener}").exists()
+        async with (
+            HorizonServer(generated([3] * 40, network="first"), tip=1000) as server,
+            running("--config", str(own_network(tmp_path, server.url))) as process,
+        ):
+            await line_with(process, "Playing the recording until the network answers.")
+            await line_with(process, "Live: playing the mine network.")
+            (listener,) = children(process)
+            os.kill(listener, signal.SIGKILL)
+            await line_with(process, "exit code -9")
+            while not (now := children(process)) or listener in now:
+                await asyncio.sleep(0.05)
+            (listener,) = now
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+            assert not Path(f"/proc/{listener}").exists()
 
     asyncio.run(run())
 
 
 def test_without_a_network_it_says_so_once_and_plays_on(tmp_path: Path) -> None:
-    config = tmp_path / "box.toml"
-    config.write_text(
-        'network = "mine"\n[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n'
-    )
+    config = own_network(tmp_path, "http://127.0.0.1:9")
 
     async def run() -> None:
         async with running("--config", str(config)) as process:
@@ -267,48 +220,234 @@ def test_without_a_network_it_says_so_once_and_plays_on(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("factory", ["auto", "none"])  # the picture, and the three lines without a panel
-def test_in_a_terminal_it_shows_the_desk_and_reads_its_keys(factory: str) -> None:
-    master, slave = pty.openpty()
-    termios.tcsetwinsize(slave, (30, 120))
-    screen = bytearray()
+# --- a failure ----------------------------------------------------------------------------------------------
 
-    async def seen(words: str) -> None:
-        while words not in screen.decode(errors="replace"):
+
+class BrokenOutput:
+    """An output that fails at once."""
+
+    latency = 0.0
+    status = OutputStatus("a broken card", "", 0, 0.0)
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        raise ZeroDivisionError("worn out")
+
+    def close(self) -> None:
+        raise AssertionError("what failed is not finished")
+
+
+def test_a_failure_of_the_performance_ends_the_box() -> None:
+    box = Box(load({}, {}).settings, Start(bundled()), output=lambda _: BrokenOutput())
+    with pytest.raises(ZeroDivisionError, match="worn out"):
+        asyncio.run(box.run())
+
+
+def test_a_part_that_fails_ends_the_box() -> None:
+    box = Box(load({"sound.device": "none"}, {}).settings, Start(bundled(), listener=["x\0"]))
+    with pytest.raises(ValueError, match="null"):
+        asyncio.run(box.run())
+
+
+# --- a terminal ---------------------------------------------------------------------------------------------
+
+
+class Pty:
+    """A terminal, and what was drawn on it."""
+
+    def __init__(self) -> None:
+        self.master, self.slave = pty.openpty()
+        termios.tcsetwinsize(self.slave, (30, 120))
+        self.screen = bytearray()
+        self.open = True
+
+    def read(self) -> None:
+        try:
+            self.screen.extend(os.read(self.master, 4096))
+        except OSError:
+            asyncio.get_running_loop().remove_reader(self.master)
+
+    async def seen(self, words: str) -> None:
+        while words not in self.screen.decode(errors="replace"):
             await asyncio.sleep(0.02)
 
-    async def run() -> None:
-        asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 4096)))
-        words = ("--tape", str(bundled().path), "--volume", "0.5", "--set", f"panel.pin_factory={factory}")
-        async with running(*words, terminal=slave) as process:
-            await seen("volume 50%")
-            os.write(master, b"\x1b[A")
-            await seen("volume 52%")
-            os.write(master, b"m")
-            await seen("muted")
-            os.write(master, b"n")
-            await seen("testnet: no network")
-            assert await farewell(process, signal.SIGINT) < LEAVES
-        screen.clear()
-        async with running(*words, terminal=slave) as process:
-            await seen("testnet: no network")  # what hands have set is still set, and a mute is over
-            await seen("volume 52%")
-            assert await farewell(process, signal.SIGINT) < LEAVES
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
 
+    def close(self) -> None:
+        """Close its window."""
+        if self.open:
+            self.open = False
+            os.close(self.master)
+
+
+@asynccontextmanager
+async def in_a_terminal(folder: Path, *words: str) -> AsyncIterator[tuple[Process, Pty]]:
+    terminal, loop = Pty(), asyncio.get_running_loop()
+    loop.add_reader(terminal.master, terminal.read)
     try:
-        asyncio.run(run())
+        settings = ("--set", f"state_dir={folder}", "--set", "sound.device=none")
+        async with running(*words, *settings, terminal=terminal.slave) as process:
+            yield process, terminal
     finally:
-        os.close(master)
-        os.close(slave)
+        loop.remove_reader(terminal.master)
+        terminal.close()
+        os.close(terminal.slave)
 
 
-def test_a_failure_of_the_performer_ends_the_box(tmp_path: Path) -> None:
-    it = box()
+def test_in_a_terminal_it_shows_the_panel_whose_keys_steer_it(tmp_path: Path) -> None:
+    words = (str(bundled().path), "--volume", "0.5")
 
     async def run() -> None:
-        it._perform(None, None, asyncio.get_running_loop())  # type: ignore[arg-type] # what a bug would do
-        await asyncio.sleep(0)
+        async with in_a_terminal(tmp_path, *words) as (process, terminal):
+            await terminal.seen("volume 50%")
+            assert len(children(process)) == 1  # the panel is a process of its own
+            terminal.type(b"\x1b[A")
+            await terminal.seen("volume 52%")
+            terminal.type(b"m")
+            await terminal.seen("muted")
+            terminal.type(b"n")
+            await terminal.seen("testnet: no network")
+            terminal.type(b"q")
+            assert await process.wait() == 0
+        async with in_a_terminal(tmp_path, *words) as (process, terminal):
+            await terminal.seen("testnet: no network")  # the controls are still set, and the mute is over
+            await terminal.seen("volume 52%")
+            assert await farewell(process, signal.SIGINT) < LEAVES
 
     asyncio.run(run())
-    assert isinstance(it._failure, AttributeError)
-    assert it._stop.is_set()
+
+
+def test_a_panel_that_dies_leaves_the_box_playing(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with in_a_terminal(tmp_path, str(bundled().path)) as (process, terminal):
+            await terminal.seen("volume 70%")
+            (panel,) = children(process)
+            os.kill(panel, signal.SIGKILL)
+            while children(process):
+                await asyncio.sleep(0.02)
+            assert (await status(tmp_path)).state is BoxState.OFFLINE
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+
+    asyncio.run(run())
+
+
+def test_a_panel_that_stands_still_holds_up_neither_the_sound_nor_the_end(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with in_a_terminal(tmp_path, str(bundled().path)) as (process, terminal):
+            await terminal.seen("volume 70%")
+            (panel,) = children(process)
+            os.kill(panel, signal.SIGSTOP)
+            before = await status(tmp_path)
+            while (await status(tmp_path)).notes_a_minute <= before.notes_a_minute:
+                await asyncio.sleep(0.05)
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+
+    asyncio.run(run())
+
+
+def test_a_terminal_whose_window_is_closed_ends_the_box(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with in_a_terminal(tmp_path, str(bundled().path)) as (process, terminal):
+            await terminal.seen("volume 70%")
+            asyncio.get_running_loop().remove_reader(terminal.master)
+            terminal.close()  # this process group is not the terminal's own, so no SIGHUP comes: it has to be seen
+            assert await process.wait() == 0
+        assert not (tmp_path / "running.json").exists()
+
+    asyncio.run(run())
+
+
+def test_a_second_panel_can_be_attached_and_closed(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(str(bundled().path), "--set", f"state_dir={tmp_path}") as process:
+            await line_with(process, "Playing the recording.")
+            terminal = Pty()
+            asyncio.get_running_loop().add_reader(terminal.master, terminal.read)
+            words = [sys.executable, "-m", "appliance", "panel", "--set", f"state_dir={tmp_path}"]
+            end = terminal.slave
+            panel = await asyncio.create_subprocess_exec(*words, stdin=end, stdout=end, stderr=end)
+            async with ended(panel):
+                await terminal.seen("volume 70%")
+                terminal.type(b"q")
+                assert await panel.wait() == 0
+            asyncio.get_running_loop().remove_reader(terminal.master)
+            terminal.close()
+            os.close(terminal.slave)
+            assert (await status(tmp_path)).volume == 0.7  # it plays on
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("missing", ["stdin", "stdout"])
+def test_half_a_terminal_is_none(missing: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        terminal = Pty()
+        process = await asyncio.create_subprocess_exec(
+            *(*RUN, str(bundled().path), "--set", f"state_dir={tmp_path}"),
+            stdin=DEVNULL if missing == "stdin" else terminal.slave,
+            stdout=DEVNULL if missing == "stdout" else terminal.slave,
+            stderr=PIPE,
+        )
+        async with ended(process), asyncio.timeout(PATIENCE):
+            await line_with(process, "Playing the recording.")
+            assert children(process) == []
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+        terminal.close()
+        os.close(terminal.slave)
+
+    asyncio.run(run())
+
+
+# --- what was just played -----------------------------------------------------------------------------------
+
+
+def stellar_wind(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "appliance", *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_box_that_plays_is_steered_and_keeps_what_it_played(tmp_path: Path) -> None:
+    where = ("--set", f"state_dir={tmp_path}")
+
+    def use(steps: Sequence[tuple[str, ...]]) -> list[subprocess.CompletedProcess[str]]:
+        return [stellar_wind(*step, *where) for step in steps]
+
+    async def run() -> None:
+        async with running(str(bundled().path), *where) as process:
+            await line_with(process, "Playing the recording.")
+            steps: list[tuple[str, ...]] = [
+                ("set", "volume", "0.25"),
+                ("set", "tempo", "90"),
+                ("set", "sleep", "30"),
+                ("press", "network"),
+                ("set", "scene", "night"),
+                ("set", "volume", "2"),
+                ("set", "scene", "storm"),
+            ]
+            await status(tmp_path)
+            done = await asyncio.to_thread(use, steps)
+            assert [each.returncode for each in done] == [0, 0, 0, 0, 0, 1, 1]
+            assert "0 to 1" in done[5].stderr
+            assert "wind, night, original" in done[6].stderr
+            now = await status(tmp_path)
+            assert (now.volume, now.tempo, now.network) == (0.25, 90.0, "testnet")
+            assert 29 <= now.sleep <= 30
+            (kept,) = await asyncio.to_thread(use, [("keep", "-o", str(tmp_path / "x.jsonl"))])
+            first, second = kept.stdout.splitlines()
+            assert first.startswith(f"{tmp_path}/kept/")
+            assert ".score.gz: " in first
+            assert second.startswith(f"{tmp_path}/x.jsonl: ")
+            (wrong,) = await asyncio.to_thread(use, [("keep", "-o", str(tmp_path / "x.ogg"))])
+            assert (wrong.returncode, ".ogg" in wrong.stderr) == (1, True)
+            await line_with(process, ".mid")  # made beside the score
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+
+    asyncio.run(run())
+    lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert lines[0]["score"] == 1
+    assert {line["voice"] for line in lines if "voice" in line} >= {"pad", "drone", "chime"}
+    assert sorted(path.suffix for path in (tmp_path / "kept").iterdir()) == [".gz", ".mid"]
+    gone = stellar_wind("status", *where)
+    assert (gone.returncode, gone.stdout) == (1, "")

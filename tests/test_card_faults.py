@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole box on a card that fails: what the fault table of `make bench-cards` says of the two worst, as a test."""
+"""The whole box on a card that fails: the two worst rows of the fault table of `make bench-cards`, as a test."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support import fault_cards
 from tests.support.fault_cards import Cards
 
 
-def test_the_box_outlives_a_card_that_goes_and_ends_where_one_hangs(tmp_path: Path) -> None:
+def test_the_box_plays_on_without_a_card_and_ends_where_one_hangs(tmp_path: Path) -> None:
     if lacking := fault_cards.lacking():
         pytest.skip(lacking)
     cards = Cards(tmp_path)

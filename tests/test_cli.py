@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def tape(tmp_path: Path) -> Path:
 
 def render(tape: Path, name: str, *words: str) -> Path:
     path = tape.with_name(name)
-    assert main(["render", "--tape", str(tape), "-o", str(path), *words]) == 0
+    assert main(["render", str(tape), "-o", str(path), *words]) == 0
     return path
 
 
@@ -70,7 +71,7 @@ def test_a_render_is_the_same_every_time(tape: Path) -> None:
     # Each in a process of its own, as two people would.
     hashes = set()
     for name in ("one.wav", "two.wav"):
-        words = ["render", "--tape", str(tape), "-o", str(tape.with_name(name)), "--seconds", "8"]
+        words = ["render", str(tape), "-o", str(tape.with_name(name)), "--seconds", "8"]
         subprocess.run([*COMMAND, *words], check=True, capture_output=True)
         hashes.add(hashlib.sha256(tape.with_name(name).read_bytes()).hexdigest())
     assert len(hashes) == 1
@@ -87,7 +88,8 @@ def test_seed_tempo_scene_and_settings_change_the_score(tape: Path, words: tuple
 
 
 def test_sound_and_score_are_one_performance(tape: Path) -> None:
-    score = [json.loads(line) for line in render(tape, "x.jsonl", "--seconds", "20").read_text().splitlines()]
+    lines = render(tape, "x.jsonl", "--seconds", "20").read_text().splitlines()
+    score = [line for line in map(json.loads, lines) if "pitch" in line]
     midi = mido.MidiFile(render(tape, "x.mid", "--seconds", "20"))
     begun = [message for track in midi.tracks for message in track if message.type == "note_on"]
     assert len(begun) == len(score) > 20
@@ -106,31 +108,108 @@ def test_without_a_tape_the_bundled_recording_is_rendered(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "sentence"),
+    ("words", "code", "named"),
     [
-        (("render", "-o", "x.ogg"), 1, "x.ogg names no format"),
-        (("render", "-o", "x"), 1, "x names no format"),
-        (("render", "-o", "x.wav", "--tape", "nowhere.tape"), 1, "Cannot read the tape nowhere.tape"),
-        (("render", "-o", "/nowhere/x.wav"), 1, "Cannot write /nowhere/x.wav: No such file or directory"),
-        (
-            ("render", "-o", "x.wav", "--tape", "nowhere.tape"),
-            1,
-            "nowhere.tape: No such file or directory. Check",
-        ),
-        (("record", "-o", "/nowhere/x.tape"), 1, "Cannot write the tape /nowhere/x.tape"),
-        (("config", "--tempo", "500"), EX_CONFIG, "30 to 180"),
-        (("config", "--set", "sound.lateness=3"), EX_CONFIG, "sound.lateness"),
-        (("run", "--config", "nowhere.toml"), EX_CONFIG, "nowhere.toml"),
+        (("render", "-o", "x.ogg"), 1, ("x.ogg", ".flac")),
+        (("render", "-o", "x"), 1, ("x", ".flac")),
+        (("render", "nowhere.tape", "-o", "x.wav"), 1, ("nowhere.tape", "No such file")),
+        (("render", "/etc/passwd", "-o", "x.wav"), 1, ("/etc/passwd", "neither")),
+        (("render", "-o", "/nowhere/x.wav"), 1, ("/nowhere/x.wav", "No such file")),
+        (("record", "-o", "/nowhere/x.tape"), 1, ("/nowhere/x.tape",)),
+        (("config", "--tempo", "500"), EX_CONFIG, ("tempo", "30 to 180")),
+        (("config", "--set", "sound.lateness=3"), EX_CONFIG, ("sound.lateness",)),
+        (("run", "--config", "nowhere.toml"), EX_CONFIG, ("nowhere.toml",)),
+        (("status", "--set", "state_dir=/nowhere"), 1, ("state_dir",)),
+        (("keep", "--set", "state_dir=/nowhere", "-o", "x.ogg"), 1, ("x.ogg",)),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(
-    words: tuple[str, ...], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+def test_what_is_wrong_is_one_sentence_with_its_name(
+    words: tuple[str, ...], code: int, named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == code
     said = capsys.readouterr().err
     assert said.startswith("stellar-wind: ")
-    assert sentence in said
+    assert all(name in said for name in named)
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keep", "--tempo", "72"),
+        ("render", "-o", "x.wav", "--volume", "0.5"),
+        ("render", "-o", "x.wav", "--network", "testnet"),
+        ("record", "-o", "x.tape", "--scene", "night"),
+        ("listen", "--tempo", "72"),
+        ("status", "--verbose"),
+        ("set", "light", "1"),
+        ("press", "volume"),
+        ("doctor", "--volume", "1"),
+        ("dance",),
+    ],
+)
+def test_a_verb_has_only_the_options_that_it_obeys(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert any(word in said for word in words)
+
+
+@pytest.mark.parametrize("option", [("--tempo", "90"), ("--scene", "night"), ("--seed", "2")])
+def test_a_score_cannot_be_changed_by_options(
+    tape: Path, option: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    score = render(tape, "x.score.gz", "--seconds", "5")
+    assert main(["render", str(score), "-o", str(tape.with_name("y.mid")), *option]) == 1
+    assert option[0] in capsys.readouterr().err
+
+
+def test_a_score_is_rendered_whole_or_in_part(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    score = render(tape, "x.score.gz", "--seconds", "12")
+    assert "12 s of music" in capsys.readouterr().out
+    render(score, "y.jsonl")
+    assert "12 s of music" in capsys.readouterr().out
+    assert (
+        render(score, "y.jsonl").read_text().splitlines()[1:]
+        == render(tape, "z.jsonl", "--seconds", "12").read_text().splitlines()[1:]
+    )
+    render(score, "y.jsonl", "--seconds", "3", "--plot", str(tape.with_name("y.png")))
+    assert "3 s of music" in capsys.readouterr().out
+    assert tape.with_name("y.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("words", [("help",), ("help", "render")])
+def test_help_helps(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 0
+    assert words[-1] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0.6", 0.6), ("72", 72), ("on", True), ("off", False), ("night", "night")]
+)
+def test_a_word_becomes_the_value_that_it_means(text: str, value: object, tmp_path: Path) -> None:
+    """`set` against a box that takes anything, and remembers it."""
+    asked: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "control.sock"))
+        listening.listen()
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                asked.append(connection.recv(4096))
+                connection.sendall(b'{"ok":true}\n')
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert main(["set", "volume", text, "--set", f"state_dir={tmp_path}"]) == 0
+        thread.join()
+    assert json.loads(asked[0]) == {"do": "set", "control": "volume", "value": value}
 
 
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
@@ -139,7 +218,8 @@ def test_a_length_is_a_positive_number(seconds: str, capsys: pytest.CaptureFixtu
         main(["render", "-o", "x.wav", "--seconds", seconds])
     assert caught.value.code == 2
     said = capsys.readouterr().err
-    assert said.endswith(f"argument --seconds: allowed is a number of more than 0 seconds, not '{seconds}'\n")
+    assert "--seconds" in said
+    assert repr(seconds) in said
 
 
 @pytest.mark.parametrize("pair", ["foo", ""])
@@ -147,7 +227,9 @@ def test_a_setting_has_a_value(pair: str, capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as caught:
         main(["config", "--set", pair])
     assert caught.value.code == 2
-    assert f"argument --set: KEY=VALUE is wanted, such as tempo=72, not '{pair}'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--set: KEY=VALUE" in said
+    assert repr(pair) in said
 
 
 def test_the_version_is_told_without_a_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,7 +292,8 @@ def test_a_network_that_is_away_is_no_recording(tmp_path: Path) -> None:
     words = ["record", "--config", str(config), "-o", str(output), "--seconds", "0.5"]
     ended = subprocess.run([*COMMAND, *words], check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert f"stellar-wind: {output} holds no ledger, for the mine network said none" in ended.stderr
+    assert f"stellar-wind: {output} holds no ledger" in ended.stderr
+    assert "mine" in ended.stderr
     assert [type(decode(line)) for line in output.read_text().splitlines()][:2] == [Header, Line]
 
 
@@ -221,13 +304,11 @@ def test_a_tape_without_a_ledger_is_not_played(tmp_path: Path, words: tuple[str,
         writer.write(Line(0.0, Link(LinkState.OFFLINE, "testnet")))
     # A process of its own, for `run` changes what signals and the log do.
     environ = os.environ | {"STATE_DIRECTORY": str(tmp_path), "STELLAR_WIND_SOUND__DEVICE": "none"}
-    command = [*COMMAND, words[0], "--tape", str(path), *words[1:]]
+    command = [*COMMAND, words[0], str(path), *words[1:]]
     ended = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert (
-        ended.stderr
-        == f"stellar-wind: {path} holds no ledger: nothing would be heard of it. Record another tape.\n"
-    )
+    assert ended.stderr.startswith(f"stellar-wind: {path} holds no ledger")
+    assert ended.stderr.count("\n") == 1
     assert not Path("x.wav").exists()
 
 
@@ -268,14 +349,10 @@ def test_the_listener_tells_its_own_watchdog_and_no_other(tmp_path: Path, its_ow
                 systemd.recv(100)
 
 
-def test_a_machine_without_a_panel_is_not_walked_round(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._walk(load({"panel.pin_factory": "none"}, {}).settings) == []
-    if not on_a_pi():
-        assert cli._walk(load({}, {}).settings) == []
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.skipif(on_a_pi(), reason="this is a Raspberry Pi")
-def test_a_walk_round_a_panel_that_is_not_there_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(cli._walk(load({"panel.pin_factory": "lgpio"}, {}).settings)) == 1
-    assert capsys.readouterr().out.startswith("There is no panel to walk round: ")
+@pytest.mark.parametrize(("factory", "wrong"), [("none", 0), ("auto", 0), ("lgpio", 1)])
+def test_the_wiring_is_checked_only_where_there_is_a_panel(
+    factory: str, wrong: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(cli.check_panel(load({"panel.pin_factory": factory}, {}).settings)) == wrong
+    assert ("no panel to check" in capsys.readouterr().out) is bool(wrong)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture: drawn from real renders, read back as a picture."""
+"""Pictures of real renders, read back as pixels."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 
 from appliance.cli import main
-from appliance.ledger.tape import bundled
 from appliance.plot import COLOURS, NIGHT, NoMatplotlib, Picture, Sound
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs import CannotWrite, UnknownFormat
@@ -23,12 +22,12 @@ def pixels(path: Path) -> NDArray[np.float64]:
 
 def shows(picture: NDArray[np.float64], colour: str) -> bool:
     wanted = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    # A dot lets a tenth of the night behind it through.
+    # A dot is drawn with an opacity of 0.9.
     return bool((np.abs(picture - wanted).max(axis=2) < 0.08).any())
 
 
-def draw(path: Path, output: str, seconds: str) -> NDArray[np.float64]:
-    words = ["render", "-o", str(path.with_name(output)), "--seconds", seconds, "--plot", str(path)]
+def draw(path: Path, output: str, seconds: str, *music: str) -> NDArray[np.float64]:
+    words = ["render", *music, "-o", str(path.with_name(output)), "--seconds", seconds, "--plot", str(path)]
     assert main(words) == 0
     return pixels(path)
 
@@ -47,6 +46,16 @@ def test_sound_has_two_panels_more_than_a_score(tmp_path: Path) -> None:
     assert sound.shape[1] == score.shape[1]
 
 
+def test_a_score_is_drawn_as_the_performance_was_that_it_was_made_of(tmp_path: Path) -> None:
+    of_tape = draw(tmp_path / "tape.png", "x.score.gz", "60")
+    of_score = draw(tmp_path / "score.png", "y.score.gz", "60", str(tmp_path / "x.score.gz"))
+    assert of_score.shape == of_tape.shape
+    title = slice(0, 70)  # rows, in which the two differ
+    different = np.abs(of_score - of_tape).max(axis=2)[title.stop :] > 0.5
+    assert different.mean() < 0.01
+    assert shows(of_score, COLOURS[Kind.OFFER])
+
+
 def test_equal_performances_are_equal_pictures(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         draw(tmp_path / name, "x.jsonl", "20")
@@ -57,7 +66,7 @@ def test_loudness_is_what_the_standard_says() -> None:
     sound = Sound()
     times = np.arange(8 * SAMPLE_RATE) / SAMPLE_RATE
     tone = np.sin(2 * np.pi * 997 * times).astype(np.float32) * 10 ** (-20 / 20)
-    sound.hear(np.stack([tone, tone], axis=1))
+    sound.add(np.stack([tone, tone], axis=1))
     # BS.1770: a stereo sine of 997 Hz at -20 dBFS is -20 LUFS, by the choice of its constant.
     assert sound.loudness[-1] == pytest.approx(-20.0, abs=0.2)
 
@@ -65,10 +74,10 @@ def test_loudness_is_what_the_standard_says() -> None:
 @pytest.mark.parametrize(("path", "error"), [("x.jpg", UnknownFormat), ("/nowhere/x.png", CannotWrite)])
 def test_a_picture_that_cannot_be_is_refused_before_the_music(path: str, error: type[Exception]) -> None:
     with pytest.raises(error, match=path):
-        Picture(Path(path), bundled(), "title")
+        Picture(Path(path), "title")
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
-    with pytest.raises(NoMatplotlib, match="pip install matplotlib"):
-        Picture(tmp_path / "x.png", bundled(), "title")
+    with pytest.raises(NoMatplotlib, match="matplotlib"):
+        Picture(tmp_path / "x.png", "title")

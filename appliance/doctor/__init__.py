@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The doctor: checks the box and its surroundings, and says what is wrong and what to do."""
+"""The doctor: checks the box and its environment, and reports what is wrong and what to do."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real board, for whoever builds the box and has only emulators: what it is, and how it plays for some seconds.
+"""The report of a board, for its developers: its hardware and firmware, and how it plays for some seconds.
 
-The one rule: these are readings, not judgements, and each is one line. What this computer does not tell is "not here",
-and no error; nothing of it says whose computer it is. All but `playing` only read, as the doctor's checks do; that one
-opens the card, and so it does nothing beside a box that plays.
+These are readings without a verdict, a line each. What this computer has no data for is "not here". Nothing in it
+identifies the owner. All but `playing` only read, as the checks do; `playing` opens the card, so it does nothing while
+a box plays.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from appliance.sound.performer import Performer
 from appliance.values import Controls
 
 PLAYED = 10.0  # s
-WARMING = 0.2  # of it, which is not counted: caches are cold, and the opening chime is a crowd
-FIRMWARE = {  # bits of vcgencmd get_throttled; 16 higher: since the board was switched on
+WARMING = 0.2  # of it, not counted: caches are cold, and the opening chime has many notes
+FIRMWARE = {  # bits of vcgencmd get_throttled; 16 higher: since the boot
     0: "voltage too low",
     1: "frequency capped",
     2: "throttled",
@@ -42,13 +42,13 @@ ABSENT = "not here"
 
 
 def board(machine: Machine, settings: Settings) -> Iterator[Finding]:
-    """Some seconds of music, and then every reading: heat and voltage are what they are after it."""
+    """Some seconds of music, and then every reading, so that temperature and voltage are those under load."""
     yield playing(machine, settings)
     for name, read in READINGS.items():
         yield ok(name, "; ".join(read(machine, settings)) or ABSENT)
 
 
-# --- what it is -----------------------------------------------------------------------------------------------
+# --- readings -----------------------------------------------------------------------------------------------
 
 
 def _model(machine: Machine, _: Settings) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _throttling(machine: Machine, _: Settings) -> Iterator[str]:
         if bits >> bit & 1:
             yield f"{words} now"
         elif bits >> bit + 16 & 1:
-            yield f"{words} at some time since the start"
+            yield f"{words} at some time since the boot"
 
 
 def _temperature(machine: Machine, _: Settings) -> Iterator[str]:
@@ -150,14 +150,14 @@ READINGS: dict[str, Callable[[Machine, Settings], Iterator[str]]] = {
     "start": _boot,
 }
 
-# --- how it plays ---------------------------------------------------------------------------------------------
+# --- playing ------------------------------------------------------------------------------------------------
 
 
 def playing(machine: Machine, settings: Settings, seconds: float = PLAYED) -> Finding:
-    """Play the recording for some seconds, with all the voices there are, and say what it took."""
-    if any("RUNNING" in machine.read(path) for path in machine.find(STATUS)):
-        advice = f"Stop it first, if it is the box: `sudo systemctl stop {UNIT}`."
-        return note("playing", "Not tried: something else plays.", advice)
+    """Play the recording for some seconds, with full polyphony, and measure the time per block."""
+    if machine.status() or any("RUNNING" in machine.read(path) for path in machine.find(STATUS)):
+        advice = f"Stop it first; the service with `sudo systemctl stop {UNIT}`."
+        return note("playing", "Not tried: a box or another program plays.", advice)
     sound = settings.sound
     controls = Controls(
         min(settings.volume, sound.max_volume), settings.tempo, settings.network, scene=settings.scene
@@ -180,10 +180,10 @@ def playing(machine: Machine, settings: Settings, seconds: float = PLAYED) -> Fi
     block = sound.block_size / SAMPLE_RATE
     took = ", ".join(
         f"{1000 * spell:.1f} ms ({100 * spell / block:.0f} %) {when}"
-        for spell, when in ((median(spent), "as a rule"), (max(spent), "at worst"))
+        for spell, when in ((median(spent), "in the median"), (max(spent), "at most"))
     )
     says = (
-        f"{seconds:g} s {f'on {status.card}' if status.card else 'in silence'}, ran dry {status.underruns}"
-        f" times; a block of {1000 * block:.1f} ms took {took}; {1000 * status.latency:.0f} ms of latency."
+        f"{seconds:g} s {f'on {status.card}' if status.card else 'in silence'}, {status.underruns} underruns; "
+        f"a block of {1000 * block:.1f} ms took {took}; {1000 * status.latency:.0f} ms of latency."
     )
     return note("playing", says, status.why) if status.why else ok("playing", says)

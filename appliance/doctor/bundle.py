@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The support file: what somebody who helps from afar needs to know, without who the owner is.
+"""The support file: a zip for a person who helps remotely, without personal data.
 
-The one rule: everything that goes in passes `redacted`, and nothing goes in that is not in the list below.
+It holds only what is listed below, and everything passes through `redacted`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from appliance.doctor.report import as_json, screen
 from appliance.settings import Loaded, as_toml
 from appliance.values import BoxError
 
-LINES = 2000  # of the log: at ten a minute at most the last hours, as a rule the last months
+LINES = 2000  # of the log: usually months, and hours at the least, because the log is rate limited
 LOG = ("journalctl", "--no-hostname", "--output=short-iso", "--quiet", f"--lines={LINES}")
 UNITS = (UNIT, "stellar-wind-listener@*", "stellar-wind-trial.service")
 
@@ -28,17 +28,17 @@ FILES = (
 )
 
 ABOUT = """\
-This is what `stellar-wind doctor --bundle` has put together for somebody who helps: what the doctor found, the
-settings, the last lines of the box's own log, and a few files that say what computer it is.
+`stellar-wind doctor --bundle` wrote this file for support: the findings of the doctor, the settings, the last lines of
+the box's log, and a few files that describe the computer.
 
-Names of users, of the computer and of Wi-Fis, addresses, serial numbers and passphrases have been replaced by what
-they are, in angle brackets, and your own servers by numbers. There are no account ids, hashes and memos in it, because
-the box never writes any. Look it through before you send it: it is all plain text.
+Names of users, of the computer and of Wi-Fis, addresses, serial numbers and passphrases are replaced by their kind in
+angle brackets, and your own servers by numbers. There are no account ids, hashes or memos in it, because the box never
+writes them. Look it through before you send it: everything is plain text.
 """
 
 
 class NoBundle(BoxError, OSError):
-    """The support file cannot be written where it was asked for."""
+    """The support file cannot be written."""
 
 
 def bundle(path: Path, machine: Machine, loaded: Loaded, findings: Sequence[Finding]) -> None:
@@ -50,7 +50,7 @@ def bundle(path: Path, machine: Machine, loaded: Loaded, findings: Sequence[Find
         "doctor.json": as_json(findings),
         "settings.toml": as_toml(loaded),
         "log.txt": machine.ask((*LOG, *(f"--unit={unit}" for unit in UNITS)))
-        or "None that this user may read.",
+        or "There is none that this user can read.",
         **{f"computer{name}": text for name in FILES if (text := machine.read(name))},
     }
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The doctor's examination: all checks, in order, within 20 s whatever hangs.
+"""The examination: all checks, in order, within 20 s even if a program or a server hangs.
 
-It can run at any time, also beside a box that plays, because it opens no card, pin or port. Checks are functions in a
-list, and get what they look at as arguments.
+It can run at any time, also while a box plays, because it opens no card, pin or port. Checks are functions in a table,
+and get the machine and the settings as arguments.
 
     settings ─▶ CHECKS (files, other programs)      ─┐
              ─▶ servers (the network's, all at once) ├─▶ findings ─▶ the screen, --json, --bundle
@@ -23,7 +23,7 @@ from appliance.settings import Loaded, Settings, SettingsError, networks
 
 Check = Callable[[Machine, Settings], Iterator[Finding]]
 
-# By the part of the box that they look at; `stellar-wind doctor PART` runs only those.
+# By the part of the box that they check; `stellar-wind doctor PART` runs only those.
 CHECKS: dict[str, tuple[Check, ...]] = {
     "settings": (surroundings.recording,),
     "network": (surroundings.network, surroundings.clock),
@@ -31,7 +31,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "panel": (instrument.panel,),
     "computer": (
         *(computer.power, computer.temperature, computer.memory, computer.disk),
-        *(computer.service, computer.versions),
+        *(computer.box, computer.service, computer.versions),
     ),
 }
 
@@ -39,13 +39,14 @@ CHECKS: dict[str, tuple[Check, ...]] = {
 def examine(
     machine: Machine, loaded: Loaded, refused: SettingsError | None = None, part: str | None = None
 ) -> list[Finding]:
-    """Everything that there is to find, or what there is in one of PARTS.
+    """The findings of all checks, or of one of PARTS.
 
-    `refused` is why the settings in force are not the owner's; then no server is asked, for they are not theirs either.
+    `refused` is the error in the owner's settings, if there is one; `loaded` are the defaults then, and no server is
+    asked, because the defaults name other ones.
     """
     parts = PARTS if part is None else (part,)
     found: dict[str, list[Finding]] = {}
-    with ThreadPoolExecutor(1) as asking:  # the servers may take their time meanwhile
+    with ThreadPoolExecutor(1) as asking:  # the servers are asked while the checks run
         asked = None
         if "network" in parts and not refused:
             network = networks(loaded.settings)[loaded.settings.network]
@@ -61,7 +62,7 @@ def examine(
 
 def _settings(loaded: Loaded, refused: SettingsError | None) -> list[Finding]:
     if refused:
-        advice = "Until this is corrected the box does not start."
+        advice = "Correct it: until then the box does not start."
         return [wrong("settings", sentence, advice) for sentence in str(refused).splitlines()]
     places: dict[str, int] = {}
     for place in loaded.origins.values():

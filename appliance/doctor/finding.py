@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the doctor finds: a verdict, what is so, and what to do about it.
+"""A finding of the doctor: a verdict, a fact, and what to do about it.
 
-The one rule: a finding is one line. Whoever is not well says in the same line what its owner does next; what is well
-asks for nothing. Pure values.
+A finding is one line. One that is not ok has an advice for the owner; one that is ok has none. Pure values.
 """
 
 from __future__ import annotations
@@ -12,33 +11,33 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How bad it is. The values are the words of the screen and of `--json`."""
+    """The severity. The values are the words of the screen and of `--json`."""
 
     OK = "ok"
-    NOTE = "note"  # the box plays, and somebody should know
-    WRONG = "wrong"  # the box does not do what it was asked to
+    NOTE = "note"  # the box plays, but the owner should know
+    WRONG = "wrong"  # the box does not do what it should
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's."""
+    """One line of the report."""
 
     verdict: Verdict
-    check: str  # a few words: what was looked at
+    check: str  # a few words: what was checked
     says: str  # one sentence
-    advice: str = ""  # one sentence; empty when all is well
+    advice: str = ""  # one sentence; empty if it is ok
 
 
 def ok(check: str, says: str) -> Finding:
-    """All is well."""
+    """A finding that is ok."""
     return Finding(Verdict.OK, check, says)
 
 
 def note(check: str, says: str, advice: str) -> Finding:
-    """The box plays, and somebody should know."""
+    """A finding that the owner should know of although the box plays."""
     return Finding(Verdict.NOTE, check, says, advice)
 
 
 def wrong(check: str, says: str, advice: str) -> Finding:
-    """The box does not do what it was asked to, until somebody follows the advice."""
+    """A finding that keeps the box from doing what it should."""
     return Finding(Verdict.WRONG, check, says, advice)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The computer, as far as the doctor looks at it: files below a root, the environment, the date, and other programs.
+"""The computer as the doctor sees it: files below a root, environment, date, other programs, and the box that plays.
 
-The one rule: it only reads. No pin, card or bus is opened, for a box may be playing on them; what the kernel says
-of them in /proc and /sys is all that is asked. Whatever cannot be read is "" or None, never an error.
+It only reads. No pin, card or bus is opened, because a box can be using them; /proc and /sys say enough. What cannot be
+read is "" or None, never an error.
 """
 
 from __future__ import annotations
@@ -11,24 +11,30 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-ANSWER = 3.0  # s that another program may take; timedatectl and systemctl need some 20 ms
+from appliance.control import SERVICE, Client, runtime_dir
+from appliance.status import Status
+from appliance.values import BoxError
 
-MODEL = "/proc/device-tree/model"  # what board it is
+ASK_TIMEOUT = 3.0  # s for the answer of a program or of the box; timedatectl and systemctl need some 20 ms
+
+MODEL = "/proc/device-tree/model"  # the name of the board
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What a disk has left."""
+    """The space of a disk."""
 
-    free: int  # bytes, for whoever asks
-    writable: bool  # the disk is, and the folder for whoever asks
+    free: int  # bytes that this user can write
+    writable: bool  # whether disk and folder are, for this user
 
 
 def space(folder: Path) -> Space | None:
-    """The space of the disk that `folder` lies on, or would; None if not even that can be told."""
+    """The space of the disk for `folder`, which need not exist; None if this user cannot look there."""
     try:
         while not folder.exists():
             folder = folder.parent
@@ -41,43 +47,44 @@ def space(folder: Path) -> Space | None:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A computer by its files below `root`, its environment, its date, its programs and its disks."""
+    """A computer: its files below `root`, its environment, its clock, its programs, its disks, and its box."""
 
     root: Path
     environ: Mapping[str, str]
-    now: float  # seconds since 1970, as its clock says
-    ask: Callable[[Sequence[str]], str | None]  # what a program prints; None if it is not there, or fails
+    now: float  # seconds since 1970, by its clock
+    ask: Callable[[Sequence[str]], str | None]  # the output of a program; None if it is not there, or fails
     space: Callable[[Path], Space | None] = space
+    status: Callable[[], Status | None] = lambda: None  # of the box that plays; None if none answers
 
     def at(self, *parts: str | Path) -> Path:
-        """Where a path of this computer lies."""
+        """The path of a file of this computer."""
         return self.root / str(Path(*parts).absolute()).lstrip("/")
 
     def read(self, path: str) -> str:
-        """The text of a file, without white space at its ends; "" if it cannot be read."""
+        """The text of a file, stripped; "" if it cannot be read."""
         try:
             return self.at(path).read_text(errors="replace").strip(" \t\n\0")
         except OSError:
             return ""
 
     def number(self, path: str) -> int | None:
-        """The whole number that a file holds, written in decimal or as 0x..; None if it is none."""
+        """The integer in a file, decimal or 0x..; None if there is none."""
         try:
             return int(self.read(path), 0)
         except ValueError:
             return None
 
     def find(self, pattern: str) -> list[str]:
-        """The paths that match a pattern, sorted, as `read` wants them."""
+        """The paths that match a pattern, sorted, for `read`."""
         return [f"/{found.relative_to(self.root)}" for found in sorted(self.root.glob(pattern.lstrip("/")))]
 
     def has(self, *parts: str | Path) -> bool:
-        """Whether there is such a path, as far as may be seen."""
+        """Whether a path exists, as far as this user can see."""
         return os.path.exists(self.at(*parts))  # Path.exists raises PermissionError in a closed folder
 
 
-def ask(words: Sequence[str], patience: float = ANSWER) -> str | None:
-    """What a program of this computer prints, within `patience` seconds; None if it is not there, or fails."""
+def ask(words: Sequence[str], timeout: float = ASK_TIMEOUT) -> str | None:
+    """The output of a program of this computer; None if it is not there, fails, or takes longer than `timeout` s."""
     if not (program := shutil.which(words[0])):
         return None
     try:
@@ -86,9 +93,26 @@ def ask(words: Sequence[str], patience: float = ANSWER) -> str | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=patience,
+            timeout=timeout,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
+
+
+def box_status(state_dir: str, environ: Mapping[str, str]) -> Callable[[], Status | None]:
+    """Asks the box that plays for its status, once: that of this user (or of `state_dir`), or the service.
+
+    It gives None if no box answers within ASK_TIMEOUT s, or if the box belongs to another user.
+    """
+
+    @cache
+    def asked() -> Status | None:
+        folders = [runtime_dir(state_dir, environ), SERVICE]
+        # The other errors are of a box of another version, whose status lacks something.
+        with suppress(BoxError, KeyError, TypeError, ValueError), Client.connect(folders) as client:
+            return Status.from_json(client.request({"do": "status"}, ASK_TIMEOUT)["status"])
+        return None
+
+    return asked

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must not leave the box with a support file: who its owner is, where it stands, and whom it heard of.
+"""Redacts personal data from the support file: about the owner, the place, and accounts of the network.
 
-The one rule: what is known to be private is replaced by what it was, in angle brackets, wherever it stands; and what
-only looks like it (an account, a hash, an address) is replaced as well. Pure, but for `private`, which reads.
+Every private word that is known here (names of users, of the host, of Wi-Fis, of own servers) is replaced by its kind
+in angle brackets, and so is everything that looks like an account, a hash or an address. Pure, except for `private`,
+which reads files.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from appliance.doctor.machine import Machine
 from appliance.ledger.networks import KNOWN, RPC
 from appliance.settings import Settings
 
-# Strkey (SEP-23): accounts G, muxed accounts M, contracts C, and others; a secret seed S is nobody's business at all.
+# Strkey (SEP-23): accounts G, muxed accounts M, contracts C, secret seeds S, and others.
 _STRKEY = re.compile(r"\b[BCGLMPSTX][A-Z2-7]{55,}\b")
 _HASH = re.compile(r"\b[0-9A-Fa-f]{64}\b")
 _MAC = re.compile(r"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b")
@@ -27,7 +28,7 @@ _SSID = re.compile(r"^\s*ssid\s*=\s*\"?(.+?)\"?\s*$", re.MULTILINE)
 
 
 def redacted(text: str, private: Mapping[str, str]) -> str:
-    """The text without what is private: `private` says what each such word is, as in {"ada": "user"}."""
+    """The text without personal data. `private` maps each private word to its kind, as in {"ada": "user"}."""
     for word in sorted(private, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", f"<{private[word]}>", text)
     text = _STRKEY.sub("<account>", text)
@@ -46,7 +47,7 @@ def _address(found: re.Match[str]) -> str:
 
 
 def private(machine: Machine, settings: Settings) -> dict[str, str]:
-    """What is private here, as far as it can be known: names of users, of the host, of Wi-Fis and of own servers."""
+    """The private words of this computer, with their kinds: names of users, of the host, of Wi-Fis, of own servers."""
     words = {machine.read("/proc/sys/kernel/hostname"): "host", machine.read("/etc/hostname"): "host"}
     words |= dict.fromkeys(_users(machine), "user")
     words |= dict.fromkeys(_wifis(machine), "wi-fi")
@@ -58,8 +59,8 @@ def private(machine: Machine, settings: Settings) -> dict[str, str]:
                 words[address.netloc] = words[address.hostname or ""] = f"server {number} of {name}"
         if network.passphrase:
             words[network.passphrase] = "passphrase"
-    # What says nothing of anybody, and would tear the rest to pieces.
-    return {word: what for word, what in words.items() if word not in ("", "root", "localhost")}
+    # These identify nothing, and replacing them would make the text unreadable.
+    return {word: kind for word, kind in words.items() if word not in ("", "root", "localhost")}
 
 
 def _users(machine: Machine) -> Iterator[str]:
@@ -67,7 +68,7 @@ def _users(machine: Machine) -> Iterator[str]:
         fields = line.split(":")
         if len(fields) > 4 and fields[2].isdigit() and 1000 <= int(fields[2]) < 65534:
             yield fields[0]
-            yield fields[4].partition(",")[0]  # the name in full
+            yield fields[4].partition(",")[0]  # the full name
     for variable in ("USER", "LOGNAME", "SUDO_USER"):
         yield machine.environ.get(variable, "")
 

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The findings as a screen for a person, and as JSON for a program.
-
-The one rule: both say the same. Pure.
-"""
+"""The findings as text for a person, and as JSON for a program, with the same content. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ from collections.abc import Sequence
 
 from appliance.doctor.finding import Finding, Verdict
 
-FORMAT = 1  # of the JSON; a reader leaves out fields that it does not know
+FORMAT = 1  # of the JSON; a reader ignores fields that it does not know
 VERDICTS, CHECKS = 6, 18  # columns
 
 
 def screen(findings: Sequence[Finding], width: int) -> str:
-    """A line a finding, folded to `width` columns, and one that sums up."""
+    """A line for each finding, wrapped to `width` columns, and a summary."""
     lines = []
     for finding in findings:
         head = f"{finding.verdict:<{VERDICTS}}{finding.check:<{CHECKS}}"

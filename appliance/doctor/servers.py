@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the chosen network's servers look like from here.
+"""Checks the servers of the chosen network.
 
-The one rule: as long as one server is well, an ill one is a note, for the box goes to the next. Only when there is
-none is something wrong, and then the recording plays. Pure but for `servers`, which asks them.
+As long as one server works, a failing one is only a note, because the box uses the next one. If none works, that is
+wrong, and the recording plays. Pure, except for `servers`, which asks them.
 """
 
 from __future__ import annotations
@@ -14,53 +14,50 @@ from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import Machine
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.probe import ProbeResult, probe
-
-BEHIND = (
-    60.0  # s; ledgers close every 5 to 6, and the box takes a server that stands still for a minute for stale
-)
+from appliance.ledger.staleness import STALE_AFTER
 
 
 async def servers(machine: Machine, network: Network) -> list[Finding]:
-    """A finding for each endpoint of `network`, all asked at once; it takes `look.LONGEST` at most."""
+    """A finding for each endpoint of `network`, all asked at once; it takes `probe.LONGEST` at most."""
     return list(judged(network, await probe(network), machine.now))
 
 
-def judged(network: Network, sights: Sequence[ProbeResult], now: float) -> Iterator[Finding]:
-    """What the looks at the endpoints of `network` mean, at `now` by this computer's clock.
+def judged(network: Network, results: Sequence[ProbeResult], now: float) -> Iterator[Finding]:
+    """The findings for the probes of `network`, at `now` by this computer's clock.
 
-    How far a server is behind is told against the clock, and against the best of the others, which needs no clock.
+    The delay of a server is judged by the clock, and by the best of the other servers, in case the clock is wrong.
     """
-    ledger_from_record = [sight.tip.closed_at for sight in sights if sight.tip]
-    newest = max(ledger_from_record, default=0)
-    succeeded = any(newest - at < BEHIND for at in ledger_from_record)
-    for sight in sights:
-        host = urlsplit(sight.endpoint).hostname
+    closed = [result.tip.closed_at for result in results if result.tip]
+    newest = max(closed, default=0)
+    healthy = any(newest - at < STALE_AFTER for at in closed)
+    for result in results:
+        host = urlsplit(result.endpoint).hostname
         check = f"server {network.name}"
-        if sight.tip is None:
-            ill = note if succeeded else wrong
-            yield ill(check, f"{host} {sight.why}.", _advice(sight.why, succeeded=succeeded))
+        if result.tip is None:
+            verdict = note if healthy else wrong
+            yield verdict(check, f"{host} {result.why}.", _advice(result.why, healthy=healthy))
             continue
-        says = f"{host} is at ledger {sight.tip.sequence:,}"
-        if newest - sight.tip.closed_at >= BEHIND:
+        says = f"{host} is at ledger {result.tip.sequence:,}"
+        if newest - result.tip.closed_at >= STALE_AFTER:
             yield note(
                 check,
-                f"{says}, {newest - sight.tip.closed_at} s behind the others.",
-                "Nothing: it is left alone.",
+                f"{says}, {newest - result.tip.closed_at} s behind the others.",
+                "Nothing to do: the box uses the others.",
             )
-        elif now - sight.tip.closed_at >= BEHIND:
-            behind = round(now - sight.tip.closed_at)
+        elif now - result.tip.closed_at >= STALE_AFTER:
+            behind = round(now - result.tip.closed_at)
             yield note(
                 check,
                 f"{says}, closed {behind} s ago by this clock.",
-                "If the clock is right, the network stands still; the recording plays until it moves.",
+                "If the clock is right, the network has stopped; the recording plays until it continues.",
             )
         else:
-            yield ok(check, f"{says}, answered within {sight.seconds:.1f} s.")
+            yield ok(check, f"{says}, answered within {result.seconds:.1f} s.")
 
 
-def _advice(why: str, *, succeeded: bool) -> str:
-    if succeeded:
-        return "Nothing: the box uses the others."
+def _advice(why: str, *, healthy: bool) -> str:
+    if healthy:
+        return "Nothing to do: the box uses the others."
     if "found" in why or "reached" in why:
         return "Check the cable or the Wi-Fi of the box; the recording plays meanwhile."
     if "network than" in why:

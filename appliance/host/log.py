@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log: lines for a person at a terminal, or for journald, which adds the time and stores the priority.
+"""The log: lines on standard error, for a person at a terminal or for journald, which adds time and priority.
 
-One event is one line on standard error, at the moment it happens. Nothing here writes to a disk, and no fault can flood
-what does: of one kind of line ten a minute are written, of the rest only their number. Started once by the main thread
-of each process; then any thread can log, through `logging.getLogger(__name__)`.
+One event is one line. Nothing here writes to a disk, and a fault cannot flood the journal: ten lines of a kind are
+written a minute, and for the others only their number. Started once by the main thread of each process; then any thread
+can log with `logging.getLogger(__name__)`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-# Priorities of syslog(3), which journald reads from a line's beginning (sd-daemon(3)).
+# Priorities of syslog(3), which journald reads from the beginning of a line (sd-daemon(3)).
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 MINUTE = 60.0  # s
 LINES = 10  # of one kind in a minute
-KINDS = (
-    256  # that are told apart; a text with a number in it would otherwise be a new kind each time, for ever
-)
+KINDS = 256  # different kinds; bounded, because a text with a number in it is a new kind each time
 
 
 def start(verbose: bool = False) -> None:
-    """Log to standard error from here on: our own events ("debug" too if `verbose`), and others' warnings.
+    """Start to log to standard error: our own events (with debug lines if `verbose`) and warnings of libraries.
 
-    A crash in a library, and systemd's SIGABRT for a box that hangs, leave every thread's traceback there.
+    After a crash in a library, or a SIGABRT from systemd's watchdog, the tracebacks of all threads are written there.
     """
     faulthandler.enable(2)  # the descriptor: sys.stderr can be an object without one
     lines = _StandardError(sys.stderr)
@@ -46,7 +44,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
         self.muted = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, unless it is one too many of its kind."""
+        """Write a record, unless the rate limit holds it back."""
         if not self.muted:
             for admitted in self._limit.admit(record, time.monotonic()):
                 super().emit(admitted)
@@ -54,7 +52,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 @contextmanager
 def not_on_standard_error() -> Iterator[None]:
-    """While in the `with`, log nothing there: another process draws on that terminal."""
+    """Write nothing to standard error while in the `with`, because another process draws on that terminal."""
     handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, _StandardError)]
     for handler in handlers:
         handler.muted = True
@@ -72,7 +70,7 @@ class _Calling(logging.Handler):
         self.setFormatter(_TerminalLine())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a line on, unless it is one too many of its kind."""
+        """Pass a line on, unless the rate limit holds it back."""
         for admitted in self._limit.admit(record, time.monotonic()):
             self._call(self.format(admitted))
 
@@ -89,9 +87,9 @@ def also_to(call: Callable[[str], None]) -> Iterator[None]:
 
 
 def _is_journald(descriptor: int, environ: Mapping[str, str]) -> bool:
-    """Whether systemd's promise in JOURNAL_STREAM ("device:inode") is about this very descriptor.
+    """Whether this descriptor is the one that JOURNAL_STREAM ("device:inode") names.
 
-    The variable alone is not enough: it stays in the environment of a process whose output is redirected.
+    The variable alone does not prove it: a process whose output is redirected inherits it too.
     """
     file = os.fstat(descriptor)
     return environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
@@ -108,25 +106,25 @@ class _TerminalLine(logging.Formatter):
 
 class _JournalLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        # Every line of a traceback is an entry of its own to journald.
+        # For journald every line of a traceback is an entry of its own.
         priority = f"<{_PRIORITY.get(record.levelno, 6)}>"
         return "\n".join(priority + line for line in super().format(record).splitlines())
 
 
 class LogRateLimit:
-    """Lets LINES records of a kind pass in a minute, then only says how many more there were.
+    """Admits LINES records of a kind a minute, and counts the others.
 
-    A kind is a logger, a level and a text before its arguments. Pure; its handler's lock guards it.
+    A kind is a logger, a level and a format string. Pure; the lock of its handler guards it.
     """
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, int, str], _Kind] = {}
-        self._ends = 0.0  # s; before, no kind's minute is over
+        self._ends = 0.0  # s; when the first minute of a kind is over
 
     def admit(self, record: logging.LogRecord, seconds: float) -> list[logging.LogRecord]:
-        """What to write now that `record` has come: summaries of minutes that are over, and the record itself.
+        """The records to write: summaries of minutes that are over, and `record` itself if it is admitted.
 
-        `seconds` is of any clock that never jumps.
+        `seconds` is the moment by a clock that never jumps.
         """
         admitted = []
         if seconds >= self._ends:
@@ -154,6 +152,6 @@ class _Kind:
         self.last: logging.LogRecord | None = None
 
     def summary(self) -> logging.LogRecord:
-        assert self.last  # noqa: S101 - what was repeated has a last one
+        assert self.last  # noqa: S101 - it is set whenever `repeated` is counted
         text = f"{self.last.getMessage()} (repeated {self.repeated} times)"
         return logging.LogRecord(self.last.name, self.last.levelno, "", 0, text, None, None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices to systemd (sd_notify(3)). The main thread."""
+"""Notifications to systemd (sd_notify(3)): ready, alive, status. The main thread."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import suppress
 
 
 class SystemdNotifier:
-    """Tells systemd how the box is, if systemd started this process and wants to know.
+    """Notifies systemd, if systemd started this process with a notification socket.
 
-    The box is ready once two blocks of sound are out, and alive whenever sound has progressed since the last notice.
-    Nothing else feeds the watchdog: a running main thread beside a hung performer is a hung box.
+    The box is ready once two blocks of sound are out. The watchdog is fed only when sound has progressed since the last
+    notification, so a hung performer beside a running main thread counts as a hung box.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -24,11 +24,11 @@ class SystemdNotifier:
 
     @property
     def wanted(self) -> bool:
-        """Whether systemd started this process, as a service that reports to it."""
+        """Whether systemd expects notifications from this process."""
         return bool(self._address)
 
     def life(self, played: float, block: float, words: str) -> None:
-        """Send what has changed: `played` seconds of sound in blocks of `block` seconds, and the status in `words`."""
+        """Notify of changes: `played` seconds of sound in blocks of `block` seconds, and the status in `words`."""
         news = []
         if not self._ready and played >= 2 * block:
             self._ready = True
@@ -43,8 +43,8 @@ class SystemdNotifier:
             self.say(*news)
 
     def say(self, *news: str) -> None:
-        """Send notices, such as "STOPPING=1". If systemd does not read them, the box plays on."""
+        """Send notifications such as "STOPPING=1". If systemd does not read them, they are dropped."""
         if self._address:
-            with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
-                notices.setblocking(False)
-                notices.sendto("\n".join(news).encode(), self._address)
+            with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+                datagrams.setblocking(False)
+                datagrams.sendto("\n".join(news).encode(), self._address)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Stellar networks that the box knows by itself, and where their servers answer.
+"""The Stellar networks that the box knows without settings, and the addresses of their servers.
 
-The one rule: a network is its passphrase; an endpoint that states another one is not listened to. Pure
-values; any thread. Settings may add networks or put other endpoints in place of these.
+A network is identified by its passphrase: a server that states another one is not used. Settings can add networks and
+replace these endpoints. Constants only.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-RPC = "rpc+"  # before the address of a Stellar RPC server; any other is a Horizon's
+RPC = "rpc+"  # precedes the address of a Stellar RPC server; any other address is a Horizon server's
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A Stellar network and the servers that tell of it."""
+    """A Stellar network and its servers."""
 
-    name: str  # as settings, tapes and lamps call it
-    passphrase: str  # what tells one network from another; every server states it when it is asked
+    name: str  # in settings, tapes and on lamps
+    passphrase: str  # every server states it on request
     endpoints: tuple[str, ...]  # at least one root address, in the order of preference
 
 
 # Addresses: Stellar's documentation of networks and API providers, 2026. The second public one is the only
-# other Horizon there that wants no key.
+# other Horizon there that needs no key.
 PUBLIC = Network(
     "public",
     "Public Global Stellar Network ; September 2015",

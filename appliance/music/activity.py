@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How busy the network is, by its own measure: what is not played steers the bed.
+"""How busy the network is, relative to itself. It steers the bed, so that operations that are not played are heard too.
 
-The one rule: a ledger is compared only with the running median of its own network, so that 3 operations on a test
-network can be as lively as 600 on the public one. Pure; the performer's thread.
+A ledger is compared only with the running median of its own network, so 3 operations on a test network can be as lively
+as 600 on the public one. Pure; the performer's thread.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from appliance.values import Ledger
 
 MEMORY = 101  # ledgers, about ten minutes
 SMOOTHING = 60.0  # s, time constant
-BREATH = 2.5  # s, time constant of the breath that a ledger close draws
-CALM = 0.3  # where activity rests when nothing is heard
+BREATH = 2.5  # s, time constant of the swell after each ledger
+CALM = 0.3  # the activity without ledgers
 
 
 class Activity:
-    """Activity and breath of a network, both 0 to 1."""
+    """The activity of a network and the breath that follows each ledger, both 0 to 1."""
 
     def __init__(self) -> None:
         self._operations: deque[int] = deque(maxlen=MEMORY)
         self._level = CALM
-        self._aim = CALM
+        self._target = CALM
         self._at = 0.0
         self._closed = -math.inf
 
-    def hear(self, ledger: Ledger, seconds: float) -> None:
-        """Take a ledger in, at `seconds` of the audio clock."""
+    def add(self, ledger: Ledger, seconds: float) -> None:
+        """Add a ledger that arrived at `seconds` of the audio clock."""
         self.level(seconds)
         self._operations.append(ledger.operations)
         usual = median(self._operations)
-        # As many as usual is 0.5, none is 0, and no burst ever reaches 1. The 1 stands for "half of the ledgers empty".
-        self._aim = ledger.operations / (ledger.operations + usual + 1)
+        # A usual ledger gives 0.5, an empty one 0, and no burst reaches 1. The 1 covers a median of 0.
+        self._target = ledger.operations / (ledger.operations + usual + 1)
         self._closed = seconds
 
     def level(self, seconds: float) -> float:
-        """Activity now, smoothed over a minute; it falls back to calm when no ledger has come for that long."""
-        aim = self._aim if seconds - self._closed < SMOOTHING else CALM
-        self._level += (aim - self._level) * (1 - math.exp(-(seconds - self._at) / SMOOTHING))
+        """The activity, smoothed over a minute; it returns to CALM when no ledger has arrived for that long."""
+        target = self._target if seconds - self._closed < SMOOTHING else CALM
+        self._level += (target - self._level) * (1 - math.exp(-(seconds - self._at) / SMOOTHING))
         self._at = seconds
         return self._level
 
     def breath(self, seconds: float) -> float:
-        """1 at the close of a ledger, sinking within seconds."""
+        """1 when a ledger arrives, decaying within seconds."""
         return math.exp(-(seconds - self._closed) / BREATH)

@@ -4,12 +4,12 @@
 Its only inputs are ledgers, moments and a seed, so the same tape, settings and seed give the same score on every
 machine. It reads no clock and never waits. Pure; the performer's thread.
 
-    every ledger  add(ledger, now)   ranking, activity and pace learn from it; the scene's melody takes its amounts
+    every ledger  add(ledger, now)   updates ranking, activity and pace, and gives the amounts to the scene's melody
     every beat    beat(now)          a new chord? + the notes of the melody + the murmur of an idle network ─▶ notes
                   bed(now)           brightness, wind and space of the bed
     on demand     answer(phrase)     a few chimes that confirm a press
-                  enter(scene)       another melody and bed continue from where these stand
-                  forget()           another network: what was learned about the last one does not apply
+                  enter(scene)       changes melody and bed; the chord and the waiting amounts carry over
+                  forget()           drops what was learned about a network, because another one is chosen
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from appliance.music.scene import Melody, MelodyContext, Scene
 from appliance.music.transport import Moment
 from appliance.values import Amount, Bed, Ledger, Note, Voice
 
-FILL = 0.1  # share by which chord and drone grow where there is no melody
+FILL = 0.1  # share by which chord and drone are louder where there is no melody
 DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
 
 
 class Composer:
-    """Plays a scene in one scale. `warm` are amounts that fill the ranking before the first note."""
+    """Composes a scene in one scale. `warm` are amounts that fill the ranking before the first note."""
 
     def __init__(
         self,
@@ -46,26 +46,26 @@ class Composer:
         *,
         invert: bool = False,
     ) -> None:
-        self._scene, self._owners_scale, self._rng = scene, scale, rng
+        self._scene, self._default_scale, self._rng = scene, scale, rng
         self._invert = invert
         self._ranking, self._pace, self._activity = Ranking(warm), Pace(), Activity()
-        self._movements, self._murmur, self._air = Movements(rng), Murmur(rng), MelodyLoad()
+        self._movements, self._murmur, self._load = Movements(rng), Murmur(rng), MelodyLoad()
         self.scale = self._scale_of(scene)
         self._harmony = Harmony(self.scale, scene.hold, rng)
         self._melody = self._melody_of(())
-        self._last_played = 0.0  # s; when an amount was last heard
+        self._last_played = 0.0  # s; when an amount was last played
         self._opening = deque(self._chime())
 
     def enter(self, scene: Scene, now: Moment) -> None:
-        """Change to another scene: its bed begins with the next beat, and it plays the amounts that still wait."""
+        """Change to another scene: its bed begins with the next beat, and it plays the amounts that are waiting."""
         self._scene = scene
         self.scale = self._scale_of(scene)
         before, self._harmony = self._harmony, Harmony(self.scale, scene.hold, self._rng)
-        self._harmony.follow(before, now.seconds)
-        self._melody = self._melody_of(self._melody.rest())
+        self._harmony.continue_from(before, now.seconds)
+        self._melody = self._melody_of(self._melody.waiting())
 
     def _scale_of(self, scene: Scene) -> Scale:
-        return Scale(scene.scale or self._owners_scale.name, self._owners_scale.root)
+        return Scale(scene.scale or self._default_scale.name, self._default_scale.root)
 
     def _melody_of(self, waiting: Iterable[Waiting]) -> Melody:
         return self._scene.melody(
@@ -83,13 +83,13 @@ class Composer:
         )
 
     def add(self, ledger: Ledger, now: Moment) -> None:
-        """Take a ledger in. Call it for each, before the beats of the same block."""
-        self._activity.hear(ledger, now.seconds)
-        # One amount that comes a hundred times in a ledger is one fact, not a hundred.
-        facts = dict.fromkeys(ledger.amounts)
-        self._pace.hear(ledger, len(facts), now.seconds)
-        self._ranking.add(facts)
-        self._melody.hear(ledger, now)
+        """Add a ledger. Call it for each one before the beats of the same block."""
+        self._activity.add(ledger, now.seconds)
+        # Spam repeats one amount a hundred times in a ledger: it counts once.
+        distinct = dict.fromkeys(ledger.amounts)
+        self._pace.add(ledger, len(distinct), now.seconds)
+        self._ranking.add(distinct)
+        self._melody.add(ledger, now)
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the beat that begins at `now`."""
@@ -98,13 +98,13 @@ class Composer:
             notes.extend(self._opening.popleft())
         if melody := self._melody.beat(now):
             self._last_played = now.seconds
-        self._air.hear(sum(note.velocity for note in melody), now.beat_seconds)
-        ease = self._air.ease(self._scene.density)
-        softened = (replace(note, velocity=ease * note.velocity) for note in melody)
+        self._load.add(sum(note.velocity for note in melody), now.beat_seconds)
+        gain = self._load.gain(self._scene.density)
+        softened = (replace(note, velocity=gain * note.velocity) for note in melody)
         return [*notes, *softened, *self._murmurs(now)]
 
     def bed(self, now: Moment) -> Bed:
-        """Where the bed's continuous voices should be heading at `now`."""
+        """The targets of the bed's continuous voices at `now`."""
         lfo, scene = self._movements.lfo, self._scene
         activity, breath = self._activity.level(now.seconds), self._activity.breath(now.seconds)
         return Bed(
@@ -113,7 +113,7 @@ class Composer:
                 + 0.5 * (activity - 0.4)
                 + 0.2 * lfo("brightness", now.seconds)
                 + 0.1 * breath
-                + 0.15 * self._air.left(scene.density)
+                + 0.15 * self._load.left(scene.density)
             ),
             wind=scene.wind * _clip(0.15 + 0.8 * activity + 0.2 * lfo("wind", now.seconds) + 0.25 * breath),
             space=_clip(scene.space + 0.2 * lfo("space", now.seconds)),
@@ -126,12 +126,12 @@ class Composer:
         sounding = self._harmony.sounding(now.seconds, now.seconds)
         allowed = [pitch for pitch in degrees if not clash(self.scale.tone(pitch), sounding)]
         for step in phrase:
-            wish = degrees[min(root + step, len(degrees) - 1)]
-            pitch = min(allowed, key=lambda pitch: abs(pitch - wish))
+            target = degrees[min(root + step, len(degrees) - 1)]
+            pitch = min(allowed, key=lambda pitch: abs(pitch - target))
             yield Note(pitch, 0.5, 0.6 / now.beat_seconds, Voice.CHIME)
 
     def forget(self) -> None:
-        """Forget what was learned about a network, because another one comes."""
+        """Drop what was learned about a network, because another one is chosen."""
         self._ranking, self._pace, self._activity = Ranking(), Pace(), Activity()
         self._melody = self._melody_of(())
 
@@ -140,18 +140,18 @@ class Composer:
         if held is None:
             return
         beats = held / now.beat_seconds
-        # The chord wanders with the long form, by up to a fourth, so that the register is never quite the same.
+        # The long form moves the chord by up to a fourth, so that the register keeps changing.
         low = self._scene.pad_low + round(2.5 * self._movements.lfo("register", now.seconds))
         pitches = voicing(self._harmony.chord, self.scale, low)
-        velocity = _clip(self._scene.bed * (1.0 + FILL * self._air.left(self._scene.density)))
+        velocity = _clip(self._scene.bed * (1.0 + FILL * self._load.left(self._scene.density)))
         for pitch in pitches:
             yield Note(pitch, velocity, beats, Voice.PAD)
-        # The chord's own root, far below. (One pedal tone for all would cancel itself where two drones cross.)
+        # The root of this chord, not of the scale: one pedal tone for all would cancel itself where two drones overlap.
         root = DEEPEST + (self.scale.root + self._harmony.chord.tones[0] - DEEPEST) % 12
         yield Note(root, velocity, beats, Voice.DRONE)
 
     def _chime(self) -> Iterator[list[Note]]:
-        """The box says hello: the six degrees of the middle octave, rising, two a beat."""
+        """The opening chime: the degrees of the middle octave, rising, two a beat."""
         steps = len(self.scale.steps)
         degrees = self.scale.degrees(self._scene.low, self._scene.octaves)
         first = steps * (len(degrees) // steps // 2)
@@ -169,7 +169,7 @@ class Composer:
             return
         chord = self._harmony.chord
         for loop, loudness in self._murmur.due(now.seconds, now.seconds - self._last_played):
-            # A tone of this chord clashes with no neighbouring chord either: that is how the walk goes.
+            # A tone of this chord clashes with no neighbouring chord either, by the rule of harmony.py.
             tone = chord.tones[loop % len(chord.tones)]
             pitch = self._scene.low + 12 + (self.scale.root + tone - self._scene.low) % 12 + 12 * (loop % 2)
             yield Note(

@@ -2,10 +2,13 @@
 """A composition: the music of a composer, block by block, from ledgers and controls.
 
 A block of samples is the only tick. The beats that fall into the next block are composed, and the notes that fall into
-it are given out with their intended moments, not with the block's edge. Pure, apart from where the ledgers come from;
+it are returned with their exact moments, not with the start of the block. Pure, except for where the ledgers come from;
 the performer's thread.
 
-    advance(block) ─▶ ledgers ─▶ beat? compose ─▶ pending (by beat) ─▶ due? ─▶ Passage
+    ledgers ─▶ composer ◀── beats of this block
+                   │ notes
+                   ▼
+               pending, by beat ── those that fall into this block ─▶ Passage
 """
 
 from __future__ import annotations
@@ -19,11 +22,15 @@ from appliance.music.scenes import SCENES
 from appliance.music.transport import Moment, Transport
 from appliance.values import Answer, Context, Controls, Ledger, Note, NoteEvent, Passage
 
-STRIDE = 0.18  # s between two notes of a phrase that confirms a press
+STRIDE = 0.18  # s between two notes of an answer, whatever the tempo
 
 
 class Composition:
-    """Plays `composer`. `ledgers` is called once a block, with its second, and gives the ledgers that came since."""
+    """The music of `composer`.
+
+    `ledgers` is called once a block with the second at which it begins, and gives the ledgers that arrived since the
+    last call.
+    """
 
     def __init__(
         self, composer: Composer, ledgers: Callable[[float], Iterable[Ledger]], sample_rate: int
@@ -35,10 +42,10 @@ class Composition:
         ] = []  # heap by beat; the counter keeps equal beats in order
         self._order = 0
         self._context: Context | None = None
-        self._answered = 0  # number of the last answer
+        self._answered = 0  # number of the last answer that was played
 
     def context(self, controls: Controls) -> Context:
-        """What the music is made with under these controls."""
+        """The context of the music under these controls."""
         scale = self._composer.scale
         return Context(controls.network, controls.scene, scale.name, NAMES[scale.root], controls.tempo)
 
@@ -50,7 +57,7 @@ class Composition:
         release = False
         if before and context.network != before.network:
             self._composer.forget()
-            ledgers = ()  # they are the last network's
+            ledgers = ()  # they belong to the network before
         if before and context.scene != before.scene:
             self._composer.enter(SCENES[context.scene], begins)
             context = self.context(controls)
@@ -71,12 +78,12 @@ class Composition:
     def _due(self, begins: Moment, ends: Moment) -> Iterable[NoteEvent]:
         while self._pending and self._pending[0][0] < ends.beat:
             beat, _, note = heapq.heappop(self._pending)
-            # Where in the block its beat falls, at this block's tempo; a tempo change can have left it behind.
+            # Where in the block its beat falls, at this block's tempo; after a tempo change it can be in the past.
             ahead = max(0.0, beat - begins.beat) * ends.beat_seconds
             yield NoteEvent(note, begins.seconds + ahead, beat, note.duration * ends.beat_seconds)
 
     def _answer(self, answer: Answer, now: Moment) -> None:
-        """Begin a phrase at once: a press does not wait for a beat."""
+        """Begin an answer at once: a press does not wait for a beat."""
         if answer.number == self._answered:
             return
         self._answered = answer.number

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""The chord walk: which chord sounds now, and which comes next.
+r"""The chord walk: which chord sounds now, and which is next.
 
-The one rule: two chords follow each other only if no tone of one lies a semitone from a tone of the other, because
-they are heard together while they cross. In the box's own scale that makes Bbsus the bridge between the chords with
-G and the chords with Ab. Pure; the performer's thread.
+Two chords follow each other only if no tone of one lies a semitone from a tone of the other, because they overlap while
+one fades and the other begins. In the default scale that makes Bbsus the bridge between the chords with G and the
+chords with Ab. Pure; the performer's thread.
 
     Cm7 ─── Eb(add9)        with G
        \\     /
@@ -36,12 +36,12 @@ class Harmony:
             for chord in chords
         }
         self.chord = chords[0]
-        self._coming = rng.choice(self._after[self.chord])
-        self._ringing: tuple[int, ...] = ()  # tones of the chord before, while they ring
+        self._next = rng.choice(self._after[self.chord])
+        self._ringing: tuple[int, ...] = ()  # tones of the chord before, during their release
         self.began = self.ends = 0.0  # s of the audio clock; the first call of `move` begins the first chord
 
-    def follow(self, before: Harmony, seconds: float) -> None:
-        """Take over from the walk of another scene, before the first `move`: on its chord, or on one that bears it."""
+    def continue_from(self, before: Harmony, seconds: float) -> None:
+        """Continue the walk of another scene, before the first `move`: on its chord, or on one that fits it."""
         sounding = before.sounding(seconds, seconds)
         self._ringing = tuple(sounding)
         self.chord = min(
@@ -51,37 +51,38 @@ class Harmony:
                 chord.tones != before.chord.tones,
             ),
         )
-        self._coming = self._rng.choice(self._after[self.chord])
+        self._next = self._rng.choice(self._after[self.chord])
 
     def move(self, seconds: float) -> float | None:
-        """Go on to the next chord if this one has been held long enough.
+        """Begin the next chord if this one has been held long enough.
 
-        Returns how long the chord that begins will be held, in seconds, or None while the present one goes on.
+        Returns for how long the new chord will be held, in seconds, or None while the present one continues.
         """
         if seconds < self.ends:
             return None
         if self.ends > 0.0:
-            before, self.chord = self.chord, self._coming
+            before, self.chord = self.chord, self._next
             self._ringing = before.tones
-            # Always going straight back would make two chords of five; never, a round of three that comes again.
+            # Returning to the chord before is half as likely as each other one: too often, and the walk alternates
+            # between two chords; never, and it repeats a cycle of three.
             onward = [chord for chord in self._after[self.chord] if chord != before]
-            self._coming = self._rng.choice([*onward, *onward, before])
+            self._next = self._rng.choice([*onward, *onward, before])
         held = self._rng.uniform(*self._hold)
         self.began, self.ends = seconds, seconds + held
         return held
 
     def sounding(self, seconds: float, until: float) -> frozenset[int]:
-        """Every tone that a note from `seconds` to `until` will meet: this chord's, the last one's, the next one's."""
+        """Every tone of this chord, the last one and the next one that overlaps a note from `seconds` to `until`."""
         tones = set(self.chord.tones)
         if seconds < self.began + RELEASE:
             tones.update(self._ringing)
         if until > self.ends:
-            tones.update(self._coming.tones)
+            tones.update(self._next.tones)
         return frozenset(tones)
 
 
 def voicing(chord: Chord, scale: Scale, low: int) -> tuple[int, ...]:
     """MIDI pitches of a chord in open position, its tones spread over two octaves from `low` up."""
     close = sorted(low + (scale.root + tone - low) % 12 for tone in chord.tones)
-    # Every second tone an octave up: air between the low tones, no muddy seconds.
+    # Every second tone an octave up, because close intervals in a low register sound muddy.
     return tuple(sorted(pitch + 12 * (index % 2) for index, pitch in enumerate(close)))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The long form and the silence: what changes over minutes, and what hums when the ledger says nothing.
+"""The long form: slow changes over minutes, how dense the melody is, and the murmur of an idle network.
 
-The one rule: no two periods here have a common multiple that anyone will live through, so nothing ever comes round
-again. Pure; the performer's thread.
+The periods are incommensurable, so their combination does not repeat. Pure; the performer's thread.
 """
 
 from __future__ import annotations
@@ -13,58 +12,55 @@ from random import Random
 # Minutes. Neighbouring periods stand in no simple ratio.
 MOVEMENTS = {"brightness": 8.0, "density": 13.1, "wind": 20.9, "space": 29.3, "register": 47.0}
 
-# Seconds; unequal and incommensurable, as the tape loops of "Music for Airports" were.
+# Seconds; unequal and incommensurable, as the tape loops of "Music for Airports".
 LOOPS = (17.1, 18.43, 19.81, 21.37, 22.93)
 
-AIR = 60.0  # s, time constant of how much room the melody leaves
-USUAL = 0.54  # velocity of a note of the public network, near enough
+LOAD = 60.0  # s, time constant of the melody's density
+USUAL = 0.54  # velocity of a note of the public network, approximately
 
 IDLE_AFTER = 7.0  # s without a note of the ledger; more than the longest ordinary ledger
-IDLE_RISE = 12.0  # s over which the murmur comes up
+IDLE_RISE = 12.0  # s over which the murmur fades in
 
 
 class Movements:
-    """Slow tides, each a sine of its own period, starting where the seed puts it."""
+    """Low-frequency oscillators: each a sine of its own period, with a phase from the seed."""
 
     def __init__(self, rng: Random) -> None:
         self._phase = {name: rng.random() for name in MOVEMENTS}
 
     def lfo(self, name: str, seconds: float) -> float:
-        """Where a movement stands, -1 to 1."""
+        """The value of a movement, -1 to 1."""
         return math.sin(2 * math.pi * (seconds / (60 * MOVEMENTS[name]) + self._phase[name]))
 
 
 class MelodyLoad:
-    """How much room the melody leaves: 1 where it is silent, 0 where it is as dense and loud as it may be.
-
-    The bed fills what is left, so that a quiet network is as loud as a busy one.
-    """
+    """How dense and loud the melody is. The bed fills the rest, so that a quiet network is as loud as a busy one."""
 
     def __init__(self) -> None:
         self._dense = 0.0  # velocities a second, running mean
 
-    def hear(self, velocities: float, beat_seconds: float) -> None:
-        """Take note of a beat, and of the velocities of the notes that the melody played in it, all together."""
-        self._dense += (velocities / beat_seconds - self._dense) * (1.0 - math.exp(-beat_seconds / AIR))
+    def add(self, velocities: float, beat_seconds: float) -> None:
+        """Add a beat; `velocities` is the sum over the notes that the melody played in it."""
+        self._dense += (velocities / beat_seconds - self._dense) * (1.0 - math.exp(-beat_seconds / LOAD))
 
     def left(self, densest: float) -> float:
-        """The share that is left, where `densest` notes a second of usual velocity leave none."""
+        """The share that the melody leaves: 1 if it is silent, 0 at `densest` notes a second of usual velocity."""
         return max(0.0, 1.0 - self._dense / (densest * USUAL))
 
-    def ease(self, densest: float) -> float:
-        """By how much to soften a melody that has grown too loud, as one of whales would: 1 for all others."""
+    def gain(self, densest: float) -> float:
+        """The factor on the velocities of a melody that is too loud, such as one of very large amounts; otherwise 1."""
         loudest = densest * USUAL
         return loudest / max(loudest, self._dense)
 
 
 class Murmur:
-    """A few loops that each say one tone of the chord, heard only while the ledger is silent."""
+    """A few loops that each play one tone of the chord, and sound only while no amount is played."""
 
     def __init__(self, rng: Random) -> None:
         self._next = [rng.uniform(0.0, period) for period in LOOPS]
 
     def due(self, seconds: float, silent_for: float) -> list[tuple[int, float]]:
-        """The loops that come round by now, as (which loop, loudness 0 to 1); none while the ledger speaks."""
+        """The loops that are due, as (which loop, loudness 0 to 1); none until IDLE_AFTER s without an amount."""
         loudness = min(1.0, (silent_for - IDLE_AFTER) / IDLE_RISE)
         due: list[tuple[int, float]] = []
         for loop, period in enumerate(LOOPS):

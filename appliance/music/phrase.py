@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the amounts of a ledger to a phrase: which of them are played, and in what order.
 
-The one rule: what is chosen is shaped like the ledger, what is rare in it is not lost among what is common, and the ear
-is led from each note to one near it. (The order within a ledger says nothing: the network shuffles what it applies
-together. Played as it comes, the melody leaps an octave from note to note, and is noise.) Pure; the performer's thread.
+The sample has the distribution of the ledger, rare kinds are not lost among common ones, and each note is near the one
+before. The order within a ledger carries no information, because the network shuffles the transactions of a ledger;
+played in that order, the melody leaps an octave from note to note. Pure; the performer's thread.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from random import Random
 
 from appliance.values import Amount
 
-RARE = 20  # notes, of which the smallest amount of a ledger is at most one, and the largest
-STEPWISE = 1.5  # how firmly the nearest is taken: 78 times of 100, of the others again 78 the next
+RARE = 20  # the smallest amount of a ledger is at most one note of so many, and so is the largest
+STEPWISE = 1.5  # rate of an exponential distribution: the nearest amount is taken 78 times of 100
 
 
 def choose(amounts: Sequence[Amount], slots: int, rng: Random) -> list[Amount]:
     """At most `slots` of a ledger's amounts, in their order: all if they fit, else a stratified sample.
 
-    What repeats (same kind, unit and stroops) is collapsed first. The sample holds one from each of as many equal
-    strata, so that its distribution is the ledger's, and within a stratum every kind that is there is as likely as
-    every other: one payment among two hundred offers is news. From the ends come the smallest and the largest, but not
-    so often that they are more than one note in RARE each: the melody would knock at its own ceiling.
+    Duplicates (same kind, unit and stroops) are removed first. The amounts are sorted by size and divided into `slots`
+    equal strata, and one is taken from each, so the sample has the distribution of the ledger. Within a stratum every
+    kind is equally likely: one payment among two hundred offers should be played. The smallest and the largest amount
+    are taken with a probability that makes each at most one note in RARE; otherwise the melody would return to its
+    highest and lowest note with every ledger.
     """
     if len(amounts) <= slots:
         return list(amounts)
@@ -47,13 +48,13 @@ def _pick(amounts: Sequence[Amount], stratum: Sequence[int], rng: Random) -> int
 def walk(
     amounts: Sequence[Amount], height: Callable[[Amount], float], begins: float, rng: Random
 ) -> Iterator[Amount]:
-    """The amounts in the order of a melody: from the height `begins` on mostly to the nearest that is left.
+    """The amounts in the order of a melody: from the height `begins` on, mostly to the nearest one that is left.
 
-    What was passed by is left for a leap, which small steps then fill: so does a tune go.
+    Amounts that were passed over make a leap later, which small steps then fill, as in a tune.
     """
     left = [(height(amount), amount) for amount in amounts]
     here = begins
     while left:
-        left.sort(key=lambda standing: abs(standing[0] - here))
+        left.sort(key=lambda each: abs(each[0] - here))
         here, amount = left.pop(min(int(rng.expovariate(STEPWISE)), len(left) - 1))
         yield amount

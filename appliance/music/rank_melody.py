@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The melody of `wind` and its kin: an amount's height is where it stands among the amounts around it.
+"""The melody of `wind` and `night`: the pitch of an amount is its rank among the amounts around it.
 
-The one rule: rank decides the degree, absolute size the loudness and length, what happened the voice; chance only
-keeps a tone from repeating and an amount that keeps coming from ringing one bell. Pure; the performer's thread.
+Rank decides the degree, absolute size the loudness and length, the kind of operation the voice. Chance only prevents
+that a tone repeats, and that an amount that occurs again and again always gets the same tone. Pure; the performer's
+thread.
 """
 
 from __future__ import annotations
@@ -17,56 +18,56 @@ from appliance.music.scene import MelodyContext
 from appliance.music.transport import Moment
 from appliance.values import Amount, Ledger, Note
 
-# log10 of whole units (lumens or an asset's own) between which size is heard: a cent to ten million.
+# log10 of whole units (lumens or an asset's own) between which size changes the note: a cent to ten million.
 SMALL, LARGE = -2.0, 7.0
-FUZZ = 0.12  # probability that a note slips by a degree, either way
-REACH = 1.5  # degrees by which the whole melody rises and sinks with the long form
-SWELL = 0.45  # share by which the density does
-HABIT = 5  # degrees that an amount may wander that alone is heard; the ear would tire of a bell that rings one tone
-REMEMBERED = 15  # notes back to which one looks for what keeps coming
-FLOOD = 0.22  # share by which the long form lifts and sinks how hard notes are struck
-LUMENS = 0.2  # by which the network's own unit is brighter than what others issue
-RING = 3.0  # s that a note goes on sounding after its release began; for the clash rule only
+FUZZ = 0.12  # probability that a note moves by a degree, up or down
+REACH = 1.5  # degrees by which the long form moves the whole melody
+SWELL = 0.45  # share by which it changes the density
+FLOOD = 0.22  # share by which it changes the velocity
+HABIT = 5  # degrees over which an amount is spread that makes up the whole melody
+REMEMBERED = 15  # notes among which repeated amounts are counted
+LUMENS = 0.2  # by which lumens are brighter than issued assets
+RING = 3.0  # s that a note still sounds after the start of its release; for the clash rule only
 
 
 class RankMelody:
     """Plays the amounts that its queue chooses."""
 
-    def __init__(self, stage: MelodyContext) -> None:
-        self._stage = stage
-        self._queue = AmountQueue(stage.rng, stage.scene.density, stage.pace, stage.waiting)
-        self._degrees = stage.scale.degrees(stage.scene.low, stage.scene.octaves)
-        self._heard: deque[int] = deque(maxlen=REMEMBERED)  # stroops
+    def __init__(self, context: MelodyContext) -> None:
+        self._context = context
+        self._queue = AmountQueue(context.rng, context.scene.density, context.pace, context.waiting)
+        self._degrees = context.scale.degrees(context.scene.low, context.scene.octaves)
+        self._amounts: deque[int] = deque(maxlen=REMEMBERED)  # stroops of the last notes
         self._played: deque[int] = deque(maxlen=2 * HABIT)  # degrees
         self._ringing: deque[tuple[float, int]] = deque(maxlen=2 * HABIT)  # until when (s), which tone
 
-    def hear(self, ledger: Ledger, now: Moment) -> None:
-        """Let the queue choose from a ledger."""
-        density = 1.0 + SWELL * self._stage.movements.lfo("density", now.seconds)
-        self._queue.admit(ledger, now, self._rank, density)
+    def add(self, ledger: Ledger, now: Moment) -> None:
+        """Have the queue choose from a ledger."""
+        density = 1.0 + SWELL * self._context.movements.lfo("density", now.seconds)
+        self._queue.add(ledger, now, self._rank, density)
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the amounts that are due."""
         return [self._note(waiting, now, delay) for waiting, delay in self._queue.drain(now)]
 
-    def rest(self) -> Iterable[Waiting]:
-        """What is chosen and not yet due."""
+    def waiting(self) -> Iterable[Waiting]:
+        """The amounts that are chosen and not yet due."""
         return self._queue.waiting
 
     def _note(self, waiting: Waiting, now: Moment, delay: float) -> Note:
-        amount, scene = waiting.amount, self._stage.scene
+        amount, scene = waiting.amount, self._context.scene
         size = _clip((math.log10(amount.stroops) - 7 - SMALL) / (LARGE - SMALL))
         seconds = 0.5 + 2.5 * size
         begins = now.seconds + delay * now.beat_seconds
-        lfo = self._stage.movements.lfo("brightness", begins)
+        lfo = self._context.movements.lfo("brightness", begins)
         pitch = self._degrees[self._degree(amount, begins, seconds)]
         return Note(
             pitch=pitch,
             velocity=_clip((0.3 + 0.6 * size) * (1.0 + FLOOD * lfo)),
             duration=seconds / now.beat_seconds,
             voice=scene.voices[amount.kind],
-            # Low notes stay near the middle, high ones find room at the sides.
-            pan=self._stage.rng.uniform(-0.8, 0.8)
+            # Low notes are near the middle, high ones further to the sides.
+            pan=self._context.rng.uniform(-0.8, 0.8)
             * (0.4 + 0.6 * (pitch - self._degrees[0]) / (12 * scene.octaves)),
             delay=delay,
             bright=_clip(
@@ -77,41 +78,41 @@ class RankMelody:
         )
 
     def _degree(self, amount: Amount, begins: float, seconds: float) -> int:
-        """The allowed degree that is nearest to where the amount belongs, give or take what chance adds."""
-        rng, scale = self._stage.rng, self._stage.scale
+        """The allowed degree that is nearest to the place of the amount, with some chance."""
+        rng, scale = self._context.rng, self._context.scale
         sounding = {tone for until, tone in self._ringing if until > begins}
-        sounding |= self._stage.harmony.sounding(begins, begins + seconds + RING)
+        sounding |= self._context.harmony.sounding(begins, begins + seconds + RING)
         allowed = [
             degree
             for degree, pitch in enumerate(self._degrees)
             if degree not in list(self._played)[-1:] and not clash(scale.tone(pitch), sounding)
         ]
-        wish = self._wander(amount, self._place(amount, begins), allowed)
+        target = self._wander(amount, self._place(amount, begins), allowed)
         up_first = rng.random() < 0.5
-        degree = min(allowed, key=lambda degree: (abs(degree - wish), (degree < wish) == up_first))
+        degree = min(allowed, key=lambda degree: (abs(degree - target), (degree < target) == up_first))
         self._played.append(degree)
         self._ringing.append((begins + seconds + RING, scale.tone(self._degrees[degree])))
         return degree
 
     def _rank(self, amount: Amount) -> float:
-        low, high = self._stage.ranking.place(amount)
-        return (low + high) / 2  # mid-rank: a spammed amount stands in the middle of the span it owns
+        low, high = self._context.ranking.place(amount)
+        return (low + high) / 2  # equal amounts share a span, and get the middle of it
 
     def _place(self, amount: Amount, seconds: float) -> int:
         rank = self._rank(amount)
         last = len(self._degrees) - 1
-        lowest = REACH * (1.0 + self._stage.movements.lfo("register", seconds))
+        lowest = REACH * (1.0 + self._context.movements.lfo("register", seconds))
         span = last + 1 - 2 * REACH
-        return min(last, int(lowest + (1.0 - rank if self._stage.invert else rank) * span))
+        return min(last, int(lowest + (1.0 - rank if self._context.invert else rank) * span))
 
     def _wander(self, amount: Amount, place: int, allowed: Iterable[int]) -> int:
-        """Chance: a slip now and then, and a walk about its place for an amount that keeps coming."""
-        rng, last = self._stage.rng, len(self._degrees) - 1
-        # As far as its share of what is heard: one that is a third of all needs a third of the room.
-        reach = math.ceil(HABIT * self._heard.count(amount.stroops) / REMEMBERED)
-        self._heard.append(amount.stroops)
+        """A degree near `place`: any within a range for an amount that repeats, else sometimes one above or below."""
+        rng, last = self._context.rng, len(self._degrees) - 1
+        # The range grows with the share of the amount among the last notes.
+        reach = math.ceil(HABIT * self._amounts.count(amount.stroops) / REMEMBERED)
+        self._amounts.append(amount.stroops)
         if reach:
-            # The whole band lies inside the compass, so that its ends are no attractors.
+            # The whole range lies within the degrees of the scene, so that the ends are not hit more often.
             middle = min(max(place, reach), last - reach)
             near = [degree for degree in allowed if abs(degree - middle) <= reach]
             fresh = [degree for degree in near if degree not in list(self._played)[-3 * reach // 2 :]]

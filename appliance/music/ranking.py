@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an amount stands among the amounts before it.
+"""The rank of an amount among recent amounts.
 
-The one rule: only order counts, so neither a whale nor an asset with strange units can bend the melody. Lumens and
-issued assets are ranked apart, each against the last 512 of its own. Pure; the performer's thread.
+Only order counts, so neither a very large amount nor an asset with unusual units distorts the melody. Lumens and issued
+assets are ranked separately, each among the last 512. Pure; the performer's thread.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from collections.abc import Iterable
 from appliance.values import Amount
 
 WINDOW = 512  # amounts; a minute and a half of a busy network, ten minutes of a quiet one
-ENOUGH = 32  # amounts that make a distribution; beyond, what is of another time goes
-HASTE = 48  # of those for each that comes: a test network of one amount a ledger is at home within a minute
+ENOUGH = 32  # amounts that make a distribution; above, the warm-up amounts are removed
+HASTE = 48  # warm-up amounts removed for each new one: a network of one amount a ledger is rid of them within a minute
 
 
 class Ranking:
-    """A rolling window of amounts, kept in order of size as well as of arrival.
+    """A rolling window of amounts, in order of size and of arrival.
 
-    `warm` are amounts of another time, which stand in until there are enough of this one.
+    `warm` are amounts of a recording, which are used until there are enough new ones.
     """
 
     def __init__(self, warm: Iterable[Amount] = (), window: int = WINDOW) -> None:
         self._windows = {native: _Window(window) for native in (True, False)}
         self.add(warm)
         for of_unit in self._windows.values():
-            of_unit.call_strange()
+            of_unit.mark_warm()
 
     def add(self, amounts: Iterable[Amount]) -> None:
-        """Remember amounts, forgetting the oldest of their unit once the window is full.
+        """Add amounts, dropping the oldest of their unit once the window is full.
 
-        In one go: a small board has time for ordering the window once a ledger, but not for each of a thousand amounts.
+        All amounts of a ledger in one call, because a small board can sort the window once a ledger, but not for each
+        of a thousand amounts.
         """
         of_unit: dict[bool, list[int]] = {True: [], False: []}
         for amount in amounts:
@@ -43,10 +44,10 @@ class Ranking:
                 self._windows[native].add(stroops)
 
     def place(self, amount: Amount) -> tuple[float, float]:
-        """The share of the window that is smaller, and the share that is no larger: 0 <= low <= high <= 1.
+        """The share of the window that is smaller, and the share that is not larger: 0 <= low <= high <= 1.
 
-        An amount that equals many others (spam repeats one thousands of times) owns the whole span between them.
-        With an empty window every amount stands in the middle.
+        Equal amounts share the span between the two; spam repeats one amount thousands of times. With an empty window
+        both are 0.5.
         """
         return self._windows[amount.native].place(amount.stroops)
 
@@ -56,20 +57,20 @@ class _Window:
         self._size = size
         self._arrived: deque[int] = deque(maxlen=size)
         self._sorted: list[int] = []
-        self._strange = 0  # of the oldest, those of another time
+        self._warm = 0  # how many of the oldest are warm-up amounts
 
-    def call_strange(self) -> None:
-        self._strange = len(self._arrived)
+    def mark_warm(self) -> None:
+        self._warm = len(self._arrived)
 
     def add(self, stroops: Iterable[int]) -> None:
         for one in stroops:
-            if self._strange:
-                self._strange -= len(self._arrived) == self._size
+            if self._warm:
+                self._warm -= len(self._arrived) == self._size
             self._arrived.append(one)
-            if self._strange:
-                for _ in range(min(self._strange, len(self._arrived) - ENOUGH, HASTE)):
+            if self._warm:
+                for _ in range(min(self._warm, len(self._arrived) - ENOUGH, HASTE)):
                     self._arrived.popleft()
-                    self._strange -= 1
+                    self._warm -= 1
         self._sorted = sorted(self._arrived)
 
     def place(self, stroops: int) -> tuple[float, float]:

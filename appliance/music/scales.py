@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scales, and the chords that are made only of their tones.
+"""Scales, and the chords that are made of their tones.
 
-The one rule: a pitch class is a number of semitones above the root, 0 to 11; only `Scale` knows the root. Pure; any
-thread. The semitones inside a scale are its only dissonances: `clash` finds them, nothing else needs to know which
-tones they are. (In the box's own scale there is one: G and Ab.)
+A pitch class is a number of semitones above the root, 0 to 11; only `Scale` knows the root. The only dissonances are
+semitones, which `clash` finds. (The default scale has one: G and Ab.) Pure; any thread.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ STEPS = {
     "minor-pentatonic": (0, 3, 5, 7, 10),
     "major-pentatonic": (0, 2, 4, 7, 9),
     "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "original": (0, 2, 3, 7, 8, 9),  # C D Eb G Ab A: the page of 2018
+    "original": (0, 2, 3, 7, 8, 9),  # C D Eb G Ab A: the web page of 2018
 }
 
-# Chords that were chosen; those of the other scales are stacked. The two scales here bear each other: for every chord
-# of one there is one of the other without a semitone between them.
+# Chords chosen by hand; those of the other scales are stacked. For every chord of one scale here there is one of the
+# other that does not clash with it, so that a change of scene is smooth.
 _CHORDS = {
     "wind": {
         "Cm7": (0, 3, 7, 10),
@@ -78,7 +77,7 @@ class Scale:
         )
 
     def degree(self, pitch: int) -> int:
-        """Which step of the scale a MIDI pitch is, 0 for the root; the nearest one below for a foreign pitch."""
+        """Which step of the scale a MIDI pitch is, 0 for the root; a foreign pitch counts as the next one below."""
         above = (pitch - self.root) % 12
         return max(index for index, step in enumerate(self.steps) if step <= above)
 
@@ -92,7 +91,7 @@ class Scale:
         return (pitch - self.root) % 12
 
     def chords(self) -> tuple[Chord, ...]:
-        """The chords that a bed may use; none holds a semitone within itself."""
+        """The chords for the bed; none holds a semitone within itself."""
         if self.name in _CHORDS:
             return tuple(Chord(name, tones) for name, tones in _CHORDS[self.name].items())
         steps = self.steps

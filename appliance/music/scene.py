@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a scene is made of, and what it asks of the melody that it chooses.
+"""A scene: data that describe its bed, and a melody, which turns amounts into notes.
 
-The one rule: a scene is data plus one function, `melody`, which turns amounts into notes; the composer plays the bed
-that the data describe under whatever the melody does, and asks no scene for its name. Pure; the performer's thread.
+The composer plays the bed under the melody; it makes no distinction by the name of a scene. Pure; the performer's
+thread.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ from appliance.values import Kind, Ledger, Note, Voice
 
 
 class Melody(Protocol):
-    """How amounts become notes."""
+    """Turns amounts into notes."""
 
-    def hear(self, ledger: Ledger, now: Moment) -> None:
-        """Take a ledger in. The composer has already taught the stage's ranking and pace."""
+    def add(self, ledger: Ledger, now: Moment) -> None:
+        """Add a ledger. The composer has already added it to the context's ranking and pace."""
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the beat that begins at `now`."""
 
-    def rest(self) -> Iterable[Waiting]:
-        """What it has not played, for the melody of the scene that comes next."""
+    def waiting(self) -> Iterable[Waiting]:
+        """The amounts that are not played yet, for the melody of the next scene."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A place to listen from."""
+    """A scene: its melody and the parameters of its bed."""
 
     name: str
     melody: Callable[[MelodyContext], Melody]
-    voices: Mapping[Kind, Voice]  # which instrument plays what happened
+    voices: Mapping[Kind, Voice]  # which instrument plays which kind of operation
     low: int  # MIDI pitch from which the notes rise; the lowest is the first root at or above it
     octaves: int  # how far they rise
     pad_low: int  # MIDI pitch from which chords are spread
-    density: float  # notes a second that a busy network may fill at 60 beats a minute
-    bed: float  # velocity of chord and drone, which carry a quiet network to the loudness of a busy one
+    density: float  # notes a second of a busy network at 60 beats a minute
+    bed: float  # velocity of chord and drone, such that a quiet network is as loud as a busy one
     hold: tuple[float, float]  # s for which a chord is held, shortest and longest
-    wind: float  # 0 to 1: how much of the wind is heard
-    space: float  # 0 to 1: how much of the reverb is heard
-    brightness: float  # 0 to 1: how far everything opens
-    murmur: bool = True  # whether the box hums while the ledger is silent
-    scale: str | None = None  # a scale of its own, on the owner's root; None is the owner's scale
+    wind: float  # 0 to 1: level of the wind
+    space: float  # 0 to 1: level of the reverb
+    brightness: float  # 0 to 1: how far the filters open
+    murmur: bool = True  # whether there is a murmur while no amount is played
+    scale: str | None = None  # a scale of its own on the root of the settings; None: that of the settings
 
 
 @dataclass(frozen=True, slots=True)
 class MelodyContext:
-    """What a melody finds when its scene begins."""
+    """What a melody works with, from the beginning of its scene."""
 
     scene: Scene
     scale: Scale
@@ -66,4 +66,4 @@ class MelodyContext:
     movements: Movements
     harmony: Harmony
     invert: bool  # larger amounts are lower notes
-    waiting: tuple[Waiting, ...]  # what the melody before has not played
+    waiting: tuple[Waiting, ...]  # the amounts that the melody before has not played

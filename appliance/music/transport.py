@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Musical time: from samples to beats.
 
-The one rule: the only clock is the number of samples rendered. The tempo may change at any block; the beat's phase
-goes on from where it is, so a turn of the knob never skips a beat nor doubles one. Pure; the performer's thread.
+The only clock is the number of samples rendered. The tempo can change with every block; the phase of the beat continues
+from where it is, so a change never skips or repeats a beat. Pure; the performer's thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Moment:
 
     @property
     def beat_seconds(self) -> float:
-        """How long a beat lasts at this tempo."""
+        """The length of a beat at this tempo, in s."""
         return 60.0 / self.tempo
 
 
@@ -30,10 +30,9 @@ class Transport:
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
         self._samples = 0
-        self._beats = (
-            0  # begun so far; an int and a phase keep their precision over years, one float would not
-        )
-        self._phase = 0.0  # of the beat that is running, 0 to 1
+        # Beats begun so far. An int and a phase keep their precision over years; one float would not.
+        self._beats = 0
+        self._phase = 0.0  # of the present beat, 0 to 1
         self._tempo = 60.0
 
     @property
@@ -43,15 +42,15 @@ class Transport:
         return Moment(beat, self._samples / self._rate, self._tempo)
 
     def advance(self, samples: int, tempo: float) -> list[Moment]:
-        """Move on by a block at `tempo` beats a minute, and return the beats that begin in it.
+        """Advance by a block at `tempo` beats a minute, and return the beats that begin in it.
 
-        The very first block begins with beat 0. A block shorter than a beat holds at most one.
+        The first block begins with beat 0. A block shorter than a beat holds at most one.
         """
         self._tempo = tempo
         begun: list[Moment] = []
         if self._beats == 0:
             begun.append(self._begin(0.0))
-        ahead = 0.0  # samples from the block's start to where the phase stands
+        ahead = 0.0  # samples from the start of the block to the moment of the phase
         per_sample = tempo / 60.0 / self._rate
         while ahead + (to_next := (1.0 - self._phase) / per_sample) < samples:
             ahead += to_next

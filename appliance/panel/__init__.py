@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hands and eyes meet: knobs, buttons, lamps, and the same on a desk."""
+"""The panel: knobs, buttons and lamps, on the case and in a terminal."""

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The buttons: from levels at moments to gestures.
+"""The buttons: debounces their contacts and classifies presses into gestures.
 
-The one rule: a level counts when it has lasted BOUNCE; what follows from it is in the table, and every moment is an
-argument. A button that is down at the first look, or for a minute, is not pressed but stuck: it means nothing until it
-is let go. Pure; the panel's thread.
+A level counts when it has lasted BOUNCE. The state machine below decides what follows. A button that is down at the
+first reading, or for a minute, is stuck: it is ignored until it is released. Pure; the panel's thread.
 
                down                  up                    PAUSE later: Pressed
       UP ─────────────▶ DOWN ──────────────────▶ PAUSED ──────────────────────────▶ UP
@@ -11,7 +10,7 @@ is let go. Pure; the panel's thread.
       │                  │ SHORT later             ▼           up: Doubled           │
       │                  ├───────◀────────────── AGAIN ──────────────────────────────┤
       │                  ▼                                                           │
-      │               HOLDING ─────────────────── up, and nothing came of it ────────┤
+      │               HOLDING ─────────────────── up: no gesture ────────────────────┤
       │                  │ its hold time after down: Held                            │
       │                  ▼                          up                               │
       │                 HELD ────────────────────────────────────────────────────────┤
@@ -19,7 +18,7 @@ is let go. Pure; the panel's thread.
       │   down           ▼                          up                               │
       └── at first ─▶  STUCK ────────────────────────────────────────────────────────┘
 
-A button that knows no double press goes from DOWN straight to UP, with Pressed at once.
+A button without a double press goes from DOWN to UP directly, with Pressed at once.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ from enum import Enum, auto
 from appliance.values import Button, Doubled, Gesture, Held, Pressed
 
 BOUNCE = 0.02  # s; contacts of good buttons settle within 5 ms, worn ones within 15
-SHORT = 1.0  # s; one that is down longer is being held, and letting go means "no"
-PAUSE = 0.35  # s between two presses that belong together; a mute waits that long, so no longer than need be
+SHORT = 1.0  # s; a longer press is a hold, and releasing it before its time cancels it
+PAUSE = 0.35  # s between the two presses of a double press; a single press of such a button is delayed by it
 STUCK_AFTER = 60.0  # s
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonTiming:
-    """What a button's presses may mean."""
+    """The timing of a button."""
 
     hold: float  # s until it is Held
-    doubles: bool  # two presses are something of their own
+    doubles: bool  # whether it has a double press
 
 
 TIMINGS = {
@@ -52,7 +51,7 @@ TIMINGS = {
 
 
 class State(Enum):
-    """Where a button is in the drawing above."""
+    """The states in the diagram above."""
 
     UP = auto()
     DOWN = auto()
@@ -63,7 +62,7 @@ class State(Enum):
     STUCK = auto()
 
 
-# What a level means in each state, and what the passing of time does: the next state, and the gesture.
+# The transitions when the level changes: the next state, and the gesture. Those of time are in `_wait`.
 AT_DOWN = {State.UP: State.DOWN, State.PAUSED: State.AGAIN}
 AT_UP: dict[State, tuple[State, type[Pressed] | type[Doubled] | None]] = {
     State.DOWN: (State.PAUSED, None),
@@ -76,26 +75,26 @@ DOWN = (State.DOWN, State.AGAIN, State.HOLDING, State.HELD)
 
 
 class PressClassifier:
-    """One button. Moments are seconds of any clock that never jumps back."""
+    """Classifies the presses of one button. Moments are seconds of a clock that never jumps back."""
 
     def __init__(self, button: Button) -> None:
-        self._button, self._manner = button, TIMINGS[button]
+        self._button, self._timing = button, TIMINGS[button]
         self._state = State.UP
-        self._since = -math.inf  # when the state's own time began: of the press, or of the pause
-        self._level: bool | None = None  # that counts; None before the first look
-        self._other = math.inf  # since when another level is seen
+        self._since = -math.inf  # when the press or the pause began
+        self._level: bool | None = None  # debounced; None before the first reading
+        self._other = math.inf  # since when the reading differs from it
 
     @property
     def stuck(self) -> bool:
-        """It has been down for a minute, or since the start."""
+        """Whether it has been down for a minute, or since the start."""
         return self._state is State.STUCK
 
     def held(self, seconds: float) -> float:
-        """For how long it is being held by now, in s; 0 while nobody holds it."""
+        """For how long it has been down, in s; 0 if it is up or stuck."""
         return max(0.0, seconds - self._since) if self._state in DOWN else 0.0
 
     def see(self, down: bool, seconds: float) -> list[Gesture]:
-        """What the hand did, given whether the contact is closed at this moment."""
+        """Take a reading: whether the contact is closed at this moment. Returns the gestures that it completes."""
         if self._level is None:
             self._level = down
             if down:
@@ -117,20 +116,20 @@ class PressClassifier:
             return
         self._state, gesture = AT_UP[self._state]
         self._since = since
-        if self._state is State.PAUSED and not self._manner.doubles:
+        if self._state is State.PAUSED and not self._timing.doubles:
             self._state, gesture = State.UP, Pressed
         if gesture:
             yield gesture(self._button)
 
     def _wait(self, seconds: float) -> Iterator[Gesture]:
-        """What the passing of time makes of the state. A level that may yet be a bounce stops the clock."""
+        """The transitions of time. While the reading differs, and can be a bounce, time stands still."""
         age = min(seconds, self._other) - self._since
         if self._state is State.PAUSED and age >= PAUSE:
             self._state = State.UP
             yield Pressed(self._button)
         if self._state in (State.DOWN, State.AGAIN) and age >= SHORT:
             self._state = State.HOLDING
-        if self._state is State.HOLDING and age >= self._manner.hold:
+        if self._state is State.HOLDING and age >= self._timing.hold:
             self._state = State.HELD
             yield Held(self._button)
         if self._state is State.HELD and age >= STUCK_AFTER:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pins: what drives them, and the parts of the panel that hang on them. gpiozero is met here and in mock.py only.
+"""The GPIO pins: the pin factory, and the devices of the panel on it. Only this file and mock.py import gpiozero.
 
-The one rule: the pin factory is chosen by name and said, never fallen back to; whatever is missing is one sentence with
-its cure. Everything is read and written by the panel's thread at its own pace: no callback of ours runs on a thread of
-gpiozero's, where an exception would end the hearing of every pin. The panel's thread.
+The pin factory is chosen by name and reported; there is no fallback to another one. What is missing is an error of one
+sentence with its remedy. The panel's thread polls: no callback of ours runs on a thread of gpiozero, where an exception
+would end the event handling of all pins.
 
     board(name) ─▶ Board ─┬─▶ Converter or Encoders: a number for each knob
                           ├─▶ Buttons: down or not
-                          └─▶ Leds: how much of the time each is lit
+                          └─▶ Leds: the duty cycle of each lamp
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from gpiozero.pins.pi import PiFactory
 from appliance.panel.pins import NOWHERE, Wiring
 from appliance.values import BoxError, Button
 
-FREQUENCY = 200  # Hz of the lamps' PWM: above what an eye sees, below what a busy Pi cannot keep
+FREQUENCY = 200  # Hz of the lamps' PWM: no visible flicker, and slow enough for a busy Pi
 EXTRA = "pip install 'stellar-wind-box[pi]', or apt-get install python3-rpi-lgpio python3-spidev"
 
 
 class NoPanel(BoxError, OSError):
-    """A part of the panel, or all of it, cannot be reached."""
+    """A part of the panel, or all of it, cannot be opened."""
 
 
 def on_a_pi() -> bool:
-    """Whether this machine has pins of its own."""
+    """Whether this machine is a Raspberry Pi."""
     with suppress(OSError):
         return b"Raspberry Pi" in Path("/proc/device-tree/model").read_bytes()
     return False
 
 
 def chosen(factory: str, wiring: Wiring) -> str:
-    """The pin factory that a setting means.
+    """The pin factory for a setting.
 
-    rpigpio dims in steps finer than a hundredth; lgpio alone knows at which moment an edge came, which encoders on a
-    busy machine cannot do without.
+    rpigpio dims in steps finer than a hundredth. Only lgpio has a time stamp for each edge, which encoders need on a
+    busy machine.
     """
     if factory == "auto":
         return "lgpio" if wiring.knobs == "encoders" else "rpigpio"
@@ -55,40 +55,40 @@ def chosen(factory: str, wiring: Wiring) -> str:
 
 
 class Board:
-    """The pins, opened. Each part is opened by itself, so that one that fails takes no other with it."""
+    """The opened pins. Each part is opened separately, so that a failure affects only that part."""
 
     def __init__(self, factory: PiFactory, wiring: Wiring, says: str = "") -> None:
         self._factory, self._wiring = factory, wiring
-        self.says = says  # what drives which pins, in words
+        self.says = says  # pin factory and board, in words
 
     def knobs(self) -> Converter | Encoders:
-        """What turns. Raises NoPanel."""
+        """Open the knobs. Raises NoPanel."""
         return (Encoders if self._wiring.knobs == "encoders" else Converter)(self._wiring, self._factory)
 
     def buttons(self) -> Buttons:
-        """What is pressed. Raises NoPanel."""
+        """Open the buttons. Raises NoPanel."""
         return Buttons(self._wiring, self._factory)
 
     def leds(self) -> Leds:
-        """What shines. Raises NoPanel."""
+        """Open the lamps. Raises NoPanel."""
         return Leds(self._wiring, self._factory)
 
     def close(self) -> None:
-        """Let go of every pin."""
+        """Release every pin."""
         with _no_collection():
             self._factory.close()
 
 
 def board(name: str, wiring: Wiring) -> Board:
-    """The pins of this machine, driven by the pin factory of that name. Raises NoPanel."""
+    """Open the pins of this machine with the pin factory of that name. Raises NoPanel."""
     try:
         with _a_place_to_write():
             factory = FACTORIES[name]()
         model = factory.board_info.model
-    except Exception as error:  # each factory has its own kinds, down to plain RuntimeError
+    except Exception as error:  # each factory raises errors of its own, down to plain RuntimeError
         forget(error)
         raise NoPanel(why(error)) from error
-    # Both providers of RPi.GPIO look the same but for what they rest on.
+    # RPi.GPIO and rpi-lgpio differ only in what they import.
     over = {"rpigpio": " over " + ("rpi-lgpio" if "lgpio" in sys.modules else "RPi.GPIO")}.get(name, "")
     return Board(factory, wiring, f"{name}{over} on a Raspberry Pi {model}")
 
@@ -110,10 +110,10 @@ FACTORIES: dict[str, Callable[[], PiFactory]] = {"rpigpio": _rpigpio, "lgpio": _
 
 @contextmanager
 def _a_place_to_write() -> Iterator[None]:
-    """Let lgpio, when it is imported, make its pipe where this user may write, and forget that it went there.
+    """Give lgpio a writable folder for its pipe while it is imported, and restore the working directory afterwards.
 
-    It makes `.lgd-nfy0` in the working directory, which a service may not write to, or in LG_WD, to which it moves the
-    whole process. The directory lasts as long as the process.
+    lgpio makes a pipe `.lgd-nfy0` in the working directory, to which a service cannot write, or in LG_WD, and then it
+    changes the working directory of the process to that. The folder exists as long as the process.
     """
     if "LG_WD" in os.environ or "lgpio" in sys.modules:
         yield
@@ -136,24 +136,24 @@ _PLACES: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process
 
 
 def why(error: BaseException) -> str:
-    """What is wrong and what to do, by what a library said."""
+    """What is wrong and what to do, from the error of a library."""
     text = str(error) or type(error).__name__
     if isinstance(error, SPISoftwareFallback) and error.__context__:
         return _why_no_spi(error.__context__)
     if isinstance(error, ModuleNotFoundError):
         return f"the Python package that drives the pins is missing ({error.name}): {EXTRA}"
     if isinstance(error, PinUnknownPi) or "only be run on a Raspberry Pi" in text:
-        return "this machine is no Raspberry Pi, or does not say so"
+        return "this machine is not a Raspberry Pi, or not a known model"
     if "SOC peripheral base address" in text or "Failed to add edge detection" in text:
-        return f"RPi.GPIO is too old for this machine: replace it by rpi-lgpio ({EXTRA})"
+        return f"RPi.GPIO is too old for this machine: replace it with rpi-lgpio ({EXTRA})"
     if (
         isinstance(error, PermissionError)
         or "can not open gpiochip" in text
         or "No access to /dev/mem" in text
     ):
-        return f"the pins may not be opened ({text}): put the user that runs the box into the group gpio"
+        return f"no permission to open the pins ({text}): add the user that runs the box to the group gpio"
     if "busy" in text.lower():
-        return f"another program holds a pin ({text}): end it, or move the part in [panel.pins]"
+        return f"another program uses a pin ({text}): end it, or move the part in [panel.pins]"
     return f"{text} ({type(error).__name__})"
 
 
@@ -161,9 +161,9 @@ def _why_no_spi(error: BaseException) -> str:
     if isinstance(error, ImportError):
         return f"the Python package spidev is missing: {EXTRA}"
     if isinstance(error, PermissionError):
-        return "SPI may not be opened: put the user that runs the box into the group spi"
+        return "no permission to open SPI: add the user that runs the box to the group spi"
     if isinstance(error, FileNotFoundError):
-        return "SPI is switched off: write dtparam=spi=on into /boot/firmware/config.txt and restart"
+        return "SPI is switched off: add dtparam=spi=on to /boot/firmware/config.txt and restart"
     return f"SPI cannot be opened ({error}): is dtparam=spi=on in /boot/firmware/config.txt?"
 
 
@@ -172,7 +172,7 @@ def _why_no_spi(error: BaseException) -> str:
 
 @contextmanager
 def _opening() -> Iterator[ExitStack]:
-    """Open devices: all of them, or none, and NoPanel says why."""
+    """Open all devices or none. Raises NoPanel with the reason."""
     with _no_collection(), ExitStack() as devices:
         try:
             yield devices
@@ -184,7 +184,7 @@ def _opening() -> Iterator[ExitStack]:
 
 def _closing(devices: ExitStack) -> Callable[[], None]:
     def close() -> None:
-        """Let go of the pins."""
+        """Release the pins."""
         with _no_collection():
             devices.close()
 
@@ -193,10 +193,10 @@ def _closing(devices: ExitStack) -> Callable[[], None]:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Let no garbage be collected meanwhile.
+    """Disable the garbage collector while in the `with`, to prevent a deadlock in gpiozero.
 
-    gpiozero reserves and releases pins under a lock, and its shared devices, which are rings of references, take the
-    same lock when they are collected: a collection just then would wait for its own thread for ever.
+    gpiozero reserves and releases pins under a lock that is not reentrant. Its shared devices are reference cycles that
+    take the same lock when they are collected. A collection while the lock is held would wait for its own thread.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -208,7 +208,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def forget(error: BaseException | None) -> None:
-    """Let go of all that an error's frames hold: half-made devices among it, which are to end here and now."""
+    """Clear the frames of an error: they hold half-made devices, which must be released now."""
     while error:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__
@@ -218,7 +218,7 @@ class Converter:
     """The MCP3008, on hardware SPI."""
 
     def __init__(self, wiring: Wiring, factory: PiFactory) -> None:
-        """Raises NoPanel, also where gpiozero would go on slowly, by setting each pin in Python."""
+        """Raises NoPanel, also where gpiozero would fall back to slow SPI in Python."""
         pins = wiring.converter
         warnings.filterwarnings("error", category=SPISoftwareFallback)
         with _opening() as devices:
@@ -238,7 +238,7 @@ class Converter:
             self.close = _closing(devices.pop_all())
 
     def read(self) -> Sequence[int]:
-        """The volume's wiper and the tempo's, 0 to 1023."""
+        """The readings of volume and tempo, 0 to 1023."""
         return [channel.raw_value for channel in self._channels]  # .value never reaches 0
 
 
@@ -255,7 +255,7 @@ class Encoders:
             self.close = _closing(devices.pop_all())
 
     def read(self) -> Sequence[int]:
-        """The detents that each has counted since it was opened, right is positive."""
+        """The detents that each has counted since it was opened; clockwise is positive."""
         return [encoder.steps for encoder in self._encoders]
 
 
@@ -274,12 +274,12 @@ class Buttons:
             self.close = _closing(devices.pop_all())
 
     def read(self) -> dict[Button, bool]:
-        """Which are down, bounces and all."""
+        """Which buttons are down, not debounced."""
         return {button: device.is_active for button, device in self._buttons.items()}
 
 
 class Leds:
-    """The nine lamps, dark at first and in the end."""
+    """The nine lamps; dark at first, and after `close`."""
 
     def __init__(self, wiring: Wiring, factory: PiFactory) -> None:
         """Raises NoPanel."""
@@ -294,9 +294,9 @@ class Leds:
             self.close = _closing(devices.pop_all())
 
     def shine(self, duties: Sequence[float]) -> None:
-        """Light each for a part of the time, 0 to 1, from left to right."""
+        """Set the duty cycle of each, 0 to 1, from left to right."""
         for place, (led, duty) in enumerate(zip(self._leds, duties, strict=True)):
-            duty = round(duty, 2)  # lgpio's steps; and what has not changed need not be told
+            duty = round(duty, 2)  # the resolution of lgpio; unchanged values are not written again
             if led and duty != self._lit[place]:
                 self._lit[place] = duty
                 led.value = duty

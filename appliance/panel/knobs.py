@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The knobs: from raw readings of potentiometers, or the steps of encoders, to gestures.
 
-The one rule: a gesture is a hand. Noise, a spike, a loose wire or a dead converter moves nothing; a knob that cannot be
-read stays where it was last seen. Both kinds answer to `see`: readings and a moment in, gestures out. Pure; the panel's
-thread, SAMPLES times a second.
+Only a turned knob makes a gesture: noise, a spike, a loose wire or a dead converter makes none, and a knob that cannot
+be read keeps its last position. Both kinds have a method `see`: readings and a moment in, gestures out. Pure; the
+panel's thread, SAMPLES times a second.
 
     reading ─▶ converter alive? ─▶ wiper connected? ─▶ median of 3 ─▶ smooth ─▶ hysteresis ─▶ ends ─▶ Moved
 """
@@ -15,49 +15,48 @@ from collections.abc import Sequence
 
 from appliance.values import Gesture, Knob, Moved, Turned
 
-SAMPLES = 120  # a second: two for each frame of the lamps; 90 % of a step then takes 25 ms
+SAMPLES = 120  # a second: two for each frame of the lamps; 90 % of a step takes 25 ms
 TOP = 1023  # the MCP3008 reads 0 to 1023
-MEDIAN = 3  # readings: one spike among them is not seen
-SLOWEST, QUICKEN, FASTEST = (
-    0.08,
-    0.05,
-    0.85,
-)  # of the way to the median in a sample: at rest, more per LSB, at most
+MEDIAN = 3  # readings, so that a single spike is ignored
+# Share of the way to the median in a sample: at rest, more per LSB of distance, at most.
+SLOWEST, QUICKEN, FASTEST = 0.08, 0.05, 0.85
 HYSTERESIS = 3.0  # LSB; twice the noise of a good build, 0.14 dB of volume
-END = 12  # LSB at each end that count as the end itself, so that 0 and 1 are reached on any potentiometer
+END = 12  # LSB at each end that count as the end, so that 0 and 1 are reached with any potentiometer
 
-SHAKE = 24  # LSB back and forth between two samples, 8 ms: twenty times the noise, and no hand can do it
-FLOATING = 6.0  # shakes, of which a second forgets all but e^-1: a spike makes two
-LOOK_BACK = 8  # samples before the first shake: where it stood before it came loose
-STEADY = 1.0  # shakes that are left when a wiper counts as connected again, after some two seconds
+SHAKE = 24  # LSB back and forth between two samples, 8 ms: twenty times the noise, and faster than any hand
+FLOATING = (
+    6.0  # shakes (decaying with a time constant of 1 s) above which a wiper is loose; a spike makes two
+)
+LOOK_BACK = 8  # samples before the first shake: the position before the wiper came loose
+STEADY = 1.0  # shakes below which a wiper counts as connected again, after about two seconds
 
-FALLEN = 64  # LSB: nobody turns two knobs that far to the same end between two samples
-REVIVED = SAMPLES // 4  # samples that a converter must answer before it is believed
+FALLEN = 64  # LSB: no two knobs are turned so far to the same end between two samples
+REVIVED = SAMPLES // 4  # valid samples after which a dead converter counts as alive
 
-# Acceleration, as norns has it: a detent that comes so soon (s) after the one before counts so often.
+# Acceleration as in norns: a detent so soon (s) after the one before counts so many times.
 ACCELERATION = ((0.005, 6), (0.010, 4), (0.020, 3), (0.030, 2))
 
-ORDER = (Knob.VOLUME, Knob.TEMPO)  # of all readings
+ORDER = (Knob.VOLUME, Knob.TEMPO)  # of the readings
 
 
 class Potentiometer:
-    """One wiper's readings, filtered."""
+    """Filters the readings of one wiper."""
 
     def __init__(self) -> None:
         self._window: deque[int] = deque(maxlen=MEDIAN)
-        self._smooth = self._held = 0.0  # LSB: as smoothed, and as last let through
+        self._smooth = self._held = 0.0  # LSB: smoothed, and after hysteresis
         self._step = 0  # LSB between the last two readings
         self._shakes = 0.0
-        self._calm: deque[float] = deque(maxlen=LOOK_BACK)  # LSB, where it was while it did not shake
-        self.floating = False  # its wiper is not connected
+        self._calm: deque[float] = deque(maxlen=LOOK_BACK)  # LSB, positions while it did not shake
+        self.floating = False  # the wiper is not connected
 
     @property
     def position(self) -> float:
-        """Where it stands, 0 to 1, both of which it reaches exactly."""
+        """The position, 0 to 1; both ends are reached exactly."""
         return min(1.0, max(0.0, (self._held - END) / (TOP - 2 * END)))
 
     def see(self, reading: int) -> bool:
-        """Take a reading, 0 to TOP. Whether the position is another one now."""
+        """Take a reading, 0 to TOP. Returns whether the position has changed."""
         if not self._window:
             self._window.extend([reading] * MEDIAN)
             self._smooth = self._held = float(reading)
@@ -82,7 +81,7 @@ class Potentiometer:
             self._calm.append(self._held)
 
     def _shake(self, reading: int) -> None:
-        """Count how often the reading jumps back and forth, as an open input does: it hears the mains."""
+        """Count how often the reading jumps back and forth, as an open input does, which picks up mains hum."""
         step = reading - self._window[-1]
         self._shakes *= 1.0 - 1.0 / SAMPLES
         if step * self._step < 0 and min(abs(step), abs(self._step)) > SHAKE:
@@ -92,13 +91,13 @@ class Potentiometer:
 
 
 class Potentiometers:
-    """Both potentiometers behind one converter, which may be dead."""
+    """Both potentiometers on one converter, which can be dead."""
 
     def __init__(self) -> None:
         self._knobs = {knob: Potentiometer() for knob in ORDER}
         self._before: Sequence[int] = ()
-        self._answers = 0  # samples since the converter was last seen dead
-        self.dead = False  # the converter says the same end for every knob, which no hands did
+        self._answers = 0  # valid samples since the converter was last found dead
+        self.dead = False  # the converter reports the same end for every knob, without having moved there
 
     @property
     def floating(self) -> list[Knob]:
@@ -106,7 +105,7 @@ class Potentiometers:
         return [knob for knob, potentiometer in self._knobs.items() if potentiometer.floating]
 
     def see(self, readings: Sequence[int], seconds: float) -> list[Gesture]:
-        """What hands did, by a reading of each knob in the order of ORDER."""
+        """Take a reading of each knob, in the order of ORDER. Returns the gestures."""
         self._judge(readings)
         self._before = readings
         if self.dead:
@@ -118,9 +117,9 @@ class Potentiometers:
         ]
 
     def _judge(self, readings: Sequence[int]) -> None:
-        """A converter without power, clock or data line reads as its data line rests: all 0, or all TOP.
+        """Detect a converter without power, clock or data line: it reads all 0, or all TOP.
 
-        Two knobs that are turned to the same end before the start look the same; until one is moved, they say nothing.
+        Two knobs that are at the same end at the start look the same; until one is moved, they are ignored.
         """
         one_end = readings[0] in (0, TOP) and len(set(readings)) == 1
         if not self.dead:
@@ -134,7 +133,7 @@ class Potentiometers:
 
 
 class Encoders:
-    """Both encoders: detents, more of them for a hand in a hurry."""
+    """Both encoders, with acceleration."""
 
     dead = False
     floating: Sequence[Knob] = ()
@@ -144,7 +143,7 @@ class Encoders:
         self._turned = {knob: float("-inf") for knob in ORDER}  # when, s
 
     def see(self, readings: Sequence[int], seconds: float) -> list[Gesture]:
-        """What hands did, by the steps that each encoder has counted since its start, in the order of ORDER."""
+        """Take the steps that each encoder has counted since the start, in the order of ORDER. Returns the gestures."""
         before, self._steps = self._steps or readings, tuple(readings)
         gestures: list[Gesture] = []
         for knob, old, new in zip(ORDER, before, readings, strict=True):

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lamps: six that pulse with the notes, three that say what the box listens to.
+"""The lamps: six that pulse with the notes, three that show the network and the state.
 
-The one rule: what nine lamps show is a pure function of what they were told and of the moment. A terminal, a row of
-LEDs and a test see the same. Position says which, rhythm says what, colour says nothing; nothing blinks faster than
-twice a second, no lamp flashes more than three times a second, and none ever glows so dimly that it flickers.
-Hits come from the performer's thread, states from the main thread, and the panel's thread looks; each of them
-replaces whole values, so none waits for another.
+The levels are a pure function of what was reported and of the moment, so the LEDs of the case, the terminal and the
+tests show the same. Position says which network, rhythm says which state, and colour has no meaning. Nothing blinks
+faster than twice a second, no lamp flashes more than three times a second, and none is so dim that it flickers.
+
+Notes and states come from the main thread, presses and readings of the levels from the panel's thread. Each replaces
+whole values; only `levels` takes a lock.
 
     hit ─▶ (until it is heard) ─▶ Pulse ─┐
-    state ─▶ (until it has lasted) ─▶ Sign ─▶ level to the eye ─▶ mute, night, brightness ─▶ level ** 2.2 ─▶ duty
+    state ─▶ (until it has lasted) ─▶ Sign ─▶ perceived level ─▶ mute, night, brightness ─▶ level ** 2.2 ─▶ duty
 """
 
 from __future__ import annotations
@@ -25,31 +26,29 @@ NOTE_LAMPS = 6
 NETWORK_LAMPS = 3
 LAMPS = NOTE_LAMPS + NETWORK_LAMPS
 
-GAMMA = 2.2  # the eye's: half the light looks like three quarters of it
-DIMMEST = 0.08  # of the time lit: below, software PWM flickers visibly (the jitter of a pulse is as long as the pulse)
+GAMMA = 2.2  # of the eye: half the light looks three quarters as bright
+DIMMEST = 0.08  # duty cycle; below, software PWM flickers visibly, because its jitter is as long as its pulse
 
 ATTACK = 0.05  # s
 DECAY = 0.25  # s, time constant
 ATTACKS = 3  # a second and lamp: the limit of WCAG 2.3.1, though nine small lamps are far below its area
-SUSTAIN = 1.0 / ATTACKS  # s that a hit beyond these holds the level
-SOFTEST = 0.4  # level of the softest note at its peak, 13 % of the light; whatever dims a lamp stops there
+SUSTAIN = 1.0 / ATTACKS  # s for which a note beyond that limit holds the level
+SOFTEST = 0.4  # peak level of the softest note, 13 % of the light; no lamp is dimmed further
 
-LIGHT = {"calm": 0.5, "full": 1.0, "off": 0.0}  # of all the light that there is
+LIGHT = {"calm": 0.5, "full": 1.0, "off": 0.0}  # of the full light
 MUTED = 0.25  # of the light
 
 CHIME = 0.5  # s between two notes of the opening chime, at 60 beats a minute
 OPENING = NOTE_LAMPS * CHIME  # s
-LASTS = 10.0  # s before a state is shown: what is over sooner is no news to a room
-PRESS = 1.0  # s after a press in which a state is shown at once: it is the answer
+LASTS = 10.0  # s that a state must last before it is shown
+PRESS = 1.0  # s after a press in which a new state is shown at once, because the press caused it
 WINK = 0.3  # s
-FADE = 0.7  # s to darkness, as the sound fades
-COUNT = 2.0  # s that a number is shown
-HELD = (
-    0.2  # of the way of a hold before it is shown: a second of five, up to which it may yet be a short press
-)
+FADE = 0.7  # s to darkness at the end, as the sound fades
+COUNT = 2.0  # s for which a number is shown
+HELD = 0.2  # of the time of a hold before it is shown; until then it can be a short press
 
 
-# --- how each of them looks: one table ----------------------------------------------------------------------
+# --- the patterns, and the table of states ------------------------------------------------------------------
 
 
 def _dark(lamp: int, chosen: int, seconds: float) -> float:
@@ -90,18 +89,18 @@ def _blip(since_peak: float) -> float:
     return max(0.0, 1.0 - abs(since_peak) / 0.2)
 
 
-# A lamp's level, 0 to 1, by its place, the place of the chosen network's, and the seconds since the state is shown.
+# The level of a lamp, 0 to 1, by its place, the place of the chosen network, and the s for which the state is shown.
 Pattern = Callable[[int, int, float], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """How a state looks, and the words for it."""
+    """The pattern of a state, and the words for it."""
 
     state: str
     notes: str
     networks: str
-    note: Pattern | None  # None: they pulse
+    note: Pattern | None  # None: they pulse with the notes
     network: Pattern
 
 
@@ -124,7 +123,7 @@ LANGUAGE: dict[BoxState, Sign] = {
     ),
 }
 
-# What is laid over the state, in the order in which it wins.
+# Shown in addition to the state, the most urgent last.
 OVER: tuple[tuple[str, str, str], ...] = (
     ("muted", "pulse at a quarter", "unchanged"),
     ("a button is pressed", "unchanged", "the chosen one winks"),
@@ -134,7 +133,7 @@ OVER: tuple[tuple[str, str, str], ...] = (
 
 
 def language() -> Iterator[tuple[str, str, str]]:
-    """The table for people: a state, its note lamps, its network lamps."""
+    """The table for the documentation: a state, its note lamps, its network lamps."""
     yield from ((sign.state, sign.notes, sign.networks) for sign in LANGUAGE.values())
     yield from OVER
 
@@ -143,23 +142,23 @@ def language() -> Iterator[tuple[str, str, str]]:
 
 
 def duty(level: float) -> float:
-    """How much of the time a lamp is lit, 0 to 1, to look as bright as `level`, 0 to 1: none, or DIMMEST and more."""
+    """The duty cycle, 0 to 1, for a perceived level, 0 to 1; 0 or at least DIMMEST."""
     light = level**GAMMA
     return light if light >= DIMMEST else 0.0
 
 
 def seen(light: float) -> float:
-    """How bright it looks, 0 to 1: `duty`, the other way round."""
+    """The perceived level, 0 to 1, of a duty cycle: the inverse of `duty`."""
     return float(light ** (1 / GAMMA))
 
 
 def lead(bright: float) -> float:
-    """Seconds from the begin of a rise to a peak of `bright` to the first light."""
+    """Seconds from the start of a rise to a peak of `bright` until the first visible light."""
     return ATTACK * seen(DIMMEST) / bright
 
 
 def _shaded(level: float, light: float) -> float:
-    """What is left of a level where there is only so much light: its bright part gives way, its dim one stays."""
+    """A level dimmed to `light`. Only its part above SOFTEST is dimmed, so that soft notes stay visible."""
     if level <= SOFTEST:
         return level
     return SOFTEST + (level - SOFTEST) * max(0.0, seen(light) - SOFTEST) / (1.0 - SOFTEST)
@@ -167,7 +166,7 @@ def _shaded(level: float, light: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A lamp that was hit: it goes from where it was to its peak, and sinks."""
+    """A lamp after a note: it rises from its level to a peak, then decays."""
 
     at: float = -math.inf  # s
     start: float = 0.0
@@ -175,7 +174,7 @@ class Pulse:
     rise: float = ATTACK  # s
 
     def level(self, seconds: float) -> float:
-        """How bright it looks."""
+        """The perceived level."""
         age = max(0.0, seconds - self.at)
         if age < self.rise:
             return self.start + (self.peak - self.start) * age / self.rise
@@ -183,16 +182,16 @@ class Pulse:
 
 
 class NoteLamp:
-    """The pulses of one lamp, and how many more it may begin."""
+    """The pulses of one lamp, limited to ATTACKS a second."""
 
     def __init__(self) -> None:
         self._pulse = Pulse()
-        self._attacks: deque[float] = deque(maxlen=ATTACKS)  # when
+        self._attacks: deque[float] = deque(maxlen=ATTACKS)  # moments, s
 
     def hit(self, bright: float, at: float) -> None:
-        """Begin a pulse of `bright`, 0 to 1, or hold the level where another flash would be one too many."""
+        """Begin a pulse of `bright`, 0 to 1, or hold the level if the limit is reached."""
         here = self._pulse.level(at)
-        if self._attacks and 0.0 <= at - self._attacks[-1] < ATTACK:  # of the chord that it still rises with
+        if self._attacks and 0.0 <= at - self._attacks[-1] < ATTACK:  # another note of the same chord
             self._pulse = Pulse(at, here, max(bright, self._pulse.peak))
         elif here >= bright or (len(self._attacks) == ATTACKS and at - self._attacks[0] < 1.0):
             self._pulse = Pulse(at, here, here, SUSTAIN)
@@ -201,50 +200,50 @@ class NoteLamp:
             self._attacks.append(at)
 
     def level(self, seconds: float) -> float:
-        """How bright it looks now."""
+        """The perceived level."""
         return self._pulse.level(seconds)
 
 
 class Lamps:
-    """Nine levels for this moment. Moments are seconds of any clock that never jumps; whoever looks, looks forward."""
+    """The levels of the nine lamps. Moments are seconds of a clock that never jumps."""
 
     def __init__(self, light: float = 1.0) -> None:
-        """`light` is how much of it there may be, 0 (off) to 1. All are dark until `begin`."""
+        """`light` is the brightness, 0 (off) to 1. All lamps are dark until `begin`."""
         self._light = light
         self._looking = threading.Lock()
         self._notes = [NoteLamp() for _ in range(NOTE_LAMPS)]
-        self._coming: deque[tuple[float, int, float]] = deque(maxlen=1024)  # when, which, how bright
+        self._coming: deque[tuple[float, int, float]] = deque(maxlen=1024)  # moment, place, level
         self._shown, self._from = BoxState.STARTING, math.inf
-        self._told = (BoxState.STARTING, -math.inf)  # what the box is, and since when
+        self._told = (BoxState.STARTING, -math.inf)  # the state of the box, and since when
         self._pressed = -math.inf
         self._counted = (0, -math.inf)
         self._left = math.inf
-        self.chosen = 0  # which network lamp
+        self.chosen = 0  # place of the network's lamp
         self.muted = False
-        self.night = 1.0  # of the light that a day has, 0 to 1
-        self.held = 0.0  # of the way of a hold that ends the box, 0 to 1
+        self.night = 1.0  # factor on the light, 0 to 1
+        self.held = 0.0  # progress of holding MUTE, 0 to 1
 
-    # --- what is told ---------------------------------------------------------------------------------------
+    # --- input ----------------------------------------------------------------------------------------------
 
     def begin(self, seconds: float) -> None:
         """The opening chime begins."""
         self._from = seconds
 
     def hit(self, degree: int, velocity: float, at: float) -> None:
-        """A note of this degree is heard at `at`; its lamp begins to rise so early that it is seen by then.
+        """A note of this degree is heard at `at`; its lamp rises early enough to be visible then.
 
-        A scale of other than six degrees shares the lamps.
+        A scale with more than six degrees shares the lamps.
         """
         bright = SOFTEST + (1.0 - SOFTEST) * velocity
         self._coming.append((at - lead(bright), degree % NOTE_LAMPS, bright))
 
     def tell(self, state: BoxState, seconds: float) -> None:
-        """The box is in this state; it may say so again and again."""
+        """The box is in this state. Call it as often as you like."""
         if state is not self._told[0]:
             self._told = (state, seconds)
 
     def press(self, seconds: float) -> None:
-        """A button went down: wink, and be quick to show what comes of it."""
+        """A button went down: wink, and show a new state at once."""
         self._pressed = seconds
 
     def count(self, number: int, seconds: float) -> None:
@@ -252,18 +251,18 @@ class Lamps:
         self._counted = (number, seconds)
 
     def leave(self, seconds: float) -> None:
-        """Fade to darkness, for good."""
+        """Fade to darkness, and stay dark."""
         self._left = min(self._left, seconds)
 
-    # --- what is seen ---------------------------------------------------------------------------------------
+    # --- output ---------------------------------------------------------------------------------------------
 
     @property
     def shown(self) -> BoxState:
-        """The state that shows, which may lag behind what was told."""
+        """The state that is shown, which can lag behind the one of `tell`."""
         return self._shown
 
     def levels(self, seconds: float) -> tuple[float, ...]:
-        """How bright all nine are to the eye, 0 to 1, from left to right. Any thread."""
+        """The perceived levels of all nine, 0 to 1, from left to right. Any thread; `seconds` must not decrease."""
         with self._looking:
             return self._levels(seconds)
 
@@ -298,16 +297,16 @@ class Lamps:
             yield _shaded(1.0 - level if winks and place == self.chosen else level, light)
 
     def _play(self, seconds: float) -> None:
-        """Begin the pulses of the notes that are heard by now."""
+        """Begin the pulses that are due."""
         while self._coming and self._coming[0][0] <= seconds:
             at, place, bright = self._coming.popleft()
             self._notes[place].hit(bright, at)
 
     def _settle(self, seconds: float) -> None:
-        """Show the state that was told, once it has lasted; at once, if the box just started or somebody asks."""
+        """Show the state of `tell` once it has lasted; at once after the start and after a press."""
         state, since = self._told
         if state is self._shown:
             return
-        asked = seconds - self._pressed < PRESS
-        if self._shown is BoxState.STARTING or asked or seconds - since >= LASTS:
+        pressed = seconds - self._pressed < PRESS
+        if self._shown is BoxState.STARTING or pressed or seconds - since >= LASTS:
             self._shown, self._from = state, seconds

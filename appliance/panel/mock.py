@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A panel that is not there: gpiozero's mock pins with an MCP3008 beside them, for a desk and for tests.
+"""A simulated panel: gpiozero's mock pins with an MCP3008, for development and for tests.
 
-The one rule: hands and eyes get no short cut. A knob is turned by what the converter answers, bit by bit, a button is
-pressed by its pin, and a lamp is as bright as its pin is lit; so a laptop runs the same code as a Pi.
-Hands may come from any thread; the panel's thread reads.
+It simulates pins and bits, so a laptop runs the same code as a Pi: a knob is turned by the bits that the converter
+sends, a button is pressed by its pin, and the brightness of a lamp is the duty cycle of its pin. It can be operated
+from any thread; the panel's thread reads it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from appliance.panel.knobs import END, TOP
 from appliance.panel.pins import NOWHERE, Wiring
 from appliance.values import Button, Knob
 
-DETENT = 0.02  # of a potentiometer's way: 1 dB of volume
+DETENT = 0.02  # of the travel of a potentiometer: 1 dB of volume
 
 
 class Chip:
-    """An MCP3008 as its data sheet draws it, a clock at a time.
+    """An MCP3008 as in its data sheet, a clock at a time.
 
     in    0 0 0 0 0 0 0 1 S C2 C1 C0 x x x  x x x x x x x x x     1: the start bit; S: single; C: the channel
     out   x x x x x x x x x x  x  x  x 0 R9 . . . . . . . . R0     a bit to sample, a null bit, the reading
@@ -34,7 +34,7 @@ class Chip:
         self.readings = [0] * 8  # 0 to TOP
 
     def select(self) -> None:
-        """Begin to listen."""
+        """Begin a transfer (chip select)."""
         self._command: list[int] = []
         self._answer: deque[int] = deque()
 
@@ -52,7 +52,7 @@ class Chip:
 
 
 class _Wires(SPI):
-    """Hardware SPI that ends in a chip, as spidev's ends in the kernel."""
+    """Hardware SPI to a simulated chip."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class _Wires(SPI):
         return 0
 
     def transfer(self, data: Sequence[int]) -> list[int]:
-        """Words of eight bits, out and in."""
+        """Exchange words of eight bits."""
         self._chip.select()
         return [int("".join(str(self._chip.clock(int(bit))) for bit in f"{word:08b}"), 2) for word in data]
 
@@ -85,7 +85,7 @@ class _Wires(SPI):
 
 
 class _Pin(MockPWMPin):
-    """A pin that forgets: a mock keeps every state that it ever had."""
+    """A mock pin without a history, which would grow for ever."""
 
     def _change_state(self, value: float) -> bool:
         changes, self._state = self._state != value, value
@@ -102,10 +102,10 @@ class _Factory(MockFactory):
 
 
 class Mock:
-    """The pins of a panel that is not there, and what may be done to them."""
+    """A simulated panel."""
 
     def __init__(self, wiring: Wiring, positions: Mapping[Knob, float]) -> None:
-        """`positions`, 0 to 1, are where potentiometers stand at first."""
+        """`positions`, 0 to 1, are the initial ones of potentiometers."""
         self._wiring, self._positions = wiring, dict(positions)
         self.chip = Chip()
         self._factory = _Factory(self.chip)
@@ -113,8 +113,8 @@ class Mock:
             self.put(knob, position)
 
     def board(self) -> Board:
-        """Its pins, as if they were those of a machine."""
-        return Board(self._factory, self._wiring, "mock pins, a panel on the screen")
+        """Its pins."""
+        return Board(self._factory, self._wiring, "mock pins")
 
     def put(self, knob: Knob, position: float) -> None:
         """Turn a potentiometer to a position, 0 to 1."""
@@ -124,7 +124,7 @@ class Mock:
         self.chip.readings[channel] = {0.0: 0, 1.0: TOP}.get(position, way)
 
     def turn(self, knob: Knob, detents: int) -> None:
-        """Turn a knob of either kind by some detents, right is positive."""
+        """Turn a knob of either kind by some detents; clockwise is positive."""
         if self._wiring.knobs != "encoders":
             self.put(knob, self._positions[knob] + detents * DETENT)
             return
@@ -137,7 +137,7 @@ class Mock:
             second.drive_high()
 
     def press(self, button: Button, *, down: bool) -> None:
-        """Press a button, or let it go."""
+        """Press a button, or release it."""
         number = self._wiring.mute_button if button is Button.MUTE else self._wiring.network_button
         if number != NOWHERE:
             pin = self._factory.pin(number)
@@ -145,7 +145,7 @@ class Mock:
 
     @property
     def lit(self) -> tuple[float, ...]:
-        """How much of the time each lamp is lit, 0 to 1, from left to right."""
+        """The duty cycle of each lamp, 0 to 1, from left to right."""
         return tuple(
             float(self._factory.pin(pin).state) if pin != NOWHERE else 0.0 for pin in self._wiring.lamps
         )

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel: one thread that looks at knobs and buttons 120 times a second, and draws 60 frames of the lamps.
+"""The panel: one thread that reads knobs and buttons 120 times a second, and writes 60 frames of the lamps.
 
-The one rule: music never waits for the panel, and never ends with it. A part that cannot be opened, or that fails, is
-said once, left alone for a minute and tried again; the others go on. What hands do is posted to the main thread.
+The music neither waits for the panel nor ends with it. A part that cannot be opened, or that fails, is logged once and
+tried again every minute; the other parts continue. Gestures are posted to the main thread.
 
-              opened                     raises, or cannot be opened: said once
-    AWAY ──────────────▶ THERE ──────────────────────────────────────────────────▶ AWAY, for a minute
+              opened                     raises, or cannot be opened: logged once
+    AWAY ──────────────▶ THERE ───────────────────────────────────────────────────▶ AWAY, for a minute
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from appliance.values import Button, Gesture
 
 log = logging.getLogger(__name__)
 
-AGAIN = 60.0  # s between two attempts at a part that is away
-LATE = 0.1  # s behind at which the thread gives up the lost looks
-IDLE = 0.5  # s between two looks when no part is there
+AGAIN = 60.0  # s between two attempts to open a part
+LATE = 0.1  # s of delay after which the thread skips the missed readings
+IDLE = 0.5  # s between two turns of the loop when no part is there
 
 
 class _Part(Protocol):
-    """What the panel is made of. Any method may raise anything."""
+    """A part of the panel. Every method can raise anything."""
 
     name: str
-    without: str  # what its loss means for the owner
+    without: str  # the consequence for the owner when it is away
 
     def open(self, board: Board) -> None: ...
 
@@ -51,37 +51,37 @@ class _Knobs:
 
     def __init__(self, wiring: Wiring) -> None:
         self._encoders = wiring.knobs == "encoders"
-        self._said: set[str] = set()  # what ails them, since they were well
-        self._ailed = -math.inf  # when something did last, s
+        self._logged: set[str] = set()  # faults since the knobs were without one
+        self._faulty = -math.inf  # when there was a fault last, s
 
     def open(self, board: Board) -> None:
         self._device = board.knobs()
-        self._hands: Encoders | Potentiometers = Encoders() if self._encoders else Potentiometers()
+        self._filter: Encoders | Potentiometers = Encoders() if self._encoders else Potentiometers()
 
     def turn(self, seconds: float) -> Iterable[Gesture]:
-        gestures = self._hands.see(self._device.read(), seconds)
-        if ails := self._examined():
-            self._ailed = seconds
-            if ails not in self._said:
-                self._said.add(ails)
-                log.warning("%s. %s.", ails, self.without)
-        elif self._said and seconds - self._ailed >= AGAIN:  # a loose wire comes and goes
-            self._said.clear()
-            log.info("The knobs are well again.")
+        gestures = self._filter.see(self._device.read(), seconds)
+        if fault := self._fault():
+            self._faulty = seconds
+            if fault not in self._logged:
+                self._logged.add(fault)
+                log.warning("%s. %s.", fault, self.without)
+        elif self._logged and seconds - self._faulty >= AGAIN:  # a loose wire comes and goes
+            self._logged.clear()
+            log.info("The knobs work again.")
         return gestures
 
-    def _examined(self) -> str:
-        if self._hands.dead:
-            return "The converter of the knobs says nothing: look at its power and its wires"
-        loose = " and ".join(knob.value for knob in self._hands.floating)
-        return loose and f"The wiper of the {loose} knob is not connected: look at its wire"
+    def _fault(self) -> str:
+        if self._filter.dead:
+            return "The converter of the knobs does not answer: check its power and its wires"
+        loose = " and ".join(knob.value for knob in self._filter.floating)
+        return loose and f"The wiper of the {loose} knob is not connected: check its wire"
 
     def close(self) -> None:
         self._device.close()
 
 
 class _Buttons:
-    name, without = "buttons", "Presses are not heard"
+    name, without = "buttons", "Presses have no effect"
 
     def __init__(self, lamps: Lamps) -> None:
         self._lamps = lamps
@@ -97,14 +97,14 @@ class _Buttons:
         for button, down in self._device.read().items():
             press = self._presses[button]
             gestures += press.see(down, seconds)
-            self._answer(button, press.held(seconds), seconds)
+            self._light(button, press.held(seconds), seconds)
             if press.stuck and button not in self._stuck:
-                log.warning("The %s button is stuck: it means nothing until it is let go.", button.value)
+                log.warning("The %s button is stuck: it is ignored until it is released.", button.value)
             (self._stuck.add if press.stuck else self._stuck.discard)(button)
         return gestures
 
-    def _answer(self, button: Button, held: float, seconds: float) -> None:
-        """Light answers a finger at once; what the press means may take a moment to be known."""
+    def _light(self, button: Button, held: float, seconds: float) -> None:
+        """Confirm a press with the lamps at once; its classification takes longer."""
         if held and button not in self._down:
             self._lamps.press(seconds)
         (self._down.add if held else self._down.discard)(button)
@@ -129,7 +129,7 @@ class _Leds:
     def turn(self, seconds: float) -> Iterable[Gesture]:
         self._odd = not self._odd
         if self._odd:
-            # A frame is seen until the next: it shows the middle of that time.
+            # A frame is visible until the next one, so it shows the middle of that time.
             self._device.shine([duty(level) for level in self._lamps.levels(seconds + 1 / SAMPLES)])
         return ()
 
@@ -138,9 +138,9 @@ class _Leds:
 
 
 class Panel:
-    """Knobs, buttons and lamps, as far as they are there.
+    """Knobs, buttons and lamps.
 
-    `board` opens the pins, and may raise NoPanel; `post` takes each gesture, on the panel's thread.
+    `board` opens the pins, and can raise NoPanel. `post` is called with each gesture, on the panel's thread.
     """
 
     def __init__(
@@ -151,24 +151,24 @@ class Panel:
         self._away: list[_Part] = [*knobs, _Buttons(lamps), _Leds(lamps)]
         self._there: list[_Part] = []
         self._board: Board | None = None
-        self._again = -math.inf  # when what is away is tried, s
-        self._missed: set[str] = set()  # what is known to be away
-        self._says = ""  # how the pins are driven, as was said
-        self._stop, self._looked = threading.Event(), threading.Event()
+        self._again = -math.inf  # when the parts that are away are tried next, s
+        self._missed: set[str] = set()  # the parts that were logged as away
+        self._says = ""  # the pin factory, as it was logged
+        self._stop, self._read = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="panel", daemon=True)
 
     # --- the thread -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def looked(self, within: float) -> bool:
-        """Wait for the first look, at most `within` seconds: then the knobs have been read, if they can be."""
-        return self._looked.wait(within)
+        """Wait for the first reading of the knobs, at most `within` seconds. Returns whether it was attempted."""
+        return self._read.wait(within)
 
     def close(self) -> None:
-        """Put the lamps out, let go of the pins, and end the thread."""
+        """Turn the lamps off, release the pins, and end the thread."""
         self._stop.set()
         self._thread.join()
 
@@ -184,21 +184,21 @@ class Panel:
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stop.is_set():
-            self.turn(time.monotonic())  # not `due`: who is late shows what is now
-            self._looked.set()
+            self.turn(time.monotonic())  # not `due`, so that a late frame shows the present
+            self._read.set()
             due = max(due + (1 / SAMPLES if self._there else IDLE), time.monotonic() - LATE)
             self._stop.wait(due - time.monotonic())
         self.release()
 
     def turn(self, seconds: float) -> None:
-        """Look at everything once. Raises nothing."""
+        """One turn of the loop: every part once. Raises nothing."""
         for part in tuple(self._there):
-            self._look(part, seconds)
+            self._turn(part, seconds)
         if self._away and seconds >= self._again:
             self._again = seconds + AGAIN
-            self._reach(seconds)
+            self._open(seconds)
 
-    def _look(self, part: _Part, seconds: float) -> bool:
+    def _turn(self, part: _Part, seconds: float) -> bool:
         try:
             gestures = part.turn(seconds)
         except Exception as error:
@@ -216,30 +216,30 @@ class Panel:
                 log.exception("The gesture %s was lost.", gesture)
 
     def release(self) -> None:
-        """Let go of all that is open; the lamps go out."""
+        """Close everything that is open; the lamps go out."""
         for part in tuple(self._there):
-            self._let_go(part)
+            self._close(part)
         if self._board:
-            with suppress(Exception):  # pins that have gone cannot be let go of
+            with suppress(Exception):  # the pins can be gone
                 self._board.close()
             self._board = None
 
-    # --- what is there, and what is not ---------------------------------------------------------------------
+    # --- opening and closing parts --------------------------------------------------------------------------
 
-    def _reach(self, seconds: float) -> None:
-        """Open what is away, as far as it can be. What opens but does not answer is not there."""
+    def _open(self, seconds: float) -> None:
+        """Try to open the parts that are away. A part that opens but cannot be read stays away."""
         if not self._there:
-            self.release()  # the pins themselves may be what failed
+            self.release()  # the pins themselves can be what failed
         try:
             self._board = self._board or self._open_board()
         except NoPanel as error:
             self._miss(
-                "panel", f"There is no panel: {error}. The music plays on, and it is tried every minute."
+                "panel", f"There is no panel: {error}. The music plays on; the panel is tried every minute."
             )
             return
         if self._board.says != self._says or "panel" in self._missed:
             self._says = self._board.says
-            self._find("panel", f"The panel is there: {self._says}.")
+            self._found("panel", f"The panel is there: {self._says}.")
         for part in tuple(self._away):
             try:
                 part.open(self._board)
@@ -248,15 +248,15 @@ class Panel:
             else:
                 self._away.remove(part)
                 self._there.append(part)
-                if self._look(part, seconds) and part.name in self._missed:
-                    self._find(part.name, f"The {part.name} answer again.")
+                if self._turn(part, seconds) and part.name in self._missed:
+                    self._found(part.name, f"The {part.name} work again.")
 
     def _lose(self, part: _Part, error: Exception) -> None:
         self._miss(part.name, self._sentence(part, error))
         forget(error)
-        self._let_go(part)
+        self._close(part)
 
-    def _let_go(self, part: _Part) -> None:
+    def _close(self, part: _Part) -> None:
         self._there.remove(part)
         self._away.append(part)
         with suppress(Exception):  # as above
@@ -264,13 +264,13 @@ class Panel:
 
     def _sentence(self, part: _Part, error: Exception) -> str:
         reason = str(error) if isinstance(error, NoPanel) else why(error)
-        return f"The {part.name} do not answer: {reason}. {part.without}; they are tried every minute."
+        return f"The {part.name} do not work: {reason}. {part.without}; they are tried every minute."
 
     def _miss(self, name: str, sentence: str) -> None:
         if name not in self._missed:
             self._missed.add(name)
             log.warning("%s", sentence)
 
-    def _find(self, name: str, sentence: str) -> None:
+    def _found(self, name: str, sentence: str) -> None:
         self._missed.discard(name)
         log.info("%s", sentence)

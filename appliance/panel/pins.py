@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pin each part of the panel is on: pins.toml, what the settings move, and what a HAT already uses.
+"""The pin of each part of the panel: pins.toml, the changes of the settings, and the pins that a HAT uses.
 
-The one rule: no pin number stands anywhere but in pins.toml, and a pin has one user; a second one is told in a sentence
-that names the pin, both users and what to set. Numbers are Broadcom's, as gpiozero counts. Pure; any thread.
+All pin numbers are in pins.toml. A pin has one user; a second one is an error that names the pin, both users and the
+setting to change. Numbers are Broadcom's, as in gpiozero. Pure; any thread.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 Knobs = Literal["potentiometers", "encoders", "none"]
 
-NOWHERE = 0  # in the settings: this part is not there; the pin itself identifies HATs and is never free
-ANY_HAT = "any"  # whatever is plugged in: what most HATs use stays free
-NO_HAT = "none"  # nothing is plugged in
-PULLED_UP = range(2, 9)  # high until a program runs: a lamp there glows while the Pi starts
+NOWHERE = 0  # in the settings: there is no such part; GPIO 0 itself identifies HATs and is never free
+ANY_HAT = "any"  # an unknown HAT: the pins that most of them use are kept free
+NO_HAT = "none"
+PULLED_UP = range(2, 9)  # high until a program runs: a lamp on one of them glows while the Pi starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Converter:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Where everything is. A part on NOWHERE is not there."""
+    """The pins of all parts; NOWHERE for a part that is not there."""
 
     notes: tuple[int, ...]
     networks: tuple[int, ...]
@@ -64,7 +64,7 @@ _TABLE = _read()
 RESERVED = _numbered(_TABLE["reserved"])
 HATS: dict[str, dict[int, str]] = {name: _numbered(uses) for name, uses in _TABLE["hats"].items()}
 
-# Every part that the settings may move, by its name there.
+# Every part whose pin can be set, by its name in the settings.
 PINS: dict[str, int] = (
     {lamp["name"].replace(" ", "_"): lamp["bcm"] for lamp in _TABLE["lamps"]}
     | {f"{button['name']}_button": button["bcm"] for button in _TABLE["buttons"]}
@@ -95,7 +95,7 @@ def wiring(knobs: Knobs = "potentiometers", pins: Mapping[str, int] = PINS) -> W
 
 
 def clashes(pins: Mapping[str, int], knobs: Knobs, hat: str) -> Iterator[tuple[str, str]]:
-    """Each setting that cannot be, by its key, with a sentence that says why and what to set instead."""
+    """Each setting that cannot apply, by its key, with a sentence that says why and what to set instead."""
     taken = _taken(hat)
     lines = _lines() if knobs == "potentiometers" else {}
     users = {pin: line for line, pin in lines.items()}
@@ -119,7 +119,7 @@ def clashes(pins: Mapping[str, int], knobs: Knobs, hat: str) -> Iterator[tuple[s
 
 
 def _lines() -> dict[str, int]:
-    """The converter's pins, by what they are called in a sentence."""
+    """The converter's pins, by their names in a sentence."""
     return {
         f"the converter's {name}": getattr(CONVERTER, name) for name in ("clock", "mosi", "miso", "select")
     }
@@ -142,7 +142,7 @@ def _taken(hat: str) -> dict[int, str]:
 
 def _whose(pin: int, hat: str) -> str:
     use = _taken(hat)[pin]
-    return f"the HAT {hat} uses it: {use}" if pin in HATS.get(hat, {}) else f"it is kept free: {use}"
+    return f"the HAT {hat} uses it ({use})" if pin in HATS.get(hat, {}) else f"it is kept free ({use})"
 
 
 def _advice(part: str, used: Set[int]) -> str:
@@ -150,6 +150,8 @@ def _advice(part: str, used: Set[int]) -> str:
     if part[-1].isdigit():  # a lamp
         free.sort(key=lambda pin: pin in PULLED_UP)
     if not free:
-        return f"no pin is free: set panel.hat to what you have, or panel.pins.{part} to {NOWHERE} to do without."
+        return (
+            f"no pin is free: set panel.hat to your HAT, or panel.pins.{part} to {NOWHERE} to do without it."
+        )
     spelled = ", ".join(map(str, free))
-    return f"set panel.pins.{part} to a free one ({spelled}), or to {NOWHERE} to do without."
+    return f"set panel.pins.{part} to a free one ({spelled}), or to {NOWHERE} to do without it."

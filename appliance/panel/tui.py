@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The panel of the case in a terminal: the same knobs, buttons and lamps, and the score of the last minute.
 
-It is a client of the control socket and a process of its own, so nothing that a terminal does can hold up the player.
-`take` gets the box's events; keys and the mouse become gestures. Its lamps are the same pure function (lamps.py) and
-its buttons the same classifier (buttons.py) as on the case. The terminal's main thread.
+It is a client of the control socket in a process of its own, so a slow terminal cannot hold up the player. `take` gets
+the events of the box; keys and the mouse become gestures. The lamps (lamps.py) and the classifier of presses
+(buttons.py) are those of the case. The main thread of that process.
 
     ┌ title and state ─────────────────────────┐
     │ the score of the last seconds            │
@@ -19,6 +19,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -38,10 +39,10 @@ from appliance.gestures import tempo_position
 from appliance.panel.buttons import TIMINGS, PressClassifier
 from appliance.panel.lamps import NETWORK_LAMPS, NOTE_LAMPS, Lamps
 from appliance.status import BED, Status
-from appliance.values import Button, Doubled, Gesture, Knob, Turned, Voice
+from appliance.values import Button, Doubled, Gesture, Knob, Pressed, Turned, Voice
 
-DRAWN = 4096  # pieces of a picture that are remembered: some hundred recur, and a window changes its size
-PRESS = 0.12  # s that a key presses a button for
+DRAWN = 4096  # cached pieces of a picture: some hundred recur, and more when the window changes its size
+PRESS = 0.12  # s that a button looks pressed after a key
 SCORE, COLUMN = 60.0, 0.4  # s of the score that can be shown, and of one column of it
 LOWEST, PITCHES = 36, 60  # MIDI pitch at the bottom of the score, and how many there are
 SILENT = -90.0  # dB below which it is shown as silence
@@ -51,7 +52,7 @@ SMALL = f"Make the window larger: the panel needs {WIDE} columns and {TALL} line
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A note in the score that scrolls by."""
+    """A note in the scrolling score."""
 
     age: float  # s since it was heard, in whole columns, so that all notes move together
     height: float  # 0 low to 1 high
@@ -61,7 +62,7 @@ class Mark:
 
 
 def mark(note: Mapping[str, Any], heard: float, now: float) -> Mark:
-    """A note of the box's, heard at one moment, as the score draws it at another."""
+    """A note of the box that was heard at `heard`, as the score draws it at `now`. `note` is as in control.py."""
     age = (now // COLUMN - heard // COLUMN) * COLUMN
     height = min(1.0, max(0.0, (note["pitch"] - LOWEST) / PITCHES))
     return Mark(age, height, note["length"], note["velocity"], Voice(note["voice"]))
@@ -76,7 +77,7 @@ WHITE: Colour = (226, 236, 255)
 FAINT: Colour = (52, 58, 72)
 NAME: Colour = (110, 118, 138)
 
-# Payments warm, offers cool, what is rare in between: one colour for each voice that has notes of its own.
+# Payments warm, offers cool, rare kinds in between: one colour for each voice that has notes of its own.
 INKS: dict[Voice, Colour] = {
     Voice.BELL: (255, 184, 90),
     Voice.GLASS: (250, 220, 170),
@@ -145,7 +146,7 @@ STEPS = 40  # that a glow is drawn in, and a note
 
 @lru_cache(DRAWN)
 def glow(step: int, colour: Colour, width: int) -> Pixels:
-    """A lamp that looks `step` of STEPS bright: a lens, and the light that it throws on the case."""
+    """A lamp of a perceived level of `step` of STEPS: a lens, and its light on the case."""
     level = step / STEPS
     rows = []
     for y in range(HIGH):
@@ -181,12 +182,12 @@ class LampRow(Picture):
 
 
 class Names(Picture):
-    """What the lamps are called, each name below its own."""
+    """The names of the lamps, each below its lamp."""
 
     drawn: tuple[tuple[str, ...], tuple[str, ...]] = (), ()
 
     def render_lines(self, crop: object) -> list[Strip]:
-        """The one line, a segment for each word and each space: pictures of the screen then keep them apart."""
+        """One line, with a segment for each word and each space, so that screenshots keep them apart."""
         width = self.size.width
         style = Style(color=Ink.from_rgb(*NAME), bgcolor=Ink.from_rgb(*CASE))
         text = f"{names(*self.drawn, width):{width}}"[:width]
@@ -202,7 +203,7 @@ def names(notes: tuple[str, ...], networks: tuple[str, ...], width: int) -> str:
 
 
 def places(width: int) -> tuple[int, int]:
-    """How far from the left the lamps begin, and how wide the gap before the network's is."""
+    """The columns to the left of the lamps, and of the gap before the network lamps."""
     room = width - NOTE_LAMPS * NOTE_CELL - NETWORK_LAMPS * NETWORK_CELL
     gap = min(6, max(0, room))
     return max(0, (room - gap) // 2), gap
@@ -215,7 +216,7 @@ TURN = math.radians(300)  # from end to end, as a potentiometer turns
 
 @lru_cache(DRAWN)
 def dial(step: int, width: int, height: int) -> Pixels:
-    """A knob that stands at `step` hundredths: its scale, lit up to the pointer."""
+    """A knob at `step` hundredths: its scale, lit up to the pointer."""
     middle_x, middle_y = width / 2, height / 2
     radius = min(middle_x, middle_y) - 0.5
     pointer = -TURN / 2 + TURN * step / 100
@@ -247,7 +248,7 @@ class Dial(Picture):
         super().__init__(classes="dial")
         self._knob, self._send = knob, send
 
-    drawn: int = 0  # where it stands, in hundredths
+    drawn: int = 0  # its position, in hundredths
 
     def pixels(self, width: int, height: int) -> Pixels:
         """The dial."""
@@ -263,22 +264,24 @@ class Dial(Picture):
 
 
 class Key(Static):
-    """A button: down as long as the mouse is, or as a key says."""
+    """A button: down as long as the mouse is, or until N or M is typed again."""
 
     def __init__(self, button: Button) -> None:
         super().__init__(button.name, classes="key")
-        self._until = 0.0  # when a press by a key ends, s
         self.down = False
+        self._lit = 0.0  # until when it looks pressed although it is not down, s
 
-    def press(self, *, down: bool, until: float = math.inf) -> None:
-        """Press it, up to the moment `until`, or release it."""
-        self.down, self._until = down, until
-        self.set_class(down, "down")
+    def press(self, *, down: bool) -> None:
+        """Press it, or release it."""
+        self.down = down
+
+    def flash(self, until: float) -> None:
+        """Look pressed until a moment."""
+        self._lit = until
 
     def tick(self, now: float) -> None:
-        """Release it if a key pressed it and the time is over."""
-        if self.down and now >= self._until:
-            self.press(down=False)
+        """Draw what holds now."""
+        self.set_class(self.down or now < self._lit, "down")
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Press."""
@@ -300,7 +303,7 @@ class Score(Picture):
     drawn: tuple[Mark, ...] = ()
 
     def pixels(self, width: int, height: int) -> Pixels:
-        """A roll: time to the left, pitch upwards; a head as bright as the note is loud, and a tail."""
+        """A piano roll, now at the right; each note has a head as bright as it is loud, and a tail that fades."""
         rows = [[GROUND] * width for _ in range(height)]
         for mark in sorted(self.drawn, key=lambda mark: mark.voice is not Voice.PAD):  # chords lie below
             row = round((1.0 - mark.height) * (height - 1))
@@ -320,7 +323,8 @@ class Score(Picture):
 class TerminalPanel(App[None]):
     """The panel in a terminal.
 
-    `status` is how the box is at first; `send` takes gestures for the box. `clock` gives seconds that never jump.
+    `status` is the first status of the box; `send` is called with gestures for it. `clock` gives seconds that never
+    jump.
     """
 
     TITLE = "Stellar Wind"
@@ -333,7 +337,7 @@ class TerminalPanel(App[None]):
     #case { height: auto; background: rgb(22,25,33); margin: 0 1; padding: 0 1; }
     #lamps { height: 4; }
     #names { height: 1; }
-    #hands { height: 7; padding-top: 1; align: center top; }
+    #controls { height: 7; padding-top: 1; align: center top; }
     .knob { width: 18; height: 6; }
     .dial { height: 5; width: 10; margin: 0 4; }
     .says { text-align: center; width: 18; }
@@ -364,6 +368,7 @@ class TerminalPanel(App[None]):
         self._classifiers = {button: PressClassifier(button) for button in Button}
         self._texts: dict[Static, str] = {}
         self.last_log = ""  # the last line of the box's log
+        self._status = status
         self._take_status(status)
 
     def compose(self) -> ComposeResult:
@@ -378,7 +383,7 @@ class TerminalPanel(App[None]):
         with Vertical(id="case"):
             yield self._lamp_row
             yield self._names
-            with Horizontal(id="hands"):
+            with Horizontal(id="controls"):
                 yield self._knob(Knob.VOLUME)
                 yield Horizontal(*self._keys.values(), id="keys")
                 yield self._knob(Knob.TEMPO)
@@ -396,36 +401,41 @@ class TerminalPanel(App[None]):
         self.screen.set_interval(1 / self.FRAMES, self._tick)
 
     async def action_quit(self) -> None:
-        """Textual's own key for it."""
+        """Textual's own key to quit."""
         self.exit()
 
     # --- events of the box ----------------------------------------------------------------------------------
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Take an event of the control socket (control.py)."""
-        match event:
-            case {"status": Mapping() as fields}:
-                self._take_status(Status.from_json(fields))
-            case {"note": Mapping() as note}:
-                self._take_note(note)
-            case {"level": float(level)}:
-                self._level = level
-            case {"log": str(line)} | {"error": str(line)}:
-                self.last_log = line
+        """Take an event of the control socket (control.py). Unknown events of a newer box are ignored."""
+        with suppress(KeyError, TypeError, ValueError):
+            match event:
+                case {"status": Mapping() as fields}:
+                    self._take_status(Status.from_json(fields))
+                case {"note": Mapping() as note}:
+                    self._take_note(note)
+                case {"level": float(level)}:
+                    self._level = level
+                case {"log": str(line)} | {"error": str(line)}:
+                    self.last_log = line
 
     def _take_status(self, status: Status) -> None:
-        now = self._clock()
-        self._status = status
+        now, place = self._clock(), status.networks.index(status.network)
+        before, self._status = self._status, status
         self._lamps.tell(status.shown, now)
         self._lamps.muted, self._lamps.night = status.muted, status.light
-        self._lamps.chosen = min(NETWORK_LAMPS - 1, status.networks.index(status.network))
+        self._lamps.chosen = min(NETWORK_LAMPS - 1, place)
+        # The status tells the minutes that are left: more than before were set, and none after many were cancelled.
+        if status.sleep > before.sleep or (before.sleep > 1 and not status.sleep):
+            self._lamps.count(math.ceil(status.sleep / 30), now)
 
     def _take_note(self, note: Mapping[str, Any]) -> None:
         now = self._clock()
+        mark(note, now, now)  # raises for a note that cannot be drawn
+        if note["voice"] not in BED:
+            self._lamps.hit(note["tone"], note["velocity"], now)
         if note["voice"] != Voice.DRONE:
             self._heard.append((now, note))
-        if note["voice"] not in BED and note["tone"] < NOTE_LAMPS:
-            self._lamps.hit(note["tone"], note["velocity"], now)
 
     # --- drawing --------------------------------------------------------------------------------------------
 
@@ -453,7 +463,7 @@ class TerminalPanel(App[None]):
     # --- keys and mouse -------------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
-        """Do what a key stands for."""
+        """Send the gesture of a key."""
         event.stop()
         match event.key:
             case "up" | "down":
@@ -467,7 +477,7 @@ class TerminalPanel(App[None]):
             case "N" | "M":
                 key = self._keys[Button.NETWORK if event.key == "N" else Button.MUTE]
                 key.press(down=not key.down)
-            case "s":  # a busy terminal is too slow for two presses in time
+            case "s":
                 self._send(Doubled(Button.MUTE))
             case "k":
                 self._send(Doubled(Button.NETWORK))
@@ -475,10 +485,13 @@ class TerminalPanel(App[None]):
                 self.exit()
 
     def _press(self, button: Button) -> None:
-        self._keys[button].press(down=True, until=self._clock() + PRESS)
+        """Press a button for a moment. A busy terminal has no timing of its own, so a key is a whole press."""
+        self._send(Pressed(button))
+        self._lamps.press(self._clock())
+        self._keys[button].flash(self._clock() + PRESS)
 
     def _read_buttons(self, now: float) -> None:
-        """Classify what the keys and the mouse do to the buttons, as the panel's thread does on a case."""
+        """Classify what the mouse, N and M do to the buttons, as the panel's thread does on a case."""
         for button, key in self._keys.items():
             classifier = self._classifiers[button]
             before = classifier.held(now)
@@ -493,7 +506,7 @@ class TerminalPanel(App[None]):
 
 
 def headline(status: Status, level: float, width: int) -> str:
-    """The line at the top: what plays, and how, as far as there is room for it."""
+    """The line at the top: what plays, and as many facts as there is room for."""
     facts = ["no sound card"] * (not status.card) + [f"{status.notes_a_minute} notes a minute"]
     facts.append("silent" if level <= SILENT else f"{level:.0f} dB")
     if status.delay is not None:

@@ -2,8 +2,8 @@
 """A check of the panel's wiring together with its builder: `stellar-wind doctor panel`.
 
 It lights lamps, reads knobs and waits for presses, and says what is wired wrong and how to correct it. It asks for one
-thing at a time, and nothing waits for ever. Talking and time are arguments: `say` a line, `ask` a question, `tick`
-until the next look, which returns its moment in s.
+thing at a time, and every wait has a timeout. Input, output and time are arguments: `say` prints a line, `ask` asks a
+question, and `tick` waits for the next reading and returns its moment in s.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from appliance.panel.lamps import LAMPS
 from appliance.panel.pins import NOWHERE, Wiring
 from appliance.values import Button, Knob
 
-STILL = 2.0  # s for which a knob's noise is read
-PATIENCE = 20.0  # s for which a hand is waited for
-NOISY = 3.0  # LSB, standard deviation: what the filter still hides
-MOVED = 100  # LSB, or detents times this: a knob was turned
-WHOLE = 24  # LSB from an end that a potentiometer should reach
+STILL = 2.0  # s for which the noise of the knobs is measured
+ASK_TIMEOUT = 20.0  # s for which a knob or button that was asked for is awaited
+NOISY = 3.0  # LSB, standard deviation; the most that the filter hides
+MOVED = 100  # LSB (or 1 detent) by which a knob counts as turned
+WHOLE = 24  # LSB from the end that a potentiometer should reach
 
 Read = Callable[[], Sequence[int]]
 Say = Callable[[str], None]
@@ -31,7 +31,7 @@ Tick = Callable[[], float]
 
 
 def check_wiring(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> list[str]:
-    """What is wrong with the panel, a sentence each."""
+    """The faults of the panel, a sentence each."""
     wrong = []
     parts = [_lamps, _knobs, _buttons] if wiring.knobs != "none" else [_lamps, _buttons]
     for part in parts:
@@ -63,8 +63,8 @@ def _lamps(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> Iter
 def _about_lamp(place: int, pin: int, answer: str) -> Iterator[str]:
     if answer == "0":
         yield (
-            f"Lamp {place + 1} stays dark: look at the wire to GPIO {pin} and at its resistor, "
-            "and turn the LED round if both are well."
+            f"Lamp {place + 1} stays dark: check the wire to GPIO {pin} and its resistor, "
+            "and turn the LED round if both are correct."
         )
     elif answer.isdigit() and int(answer) != place + 1:
         yield (
@@ -83,8 +83,8 @@ def _knobs(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> Iter
             yield from _still(_read_for(device.read, tick, STILL), say)
         for place, knob in enumerate(ORDER):
             encoders = wiring.knobs == "encoders"
-            way = "a few steps to the right" if encoders else "to the left, then all the way to the right"
-            say(f"Turn {knob.value} {way}.")
+            how = "a few steps to the right" if encoders else "to the left, then all the way to the right"
+            say(f"Turn {knob.value} {how}.")
             yield from _about_turn(knob, place, _until_turned(device.read, encoders, tick), encoders)
 
 
@@ -101,47 +101,47 @@ def _still(readings: list[tuple[int, ...]], say: Say) -> Iterator[str]:
     flat = {value for reading in readings for value in reading}
     if flat in ({0}, {TOP}):
         yield (
-            f"The converter says {flat.pop()} of everything: look at its power (pins 15 and 16), its ground (9 and 14) "
-            "and its four data lines; both knobs at the same end look the same."
+            f"The converter reads {flat.pop()} for both knobs: check its power (pins 15 and 16), its ground (9 and 14) "
+            "and its four data lines; or turn the knobs away from that end, if both are there."
         )
         return
     for knob, values in zip(ORDER, zip(*readings, strict=True), strict=True):
         if (noise := pstdev(values)) > 10 * NOISY:
-            yield f"The wiper of {knob.value} is not connected: its reading wanders by {noise:.0f}."
+            yield f"The wiper of {knob.value} is not connected: its reading varies by {noise:.0f}."
         elif noise > NOISY:
             yield f"The reading of {knob.value} is noisy ({noise:.1f}): put 100 nF between its wiper and ground."
 
 
 def _until_turned(read: Read, encoders: bool, tick: Tick) -> list[tuple[int, ...]]:
-    """Readings until a knob has been turned and rests for a second, or nobody has turned one within PATIENCE."""
-    readings, ends = [tuple(read())], tick() + PATIENCE
+    """Readings until a knob was turned and rests for a second, or until ASK_TIMEOUT."""
+    readings, ends = [tuple(read())], tick() + ASK_TIMEOUT
     while tick() < ends:
         readings.append(tuple(read()))
-        turned = max(_ways(readings)) >= (1 if encoders else MOVED)
-        if turned and len(readings) > SAMPLES and max(_ways(readings[-SAMPLES:])) < MOVED / 4:
+        turned = max(_travels(readings)) >= (1 if encoders else MOVED)
+        if turned and len(readings) > SAMPLES and max(_travels(readings[-SAMPLES:])) < MOVED / 4:
             break
     return readings
 
 
-def _ways(readings: list[tuple[int, ...]]) -> list[int]:
-    """How far each knob went."""
+def _travels(readings: list[tuple[int, ...]]) -> list[int]:
+    """How far each knob was turned."""
     return [max(values) - min(values) for values in zip(*readings, strict=True)]
 
 
 def _about_turn(knob: Knob, place: int, readings: list[tuple[int, ...]], encoders: bool) -> Iterator[str]:
-    ways, values = _ways(readings), [reading[place] for reading in readings]
-    if max(ways) < (1 if encoders else MOVED):
-        yield f"Nothing was heard of {knob.value}: look at the wire of its wiper, or of its contacts A and B."
-    elif ways[1 - place] > ways[place]:
-        yield f"The other knob answered for {knob.value}: exchange the wires of the two."
+    travels, values = _travels(readings), [reading[place] for reading in readings]
+    if max(travels) < (1 if encoders else MOVED):
+        yield f"The {knob.value} knob had no effect: check the wire of its wiper, or those of its contacts A and B."
+    elif travels[1 - place] > travels[place]:
+        yield f"The other knob moved instead of {knob.value}: exchange the wires of the two."
     elif encoders and values[-1] < values[0]:
-        yield f"{knob.value.capitalize()} turns the wrong way round: exchange its contacts A and B."
+        yield f"{knob.value.capitalize()} turns in the wrong direction: exchange its contacts A and B."
     elif not encoders and values[-1] < TOP / 2:
-        yield f"{knob.value.capitalize()} turns the wrong way round: exchange its two outer wires."
+        yield f"{knob.value.capitalize()} turns in the wrong direction: exchange its two outer wires."
     elif not encoders and (min(values) > WHOLE or max(values) < TOP - WHOLE):
         yield (
-            f"{knob.value.capitalize()} went from {min(values)} to {max(values)}, of 0 to {TOP}: "
-            "turn it all the way, or look at its two outer wires."
+            f"{knob.value.capitalize()} reads {min(values)} to {max(values)} instead of 0 to {TOP}: "
+            "turn it all the way, or check its two outer wires."
         )
 
 
@@ -152,7 +152,7 @@ def _buttons(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> It
     with closing(board.buttons()) as device:
         stuck = {button for button, down in device.read().items() if down}
         for button in stuck:
-            yield f"{button.name} is down though nobody presses it: its contacts are stuck, or its wire touches ground."
+            yield f"{button.name} is down without being pressed: its contacts are stuck, or its wire touches ground."
         for button in device.read():
             if button not in stuck:
                 say(f"Press {button.name}.")
@@ -160,8 +160,8 @@ def _buttons(board: Board, wiring: Wiring, say: Say, ask: Ask, tick: Tick) -> It
 
 
 def _pressed(read: Callable[[], dict[Button, bool]], stuck: set[Button], tick: Tick) -> Button | None:
-    """The button that goes down and is let go again; None when none is within PATIENCE."""
-    pressed, ends = None, tick() + PATIENCE
+    """The button that is pressed and released; None if none is within ASK_TIMEOUT."""
+    pressed, ends = None, tick() + ASK_TIMEOUT
     while tick() < ends:
         down = {button for button, is_down in read().items() if is_down} - stuck
         if pressed and not down:
@@ -173,6 +173,6 @@ def _pressed(read: Callable[[], dict[Button, bool]], stuck: set[Button], tick: T
 def _about_press(button: Button, pressed: Button | None, wiring: Wiring) -> Iterator[str]:
     pin = wiring.network_button if button is Button.NETWORK else wiring.mute_button
     if pressed is None:
-        yield f"{button.name} was not heard: look at its wires to GPIO {pin} and to ground."
+        yield f"{button.name} had no effect: check its wires to GPIO {pin} and to ground."
     elif pressed is not button:
-        yield f"{pressed.name} answered for {button.name}: exchange their wires, or their pins in [panel.pins]."
+        yield f"{pressed.name} closed instead of {button.name}: exchange their wires, or their pins in [panel.pins]."

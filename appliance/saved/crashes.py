@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a crash must not lose, and safe mode after several crashes. The main thread; files are written on others.
+"""Crash detection: what the next run takes over after a crash, and safe mode after several crashes.
 
-A box that is told to end removes its stamp (running.json), so a stamp that is found belongs to a box that crashed. The
-next one is muted if that one was, and takes over its sleep timer. After CRASHES of them without SOUND seconds of music
-in between, it starts in safe mode. Only crashes since this computer was switched on count: pulling the plug is none.
+A run writes a stamp (running.json) at its start and removes it when it is stopped, so a stamp that is found belongs to
+a run that crashed. The next run takes over its mute and its sleep timer. After CRASHES crashes without SOUND seconds of
+music in between, the box starts in safe mode. Only crashes since the boot count: a power cut is no crash. The main
+thread; files are written on threads of their own.
 
-    start ──▶ stamped ──(ten minutes of sound)──▶ forgiven ──▶ told to end: no stamp
-       ▲         │                                    │
-       └─ crash ─┴── the fifth that was not forgiven: safe mode
+    start ──▶ stamped ──(ten minutes of sound)──▶ no crash counts ──▶ stopped: stamp removed
+       ▲         │                                       │
+       └─────────┴───────────────── crash ───────────────┘  after the fifth that counts: safe mode
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from appliance.values import SLEEP_STEPS
 log = logging.getLogger(__name__)
 
 CRASHES = 5
-SOUND = 600.0  # s, after which the next crash is a new misfortune, not the old one again
-PATIENCE = 1.0  # s that a disk has before the box starts, or ends, without it
+SOUND = 600.0  # s after which earlier crashes no longer count
+DISK_TIMEOUT = 1.0  # s that the start and the end wait for the disk
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -37,7 +38,7 @@ class Run:
     """A run of the box. Moments are seconds of the monotonic clock."""
 
     boot: str  # the kernel's boot id
-    starts: int = 1  # this one and those before it that crashed and were not forgiven
+    starts: int = 1  # this one and the crashed ones before it that still count
     safe: bool = False
     muted: bool = False
     sleep: int = 0  # minutes for which the sleep timer was set
@@ -45,7 +46,7 @@ class Run:
 
 
 def begun(before: Run | None, boot: str) -> Run:
-    """The run that begins now, after `before`, whose stamp was found."""
+    """The run that begins now; `before` is the run whose stamp was found."""
     if before is None or not boot or before.boot != boot:
         return Run(boot)
     return replace(before, starts=before.starts + 1, safe=before.safe or before.starts >= CRASHES)
@@ -62,7 +63,7 @@ def decode(content: bytes) -> Run:
         run = Run(**json.loads(content))
         sane = math.isfinite(run.sleeps_at)
     except (TypeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"it lacks something ({type(error).__name__})") from error
+        raise ValueError(f"a field is missing or invalid ({type(error).__name__})") from error
     if not (
         sane
         and isinstance(run.boot, str)
@@ -70,7 +71,7 @@ def decode(content: bytes) -> Run:
         and all(isinstance(flag, bool) for flag in (run.safe, run.muted))
         and run.sleep in SLEEP_STEPS
     ):
-        raise ValueError("something in it is of another kind")
+        raise ValueError("a field has a value of another type")
     return run
 
 
@@ -83,7 +84,7 @@ def boot(file: Path = BOOT) -> str:
 
 
 class Crashes:
-    """Stamps the start of this run; `run.safe` says whether it is in safe mode. Without a folder nothing is stamped."""
+    """The stamp of this run, in `folder` if there is one. `run.safe` says whether the run is in safe mode."""
 
     def __init__(self, folder: Path | None) -> None:
         self._file = folder and folder / "running.json"
@@ -92,38 +93,38 @@ class Crashes:
         self.run = self._written = run
         if self.run.safe:
             log.error(
-                "The box has crashed %d times without playing for ten minutes in between. It starts in safe mode: the "
-                "default settings except for the panel, the night and the maximum volume, and nothing saved. Undo the "
-                "last change of the settings, and restart it.",
+                "The box has crashed %d times without playing for ten minutes in between. It starts in safe mode: with "
+                "the default settings except for panel, night and maximum volume, and without anything saved. Undo the "
+                "last change of the settings, then restart it.",
                 self.run.starts - 1,
             )
         self._writing, self._ended = threading.Lock(), False
         if self._file:
-            # Before anything that can crash, but a disk that hangs has only PATIENCE.
+            # Before anything that can crash, but a disk that hangs delays the start only by DISK_TIMEOUT.
             stamp = threading.Thread(target=self._stamp, args=(self._file,), name="stamp", daemon=True)
             stamp.start()
-            stamp.join(PATIENCE)
+            stamp.join(DISK_TIMEOUT)
 
     async def keep(self, *, muted: bool, sleep: int, sleeps_at: float, sounded: float) -> None:
-        """Save what the next run needs if this one crashes now, after `sounded` seconds of sound."""
+        """Save what the next run takes over if this one crashes now, after `sounded` seconds of sound."""
         starts, safe = (0, False) if sounded >= SOUND else (self.run.starts, self.run.safe)
         run = replace(self._written, muted=muted, sleep=sleep, sleeps_at=sleeps_at, starts=starts, safe=safe)
         if self._file and run != self._written:
             self._written = run
-            # A failed write matters only after a crash.
+            # A failure is ignored: it matters only after a crash.
             await files.run_in_thread(partial(self._write, self._file, run))
 
-    def end(self, patience: float = PATIENCE) -> None:
-        """Remove the stamp: the box was told to end. A write in progress has `patience` seconds."""
+    def end(self, timeout: float = DISK_TIMEOUT) -> None:
+        """Remove the stamp, because the box is stopped. Waits `timeout` seconds for a write in progress."""
         self._ended = True
         if self._file:
-            if self._writing.acquire(timeout=patience):
+            if self._writing.acquire(timeout=timeout):
                 self._writing.release()
             with suppress(OSError):
                 self._file.unlink()
 
     def _stamp(self, file: Path) -> None:
-        with suppress(OSError):  # the first write of the state reports what is wrong with the disk
+        with suppress(OSError):  # the first write of the state logs what is wrong with the disk
             self._write(file, self.run)
 
     def _write(self, file: Path, run: Run) -> None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what the box is asked to keep: scores in a folder, and the MIDI or sound file of each while it plays on.
+"""Writes kept scores to a folder, and a MIDI or sound file of each.
 
-A score is written at once. The rest is made one after another at the lowest priority by a process of its own, and the
-oldest files go when there are too many. A request is never dropped without a line in the log. The main thread's loop;
-files are written on threads of their own.
+A score is written at once. The other file is rendered by a process of its own at the lowest priority, one at a time,
+while the box plays on. The oldest files are removed when there are too many. Every failure is logged. The main thread's
+loop; files are written on threads of their own.
 
-    key, button, socket ─▶ .score.gz ─▶ waits ─▶ `render` makes .mid or .flac of it ─▶ logged, with its path
+    key, button, socket ─▶ .score.gz ─▶ queue ─▶ `render` makes .mid or .flac of it ─▶ logged with its path
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE
 from collections import deque
@@ -24,17 +23,18 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Protocol
 
+from appliance.host.python import command
 from appliance.saved.files import save
 from appliance.values import BoxError
 
 KEPT = "kept"  # the folder, beside state.json
 ENDING = ".score.gz"
 MOST = 100  # scores that are kept, 1 MB each at most
-SOUND = 2 * 10**9  # bytes of sound files beside them: some five half hours, a quarter of an 8 GB card
-HEAVIEST = 600 * 10**6  # bytes; half an hour takes 518 MB if FLAC saves nothing, and the box writes on
-LOWEST = 19  # priority of a render beside a box that plays
-AT_END = 1.5  # s that a box which ends gives to a score that is being written; it fades meanwhile
-KILLED = 0.3  # s that a render has to be gone after it was killed
+SOUND = 2 * 10**9  # bytes of sound files: about five half hours, a quarter of an 8 GB card
+HEAVIEST = 600 * 10**6  # bytes of a sound file; half an hour is 518 MB uncompressed, and the box writes on
+LOWEST = 19  # nice value of a render beside a box that plays
+AT_END = 1.5  # s that the end waits for a score that is being written; the fade takes as long
+KILL_TIMEOUT = 0.3  # s that the end waits for a render that was killed
 
 log = logging.getLogger(__name__)
 
@@ -44,29 +44,30 @@ class CannotKeep(BoxError, OSError):
 
 
 class Writable(Protocol):
-    """A score on its way to a file."""
+    """A score that can be written to a file."""
 
     def packed(self) -> bytes:
         """The bytes of the file. It can take seconds."""
 
 
 class Exporter:
-    """Keeps what `last` gives in `folder`, if there is one, and makes the format `form` of each score."""
+    """Writes the score that `last` gives to `folder`, if there is one, and makes a file of the format `form` of it."""
 
     def __init__(self, last: Callable[[], Writable], folder: Path | None, form: str) -> None:
         self._last, self._folder, self._form = last, folder, form
         self._keeping: asyncio.Task[Path] | None = None  # until the score is written
-        self._waiting: deque[Path] = deque()  # scores of which a file is still to be made; of the first it is
+        self._waiting: deque[Path] = deque()  # scores of which a file is to be made; the first is in progress
         self._more = asyncio.Event()
 
     async def keep(self) -> Path:
-        """Write the last half hour, and return where. A second request meanwhile gets the same score.
+        """Write the last half hour, and return the path. A second request meanwhile gets the same score.
 
         Raises CannotKeep, and what `last` raises.
         """
         if self._folder is None:
             raise CannotKeep(
-                "Nothing can be kept: there is no folder to write to, or the box is in safe mode."
+                "Nothing can be kept: there is no state folder, or the box is in safe mode. "
+                "Name a folder with `state_dir`."
             )
         if not self._keeping or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep(self._folder))
@@ -81,7 +82,7 @@ class Exporter:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Make files while in the `with`; at its end, wait a moment for a score that is being written."""
+        """Make files while in the `with`; at its end, wait AT_END s for a score that is being written."""
         making = asyncio.create_task(self._make_all())
         try:
             yield
@@ -92,10 +93,10 @@ class Exporter:
             if self._keeping:
                 await asyncio.wait([self._keeping], timeout=AT_END)
             for score in self._waiting:
-                log.warning("Made no %s of %s before the end: `render` makes it.", self._form, score)
+                log.warning("No %s of %s was made before the end; `render` makes it.", self._form, score)
 
     async def _make_all(self) -> None:
-        while True:  # one at a time: a small board has no time for two beside its music
+        while True:  # one at a time: a small board has no capacity for two while it plays
             while self._waiting:
                 await make(self._waiting[0], self._form)
                 self._waiting.popleft()
@@ -104,15 +105,15 @@ class Exporter:
 
 
 async def write(last: Writable, folder: Path, clock: Callable[[], float] = time.time) -> Path:
-    """Write a score to `folder`, and return its path. `clock` names it, in s since 1970. Raises CannotKeep."""
+    """Write a score to `folder`, named by the time of `clock` (s since 1970). Returns the path. Raises CannotKeep."""
     name = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(clock()))
     path = await asyncio.to_thread(_free_name, folder, name)
     failure = await save(path, await asyncio.to_thread(last.packed))
     if failure:
         raise CannotKeep(
-            f"Cannot keep what was played: {failure}. Make room, or name another folder in `state_dir`."
+            f"Cannot write {path}: {failure.strerror or failure}. Make room, or name another folder with `state_dir`."
         )
-    log.info("Kept what was just played: %s.", path)
+    log.info("Kept the last half hour: %s.", path)
     await asyncio.to_thread(_remove_oldest, path)
     return path
 
@@ -120,40 +121,40 @@ async def write(last: Writable, folder: Path, clock: Callable[[], float] = time.
 async def make(
     score: Path, form: str, free: Callable[[Path], int] = lambda path: disk_usage(path).free
 ) -> None:
-    """Make `form` ("mid" or "flac") of a kept score, beside it. `free` gives a disk's free bytes."""
+    """Make a file of the format `form` ("mid" or "flac") of a score, beside it. `free` gives a disk's free bytes."""
     rendered = score.with_name(f"{_name(score)}.{form}")
     try:
         if form == "flac" and not await asyncio.to_thread(_has_room, score, free):
             log.error(
-                "Cannot make %s: its disk has less than %d MB left. Make room, then `render` makes it.",
+                "Cannot make %s: its disk has less than %d MB free. Make room, then `render` makes it.",
                 rendered.name,
                 HEAVIEST // 10**6,
             )
             return
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "appliance", "render", str(score), "-o", str(rendered)),
+            *command("appliance", "render", str(score), "-o", str(rendered)),
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=PIPE,
         )
     except OSError as error:
-        log.error("Cannot make %s of it: %s.", rendered.name, error)
+        log.error("Cannot make %s: %s.", rendered.name, error)
         return
     try:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST)
-        _, said = await process.communicate()
+        _, errors = await process.communicate()
     finally:
-        if process.returncode is None:  # the box ends: end the render, and remove its unfinished file
+        if process.returncode is None:  # the box stops: kill the render, and remove its unfinished file
             process.kill()
             rendered.unlink(missing_ok=True)
             with suppress(TimeoutError):  # it can hang on its disk
-                async with asyncio.timeout(KILLED):
+                async with asyncio.timeout(KILL_TIMEOUT):
                     await process.wait()
     if process.returncode:
-        log.error("Cannot make %s of it: %s", rendered.name, said.decode(errors="replace").strip()[-200:])
+        log.error("Cannot make %s: %s", rendered.name, errors.decode(errors="replace").strip()[-200:])
     else:
-        log.info("Made %s of it.", rendered)
+        log.info("Made %s.", rendered)
 
 
 def _name(path: Path) -> str:
@@ -161,39 +162,39 @@ def _name(path: Path) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    """The scores, the oldest first as far as the clock was right."""
+    """The names of the scores, the oldest first if the clock was right."""
     return sorted({_name(path) for path in folder.glob(f"*{ENDING}")})
 
 
 def _free_name(folder: Path, name: str) -> Path:
-    """The path for a score of this name; two of one second, or of a clock that was set back, get two names."""
+    """The path of a new score; its name gets a number if another one of the same second exists."""
     names = chain([name], (f"{name}-{number}" for number in count(2)))
     paths = (folder / f"{each}{ENDING}" for each in names)
     return next(path for path in paths if not os.path.exists(path))
 
 
 def _remove_oldest(new: Path) -> None:
-    """Remove all but MOST scores with what was made of them, never the `new` one, and files that a power cut tore."""
+    """Remove all but MOST scores with their other files, but not the `new` one, and files that a power cut left."""
     for torn in new.parent.glob(f"*{ENDING}.new"):
         with suppress(OSError):
             torn.unlink()
     others = [name for name in _names(new.parent) if name != _name(new)]
     for name in others[: -(MOST - 1)]:
-        log.info("Removed %s, kept before %d others.", name, MOST)
+        log.info("Removed %s: there are %d newer scores.", name, MOST)
         for path in new.parent.glob(f"{name}.*"):
             with suppress(OSError):
                 path.unlink()
 
 
 def _has_room(score: Path, free: Callable[[Path], int]) -> bool:
-    """Remove the oldest sound files until one more stays below SOUND; returns whether the disk has room for it, too."""
+    """Remove the oldest sound files until one more stays below SOUND. Returns whether the disk has room for it."""
     sounds = [score.with_name(f"{name}.flac") for name in _names(score.parent)]
     sizes = {sound: sound.stat().st_size for sound in sounds if sound.exists()}
     taken = sum(sizes.values())
     for sound, size in sizes.items():
         if taken + HEAVIEST <= SOUND:
             break
-        log.info("Removed %s: there is newer sound, and its score stays.", sound.name)
+        log.info("Removed %s to make room for a newer one; its score is kept.", sound.name)
         sound.unlink(missing_ok=True)
         taken -= size
     return free(score.parent) >= HEAVIEST

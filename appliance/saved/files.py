@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small files that must survive a power cut, and the folder for them.
 
-At any moment a file is whole, the new one or the one before, wherever the power went. A file that is not one of ours is
-set aside and never met again. Read on the main thread before the first sound; written on a thread of its own, because
-a card can take seconds to say that it has written.
+A write is atomic: after a power cut at any moment the file has its old or its new content. A file that is not valid is
+renamed, so that it is reported once. Read on the main thread before the first sound; written on a thread of its own,
+because an SD card can take seconds for a write.
 
     write   beside it ─▶ fsync ─▶ rename over it ─▶ fsync of the folder
     read    whole and valid? ─ yes ─▶ its content      no ─▶ renamed to *.bad, with one line in the log
@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SERVICE = Path("/var/lib/stellar-wind")  # StateDirectory of deploy/systemd/stellar-wind.service
-LARGEST = 4096  # bytes; the largest of our small files takes some 300
+# A write that was given up (a disk is slow, and the box ends) goes on in its thread: the next one must not meet it.
+_WRITING = threading.Lock()
+LARGEST = 4096  # bytes; the largest of these files has some 300
 
 
 def state_dir(setting: str, environ: Mapping[str, str]) -> Path | None:
@@ -46,25 +48,27 @@ def state_dir(setting: str, environ: Mapping[str, str]) -> Path | None:
 
 
 def read(path: Path, decode: Callable[[bytes], T]) -> T | None:
-    """What `decode` makes of the file at `path`; None if there is none, or it is not valid and was set aside."""
+    """The content of the file at `path`, decoded; None if there is none, or it is not valid and was renamed."""
     try:
         content = _content(path)
         return decode(content) if content is not None else None
     except ValueError as error:
-        with suppress(OSError):  # a disk that cannot be written: then it stays, and is no better next time
-            path.replace(path.with_name(f"{path.name}.bad"))
-        log.warning(
-            "%s is not a valid state file (%s): it was renamed to *.bad; the settings apply.", path, error
-        )
+        bad = path.with_name(f"{path.name}.bad")
+        try:
+            path.replace(bad)
+            done = f"it was renamed to {bad.name}"
+        except OSError as failure:
+            done = f"it cannot be renamed ({failure.strerror})"
+        log.warning("%s is not a valid file of the box: %s; %s. It is ignored.", path, error, done)
     except OSError as error:
-        log.warning("Cannot read %s: %s. The settings apply.", path, error.strerror)
+        log.warning("Cannot read %s: %s. It is ignored.", path, error.strerror)
     return None
 
 
 def _content(path: Path) -> bytes | None:
-    """The content of the file, None if there is none; raises ValueError if it cannot be a file of ours."""
+    """The content of the file, None if there is none; raises ValueError if it cannot be one of these files."""
     try:
-        # It can be a link, a pipe or a device: open it without following, waiting for or changing it.
+        # It can be a link, a pipe or a device: do not follow it, wait for it or change it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -74,7 +78,7 @@ def _content(path: Path) -> bytes | None:
         raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is no file")
+            raise ValueError("it is not a regular file")
         content = os.read(descriptor, LARGEST + 1)
     finally:
         os.close(descriptor)
@@ -84,7 +88,12 @@ def _content(path: Path) -> bytes | None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put `content` in the place of the file, whole or not at all. Raises OSError; the old file is still there then."""
+    """Replace the content of the file, atomically. Raises OSError; then the old file is still there."""
+    with _WRITING:
+        _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.new")
     try:
@@ -102,18 +111,18 @@ def write(path: Path, content: bytes) -> None:
         raise
     above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(above)  # without it a power cut may still bring the old file back, or none
+        os.fsync(above)  # without it a power cut can still bring the old file back, or none
     finally:
         os.close(above)
 
 
 async def save(path: Path, content: bytes) -> OSError | None:
-    """Like `write`, on a thread of its own; returns what went wrong."""
+    """Like `write`, on a thread of its own; returns the error."""
     return await run_in_thread(partial(write, path, content))
 
 
 async def run_in_thread(write: Callable[[], None]) -> OSError | None:
-    """Run `write` on a thread of its own; returns what went wrong. A disk that hangs blocks that thread only."""
+    """Run `write` on a thread of its own; returns the error. A disk that hangs blocks only that thread."""
     loop = asyncio.get_running_loop()
     written: asyncio.Future[OSError | None] = loop.create_future()
 
@@ -123,7 +132,7 @@ async def run_in_thread(write: Callable[[], None]) -> OSError | None:
             write()
         except OSError as error:
             result = error
-        with suppress(RuntimeError):  # the loop is closed, and with it the caller
+        with suppress(RuntimeError):  # the loop is closed: the box has ended
             loop.call_soon_threadsafe(_answer, written, result)
 
     threading.Thread(target=work, name="state", daemon=True).start()

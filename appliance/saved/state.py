@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What survives a power cut: where the controls were left, in one small file. The main thread.
+"""The saved state: the positions of the controls in state.json, so that they survive a power cut. The main thread.
 
-saved when   changed ─▶ settled for 5 s ─▶ one of at most 300 writes a day
+A change is written when it has been stable for 5 s, and at most 300 times a day, to spare the SD card.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from appliance.values import FASTEST, SLOWEST, Controls
 log = logging.getLogger(__name__)
 
 VERSION = 1
-SETTLED = 5.0  # s without another change: a knob that is being turned is not done
-EVERY = 300.0  # s a write on the average: 288 a day
-CHECK = 1.0  # s between two looks at whether to write
-AT_END = 1.0  # s for the last write when the box ends
-AT_ONCE = 12  # writes that may come sooner, once in a while; together 300 a day
+SETTLED = 5.0  # s without another change: a knob is no longer being turned
+EVERY = 300.0  # s per write on average: 288 a day
+CHECK = 1.0  # s between two checks
+AT_END = 1.0  # s that the end waits for the last write
+AT_ONCE = 12  # writes that can be made in a burst; with the others 300 a day
 
 
 @dataclass(frozen=True, slots=True)
 class SavedControls:
-    """The controls that are saved. A mute is not: who switches the power on wants music."""
+    """The controls that are saved. A mute is not: after a power cut the box plays."""
 
     volume: float  # 0 to 1
     tempo: float  # beats a minute
@@ -48,23 +48,17 @@ class SavedControls:
 class State:
     """The content of state.json."""
 
-    settings: SavedControls  # as the settings were when the controls were saved
+    settings: SavedControls  # as they were when the controls were saved
     controls: SavedControls
     last_ledger: tuple[str, int] | None = None  # network and sequence; it is not played again after a restart
-
-
-# --- where ----------------------------------------------------------------------------------------------------
-
-
-# --- what is in it --------------------------------------------------------------------------------------------
 
 
 def restored(
     settings: Controls, state: State, networks: Collection[str], scenes: Collection[str]
 ) -> Controls:
-    """The settings, with each control as it was left, unless its setting has changed since.
+    """The settings, with each control as it was saved, unless its setting has changed since.
 
-    So a knob's last position comes back after a power cut, and an edited settings file or an option still applies.
+    So the last position of a knob comes back after a power cut, and an edited settings file or an option still applies.
     """
     before, left = asdict(state.settings), asdict(state.controls)
     kept = {name: value for name, value in left.items() if before[name] == getattr(settings, name)}
@@ -98,7 +92,7 @@ def decode(content: bytes) -> State:
             None if last is None else (_name(last[0]), int(_number(last[1], 0, 2**32))),
         )
     except (TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
-        raise ValueError(f"it lacks something ({type(error).__name__})") from error
+        raise ValueError(f"a field is missing or invalid ({type(error).__name__})") from error
 
 
 def _controls(fields: dict[str, Any]) -> SavedControls:
@@ -112,29 +106,27 @@ def _controls(fields: dict[str, Any]) -> SavedControls:
 
 def _number(value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{value!r:.20} is no number from {low} to {high}")
+        raise ValueError(f"{value!r:.20} is not a number from {low} to {high}")
     return value
 
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(f"{value!r:.20} is no name")
+        raise ValueError(f"{value!r:.20} is not a name")
     return value
 
 
 class WriteThrottle:
-    """Says when to write a state. Pure; moments are seconds of any clock that never jumps."""
+    """Decides when to write a state: a token bucket. Pure; moments are seconds of a clock that never jumps."""
 
     def __init__(self, written: State | None) -> None:
-        self._written = written  # what the file holds, as far as we know
+        self._written = written  # what the file holds, as far as is known
         self._seen: State | None = None
-        self._since = 0.0  # when what was seen last was seen first
-        self._paid = (
-            -math.inf
-        )  # until when the writes so far have used up their time, were each to take EVERY
+        self._since = 0.0  # since when the state is the one that was seen last
+        self._paid = -math.inf  # the moment at which the writes so far are paid for, at one per EVERY seconds
 
     def due(self, state: State, seconds: float) -> bool:
-        """Whether to write `state` now. A new last ledger alone is no reason: one comes every few seconds."""
+        """Whether to write `state` now. A new last ledger alone is no reason: one arrives every few seconds."""
         if self._seen is None or _differ(state, self._seen):
             self._seen, self._since = state, seconds
         return (
@@ -144,11 +136,11 @@ class WriteThrottle:
         )
 
     def changed(self, state: State) -> bool:
-        """Whether the file says otherwise."""
+        """Whether the file holds other controls."""
         return self._written is None or _differ(state, self._written)
 
     def tried(self, state: State, seconds: float, *, written: bool) -> None:
-        """A write was tried at `seconds`. After a failure the next one is EVERY seconds later."""
+        """Record that a write was tried at `seconds`. After a failure the next one is EVERY seconds later."""
         self._paid = max(self._paid, seconds) + EVERY
         if written:
             self._written = state
@@ -161,7 +153,7 @@ def _differ(one: State, other: State) -> bool:
 
 
 class Saver:
-    """Keeps `file` up to date with `state`, until cancelled. `written` is what the file holds."""
+    """Keeps `file` up to date with `state`. `written` is what the file holds at first."""
 
     def __init__(self, file: Path, written: State | None, state: Callable[[], State]) -> None:
         self._file, self._state = file, state
@@ -194,4 +186,9 @@ class Saver:
         error = await save(self._file, encode(now))
         self._throttle.tried(now, asyncio.get_running_loop().time(), written=error is None)
         if error:
-            log.warning("Cannot save the controls: %s. The box plays on.", error)
+            log.warning(
+                "Cannot save the controls to %s: %s. The box plays on; after a power cut it starts with the state "
+                "that was saved last. Make room, or name another folder with `state_dir`.",
+                self._file,
+                error.strerror or error,
+            )

@@ -36,7 +36,7 @@ class Score:
         self._lines = lines
 
     def __iter__(self) -> Iterator[Line]:
-        return (line for line in _checked(self.path, self._lines()) if isinstance(line, Line))
+        return (line for line in _checked(self.path, self._lines) if isinstance(line, Line))
 
 
 def open_score(path: Path) -> Score:
@@ -49,7 +49,7 @@ def open_score(path: Path) -> Score:
 
 def read_score(path: Path, lines: Callable[[], Iterator[bytes]]) -> Score:
     """The score whose lines `lines` gives, each time from the start. Raises BadScore."""
-    checked = _checked(path, lines())
+    checked = _checked(path, lines)
     header = next(checked, None)
     if not isinstance(header, Header):
         raise BadScore(f"{path} is not a score: its first line must be the header that `keep` writes.")
@@ -57,12 +57,12 @@ def read_score(path: Path, lines: Callable[[], Iterator[bytes]]) -> Score:
     return Score(path, lines, header, notes)
 
 
-def _checked(path: Path, lines: Iterator[bytes]) -> Iterator[Header | Line]:
+def _checked(path: Path, lines: Callable[[], Iterator[bytes]]) -> Iterator[Header | Line]:
     """The lines, parsed; BadScore names the first that is wrong, or the bound that the file exceeds."""
     size = notes = number = 0
     now = 0.0
     try:
-        for number, text in enumerate(lines, 1):
+        for number, text in enumerate(lines(), 1):
             size += len(text)
             if len(text) > MAX_LINE:
                 raise BadScore(f"it is longer than {MAX_LINE:,} bytes")
@@ -127,7 +127,7 @@ class ScoreWriter:
     def __init__(self, path: Path, header: Header) -> None:
         self._raw = path.open("wb")
         self._file: IO[bytes] = self._raw
-        if path.suffix == ".gz":
+        if path.suffix.lower() == ".gz":
             self._file = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)  # type: ignore[assignment]
         self._lines = ScoreLines(context=header.context)
         self._write(header)

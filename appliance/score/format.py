@@ -20,9 +20,9 @@ the whole file if one value is out of range: a score can come from anyone. Pure;
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from appliance.music.scales import ROOTS, STEPS
 from appliance.values import Amount, Bed, BoxError, Context, Kind, Note, NoteEvent, Voice
@@ -40,6 +40,12 @@ MAX_TIME = 2**40  # s since 1970
 MAX_OPERATIONS = 1_000_000  # of one ledger; the public network's limit is 1,000
 MAX_TEXT = 1000  # characters of a title
 NAME = 100  # characters of a network's or a scene's name
+
+T = TypeVar("T")
+VOICES: dict[str, Voice] = {voice.value: voice for voice in Voice}
+KINDS: dict[str, Kind] = {kind.value: kind for kind in Kind}
+SCALE_NAMES = {name: name for name in STEPS}
+ROOT_NAMES = {name: name for name in ROOTS}
 
 
 class BadScore(BoxError, ValueError):
@@ -95,8 +101,7 @@ def _fields(line: Header | Line) -> dict[str, Any]:
             }
         case Close(sequence, closed_at, operations):
             return start | {"ledger": sequence, "closed_at": closed_at, "operations": operations}
-        case Context():
-            return start | asdict(line.entry)
+    return start | asdict(line.entry)
 
 
 def _note_fields(event: NoteEvent) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def _note_fields(event: NoteEvent) -> dict[str, Any]:
 def decode(text: str | bytes) -> Header | Line:
     """Parse one line. Raises BadScore for anything that `encode` would not write, apart from additional fields."""
     try:
-        fields = json.loads(text)
+        fields = json.loads(text if isinstance(text, str) else text.decode())
         if not isinstance(fields, dict):
             raise BadScore("it is no JSON object")
         if "score" in fields:
@@ -152,7 +157,11 @@ def _entry(fields: Mapping[str, Any]) -> NoteEvent | Bed | Close | Context:
     if "pitch" in fields:
         return _note(fields)
     if "wind" in fields:
-        return Bed(*(_number(fields, key, 0.0, 1.0) for key in ("brightness", "wind", "space")))
+        return Bed(
+            _number(fields, "brightness", 0.0, 1.0),
+            _number(fields, "wind", 0.0, 1.0),
+            _number(fields, "space", 0.0, 1.0),
+        )
     if "operations" in fields:
         return Close(
             _whole(fields, "ledger", 0, MAX_SEQUENCE),
@@ -166,8 +175,8 @@ def _context(fields: Mapping[str, Any]) -> Context:
     return Context(
         network=_text(fields, "network", NAME),
         scene=_text(fields, "scene", NAME),
-        scale=_word(fields, "scale", STEPS),
-        root=_word(fields, "root", ROOTS),
+        scale=_word(fields, "scale", SCALE_NAMES),
+        root=_word(fields, "root", ROOT_NAMES),
         tempo=_number(fields, "tempo", 1.0, 1000.0),
     )
 
@@ -180,7 +189,7 @@ def _note(fields: Mapping[str, Any]) -> NoteEvent:
             raise BadScore(f"native is {native!r:.20}, which is neither true nor false")
         amount = Amount(
             _whole(fields, "stroops", 1, MAX_STROOPS),
-            Kind(_word(fields, "kind", Kind)),
+            _word(fields, "kind", KINDS),
             native,
             _whole(fields, "ledger", 0, MAX_SEQUENCE),
         )
@@ -189,7 +198,7 @@ def _note(fields: Mapping[str, Any]) -> NoteEvent:
         pitch=_whole(fields, "pitch", 0, 127),
         velocity=_number(fields, "velocity", 0.0, 1.0),
         duration=_number(fields, "beats", 0.0, MAX_LENGTH * 20),
-        voice=Voice(_word(fields, "voice", Voice)),
+        voice=_word(fields, "voice", VOICES),
         pan=_number(fields, "pan", -1.0, 1.0),
         bright=_number(fields, "bright", 0.0, 1.0),
         amount=amount,
@@ -226,8 +235,8 @@ def _text(fields: Mapping[str, Any], key: str, longest: int, default: str | None
     return value
 
 
-def _word(fields: Mapping[str, Any], key: str, words: Iterable[str]) -> str:
+def _word(fields: Mapping[str, Any], key: str, words: Mapping[str, T]) -> T:
     value = fields.get(key)
-    if not isinstance(value, str) or value not in tuple(words):  # an Enum of Python 3.11 takes no text here
+    if not isinstance(value, str) or value not in words:
         raise BadScore(f"{key} is {value!r:.30}, which is none of {', '.join(words)}")
-    return value
+    return words[value]

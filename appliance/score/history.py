@@ -2,9 +2,10 @@
 """The last half hour of what was played, always in memory, as packed score lines of less than 1 MB. The main thread.
 
 A minute of lines is one packed piece, and the oldest piece goes when it is no longer needed. So that a kept score
-begins as music does, it begins with a chord: with the last one that began half an hour ago or earlier.
+begins as music does, it begins with a chord: with the last one that began half an hour ago or earlier. `last` only
+copies the list of pieces; unpacking them takes a small board seconds, so the thread that writes the file does that.
 
-    passages ─▶ lines of this minute ─(a minute is full)─▶ pieces ─▶ `last` ─▶ header and lines of a score
+    passages ─▶ lines of this minute ─(a minute is full)─▶ pieces ─▶ `last` ─▶ Kept ─▶ header and lines of a score
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import math
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from appliance.score.files import ScoreLines, packed
 from appliance.score.format import Header, Line, decode, encode
@@ -30,22 +32,10 @@ class NothingPlayed(BoxError, LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A score on its way to a file."""
-
-    header: Header
-    lines: tuple[Line, ...]
-
-    def packed(self) -> bytes:
-        """The bytes of a .score.gz file. It takes a small board seconds."""
-        return packed(self.header, self.lines)
-
-
-@dataclass(frozen=True, slots=True)
 class _Piece:
-    """The lines of a minute; their `t` counts from the start of the box."""
+    """The lines of a minute; their `t` counts from `begins`, so that it stays small however long the box plays."""
 
-    begins: float
+    begins: int  # s
     text: bytes  # zlib
 
 
@@ -56,7 +46,7 @@ class History:
         self._program, self._bound = program, bound
         self._pieces: deque[_Piece] = deque()
         self._lines: list[str] = []  # of this minute
-        self._begins = 0.0  # of this minute, s
+        self._begins = 0  # of this minute, s
         self._of = ScoreLines()
         self._ended = 0.0  # s at which the last passage ended
 
@@ -69,9 +59,11 @@ class History:
 
     def _pack(self, seconds: float) -> None:
         if self._lines:
-            self._pieces.append(_Piece(self._begins, zlib.compress("\n".join(self._lines).encode())))
-        self._begins, self._lines = seconds, []
-        self._of = ScoreLines()  # each piece states its context and bed anew, and can be the first
+            self._pieces.append(_packed(self._begins, self._lines))
+        self._begins, self._lines = math.floor(seconds), []
+        self._of = ScoreLines(
+            self._begins
+        )  # each piece states its context and bed again, and can be the first
         oldest = seconds - HALF_HOUR - CHORD
         while self._pieces and (
             (len(self._pieces) > 1 and self._pieces[1].begins <= oldest) or self.size > self._bound
@@ -85,10 +77,36 @@ class History:
 
     def last(self, seconds: float = HALF_HOUR) -> Kept:
         """The last `seconds`, or as much as there is, from the beginning of a chord. Raises NothingPlayed."""
-        lines = list(self._all())
-        if not lines:
+        if not self._lines:  # each passage begins its minute with a line, its context
             raise NothingPlayed("The box has played nothing yet: try again in a moment.")
-        begins = max(0.0, self._ended - seconds)
+        pieces = (*self._pieces, _packed(self._begins, self._lines))
+        return Kept(pieces, self._ended, seconds, self._program)
+
+
+class Kept:
+    """The last `seconds` of `pieces`, which end at `ended`: a score on its way to a file. Any one thread."""
+
+    def __init__(self, pieces: Sequence[_Piece], ended: float, seconds: float, program: str) -> None:
+        self._pieces, self._ended, self._seconds, self._program = pieces, ended, seconds, program
+
+    @property
+    def header(self) -> Header:
+        """What held at the beginning of the score, and how long it is."""
+        return self._score[0]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines of the score; the first one is the bed that held at its beginning, if there was one."""
+        return self._score[1]
+
+    def packed(self) -> bytes:
+        """The bytes of a .score.gz file. It takes a small board seconds."""
+        return packed(self.header, self.lines)
+
+    @cached_property
+    def _score(self) -> tuple[Header, tuple[Line, ...]]:
+        lines = list(self._all())
+        begins = max(0.0, self._ended - self._seconds)
         chords = [line.seconds for line in lines if _is_chord(line)]
         begins = max((at for at in chords if at <= begins), default=min(chords, default=lines[0].seconds))
         context, bed, beat = None, None, 0.0
@@ -109,17 +127,17 @@ class History:
             line for line in lines if line.seconds > begins or (line.seconds == begins and _is_note(line))
         )
         shifted = (_shifted(line, begins, math.floor(beat)) for line in kept)
-        return Kept(header, (*([Line(0.0, bed)] if bed else []), *shifted))
+        return header, (*([Line(0.0, bed)] if bed else []), *shifted)
 
     def _all(self) -> Iterator[Line]:
-        """Every line that is remembered. Contexts and beds that a new piece only repeats are left out."""
+        """Every line of the pieces. Contexts and beds that a new piece only repeats are left out."""
         context: Context | None = None
         bed: Bed | None = None
-        texts = [zlib.decompress(piece.text).decode().splitlines() for piece in self._pieces]
-        for text in (*texts, list(self._lines)):
-            for each in text:
-                line = decode(each)
-                assert isinstance(line, Line)  # noqa: S101 - `add` writes no header
+        for piece in self._pieces:
+            for text in zlib.decompress(piece.text).decode().splitlines():
+                line = decode(text)
+                assert isinstance(line, Line)  # noqa: S101 - a piece has no header
+                line = _shifted(line, -piece.begins, 0)
                 if line.entry in (context, bed):
                     continue
                 match line.entry:
@@ -128,6 +146,10 @@ class History:
                     case Bed():
                         bed = line.entry
                 yield line
+
+
+def _packed(begins: int, lines: Sequence[str]) -> _Piece:
+    return _Piece(begins, zlib.compress("\n".join(lines).encode()))
 
 
 def _is_chord(line: Line) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 
-from appliance.score.format import Close, Header, Line
+from appliance.score.format import Header, Line
 from appliance.values import Bed, Context, Controls, Ledger, NoteEvent, Passage
 
 PAUSE = 4.0  # s between the end of a score and its next beginning
@@ -26,7 +27,7 @@ class ScorePart:
         self._rate, self._frames = sample_rate, 0
         self._begun = 0.0  # s, the moment at which second 0 of this round lies
         self._context = header.context
-        self._round = lines()
+        self._round: Iterator[Line] = lines()
         self._next = next(self._round, None)
 
     @property
@@ -54,19 +55,18 @@ class ScorePart:
                     pass
                 case Context() as context:
                     self._context = context
-                case Close(sequence, closed_at, operations):
-                    ledgers.append(Ledger(sequence, closed_at, operations, 0, 0, ()))
+                case close:
+                    ledgers.append(Ledger(close.sequence, close.closed_at, close.operations, 0, 0, ()))
         release = self._context.scene != before.scene
         return Passage(begins, self._context, tuple(notes), bed, release, tuple(ledgers))
 
     def _due(self, ends: float) -> Iterator[Line]:
         """The lines before the moment `ends`, which is rounded as the lines are: a block's own lines are not early."""
         ends = round(ends, 4)
-        while self._next and self._begun + self._next.seconds < ends:
-            yield self._next
+        while (line := self._next) and self._begun + line.seconds < ends:
+            yield line
             self._next = next(self._round, None)
             if self._next is None and self._loop:
-                self._begun += self._header.seconds + PAUSE
-                self._context = self._header.context
-                self._round = self._lines()
+                self._begun += max(self._header.seconds, line.seconds) + PAUSE
+                self._round = chain([Line(0.0, self._header.context)], self._lines())
                 self._next = next(self._round, None)

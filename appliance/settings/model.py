@@ -19,6 +19,7 @@ from pydantic_core.core_schema import ValidationInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from appliance.ledger.networks import KNOWN, RPC, Network
+from appliance.ledger.staleness import SILENT_AFTER
 from appliance.music.scales import ROOTS, STEPS
 from appliance.music.scenes import SCENES
 from appliance.panel.pins import ANY_HAT, HATS, NO_HAT, NOWHERE, PINS, Knobs, Wiring, wiring
@@ -69,6 +70,8 @@ def _as_list(value: object) -> object:
 
 Real = Annotated[float, BeforeValidator(_no_switch)]
 Whole = Annotated[int, BeforeValidator(_no_switch)]
+# RFC 1123, with the underscore that private names use; urlsplit itself checks an IPv6 address.
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 Endpoints = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
@@ -154,7 +157,7 @@ class Listener(_Section):
     )
     pages: Whole = _number(3, 1, 5, "pages of 200 operations", "Read per ledger; more would not be audible.")
     idle_timeout: Real = _number(
-        70.0, 10, 300, "s", "Silence after which a stream is given up; 55 s can be healthy."
+        SILENT_AFTER, 10, 300, "s", "Silence after which a stream is given up; 55 s can be healthy."
     )
     socket: str = _setting(
         "",
@@ -180,12 +183,26 @@ class CustomNetwork(_Section):
     @field_validator("endpoints")
     @classmethod
     def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        for parts in (urlsplit(address.removeprefix(RPC)) for address in addresses):
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-                raise ValueError
         if not addresses:
             raise ValueError
+        for address in addresses:
+            _check_address(address.removeprefix(RPC))
         return tuple(address.rstrip("/") for address in addresses)
+
+
+def _check_address(address: str) -> None:
+    """Raises ValueError with the reason for an address that no server can have."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{address!r:.80} has no valid host and port") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError
+    if parts.query or parts.fragment:
+        raise ValueError(f"{address!r:.80} has a query, which is not sent")
+    if port == 0 or not (_HOST.fullmatch(host) or ":" in host):
+        raise ValueError(f"{address!r:.80} has no valid host and port")
 
 
 class Keep(_Section):

@@ -14,6 +14,7 @@ import tomllib
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def _from_command_line(command_line: Mapping[str, Any]) -> _Place:
 
 
 def _from_environment(environ: Mapping[str, str]) -> _Place:
-    names = {_key(name): name for name in environ if name.startswith(PREFIX)}
+    # An empty variable counts as unset, as in other programs.
+    names = {_key(name): name for name, value in environ.items() if name.startswith(PREFIX) and value}
     return _place(
         {key: environ[name] for key, name in names.items()},
         {key: f"the environment variable {name}" for key, name in names.items()},
@@ -126,18 +128,47 @@ def _variable(key: str) -> str:
 
 def _from_file(config: Path | None) -> _Place:
     path = config or DEFAULT_FILE
-    origin = f"the file {path}"
+    origin = f"the file {_printable(path)}"
     try:
-        values = dict(_leaves(tomllib.loads(path.read_text(encoding="utf-8"))))
+        text = _text(path, path.read_bytes())
+        values = dict(_leaves(tomllib.loads(text)))
     except FileNotFoundError:
         if config:
             raise SettingsError(f"The file {path} that --config names does not exist.") from None
         values = {}
     except OSError as error:
         raise SettingsError(f"The file {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise SettingsError(f"The file {path} is not TOML: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"The file {path} is not TOML: {error}.{_quotes(text, str(error))}") from error
     return _place(values, dict.fromkeys(values, origin))
+
+
+def _printable(path: Path) -> str:
+    """The path on one line: a name can hold a newline, or bytes that are no text."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(path))
+
+
+def _text(path: Path, content: bytes) -> str:
+    """The text of a settings file, which some editors begin with a byte order mark or save in another encoding."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+        raise SettingsError(f"The file {path} is UTF-16 text: save it as UTF-8.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise SettingsError(
+            f"The file {path} is not UTF-8 text (line {line}, perhaps Latin-1): save it as UTF-8."
+        ) from error
+
+
+def _quotes(text: str, error: str) -> str:
+    """A hint for a text without its quotes, such as `start = 22:30`; "" for another error."""
+    found = re.search(r"at line (\d+)", error)
+    lines = text.splitlines()
+    line = lines[int(found[1]) - 1] if found and int(found[1]) <= len(lines) else ""
+    if match := re.fullmatch(r"\s*([\w.]+)\s*=\s*([^\s\"'\[{#][^\"'#]*?)\s*(#.*)?", line):
+        return f' Text needs quotes: {match[1]} = "{match[2]}".'
+    return ""
 
 
 def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -171,19 +202,27 @@ def _field(key: str) -> FieldInfo | None:
 
 
 def _sets(origin: str, key: str, value: object) -> str:
-    return f"{origin[0].upper()}{origin[1:]} sets {key} = {value!r:.80}"
+    shown = value.isoformat() if isinstance(value, date | time) else repr(value)
+    return f"{origin[0].upper()}{origin[1:]} sets {key} = {shown:.80}"
 
 
 def _unknown(origin: str, key: str, value: object, spell: Callable[[str], str]) -> str:
+    return f"{_sets(origin, key, value)}, but there is no such setting; {_hint(key, spell)}"
+
+
+def _hint(key: str, spell: Callable[[str], str]) -> str:
+    if key.startswith("networks.") and _field(key.lower()):
+        return f"the name of a network is written in lower case: {spell(key.lower())}."
+    if section := [other for other in _FIELDS if other.startswith(f"{key}.")]:
+        return f"{key} is a section, with {', '.join(map(spell, section))}."
     last = key.rpartition(".")[2]
     near = [
         other for other in _FIELDS if other.rpartition(".")[2] == last
-    ]  # the right word in the wrong section
+    ]  # the right word in a wrong section
     near = near or difflib.get_close_matches(key, _FIELDS, n=1)
-    advice = (
+    return (
         f"did you mean {' or '.join(map(spell, near))}?" if near else "`stellar-wind config` lists them all."
     )
-    return f"{_sets(origin, key, value)}, but there is no such setting; {advice}"
 
 
 def _refused(details: ErrorDetails, given: Mapping[str, Any], origins: Mapping[str, str]) -> str:
@@ -191,7 +230,16 @@ def _refused(details: ErrorDetails, given: Mapping[str, Any], origins: Mapping[s
     field = _field(key)
     if not field or key not in given:  # a [networks.NAME] without a value that every network needs
         return _lacking(key, origins)
-    return f"{_sets(origins[key], key, given[key])}; allowed is {extra(field)['allowed']}."
+    reason = _reason(details, given[key])
+    return f"{_sets(origins[key], key, given[key])}; {reason}allowed is {extra(field)['allowed']}."
+
+
+def _reason(details: ErrorDetails, value: object) -> str:
+    """What a validator has to say beyond what is allowed."""
+    if isinstance(value, date | time):
+        return "text needs quotes; "
+    reason = str(details.get("ctx", {}).get("error", ""))
+    return f"{reason}; " if reason else ""
 
 
 def _lacking(key: str, origins: Mapping[str, str]) -> str:

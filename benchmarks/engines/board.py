@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a second of music costs a board: aarch64 instructions, counted while qemu-user runs the box's own code.
 
-The one rule: the guest is what a board has: Debian's Python, numpy and pyo for arm64, unpacked and never installed, and
-this checkout. Composer, performer, synth and master are counted; start, card and panel are not. Slow: a second of
-music takes one or two. Linux, with the Debian packages of NEEDED.
+The guest has what a board has: Debian's Python, numpy and pyo for arm64, unpacked and never installed, and this
+checkout. Composition, performer, synth and master are counted; start, card and panel are not. A second of music takes
+one or two. Linux, with the Debian packages of NEEDED.
 
     python -m benchmarks.engines.board 16 600      what the guest runs: a mark for each second of the recording
 """
@@ -66,16 +66,19 @@ def _make_guest() -> None:
 
 
 def main(voices: int, seconds: int) -> None:
-    """Play the recording, and mark where each second begins."""
-    from appliance.sound import SAMPLE_RATE
-    from benchmarks.engines.box import BLOCK, recording
+    """Play the recording, and mark where each second begins, after its first block."""
+    from appliance.performance import Block
+    from benchmarks.engines.box import perform, recording
 
     marked = 0
-    for index, step in enumerate(recording(voices, float(seconds))):
-        if index * BLOCK >= marked * SAMPLE_RATE:
-            os.getppid()
+
+    def mark(block: Block) -> None:
+        nonlocal marked
+        if block.passage.seconds >= marked < seconds:
+            os.getppid()  # count.c writes its count
             marked += 1
-        step()
+
+    perform(recording(), voices, float(seconds), mark)
     os.getppid()
 
 

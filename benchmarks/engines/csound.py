@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The twin in csound: Debian's package csound, double precision, rendered to nowhere.
 
-The one rule: the orchestra is wind.orc as it stands; only rate, block and score are written here. One process a run.
+The orchestra is wind.orc, unchanged; only rate, block and score are written here. One process a run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _score(voices: int, seconds: float) -> str:
     lines += [f"f 99 0 {TABLE_SIZE} 10 1", "f 100 0 524288 21 1", f"i 99 0 {seconds}"]
     for instrument, notes in ((1, leads), (3, [note.edge_alone() for note in leads]), (2, bed)):
         for note in notes:
-            # csound plays on until the last note has ended, so none may outlast the piece.
+            # csound plays until the last note has ended, so none must outlast the piece.
             cut = replace(note, lasts=min(note.lasts, seconds - note.begins))
             lines.append(f"i {instrument} {' '.join(f'{number:.6g}' for number in cut.numbers)}")
     return "\n".join([*lines, "e", ""])

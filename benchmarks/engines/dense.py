@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fixed score that keeps every voice of a pool busy: what the engines are measured with.
 
-The one rule: it holds no chance, so every engine and every run plays the same notes. Each voice of the pool is a
-slot that begins its next note when its last one has rung out; the bed changes its chord as the scene does, and so
-is doubled for a release's length. Pure; any thread.
+It holds nothing random, so every engine and every run plays the same notes. Each voice of the pool is a slot that
+begins its next note when its last one has rung out; the bed changes its chord as the scene does, so that two chords
+overlap for the length of a release. Pure; any thread.
 """
 
 from __future__ import annotations
 
+from appliance.sound import SAMPLE_RATE
 from appliance.sound.voices import TIMBRES
-from appliance.values import Bed, Note, NoteEvent, Voice
+from appliance.values import Bed, Context, Controls, Note, NoteEvent, Passage, Voice
 
 BED = Bed(brightness=0.5, wind=0.6, space=0.6)  # a busy hour of the public network
-CHORD = 30.0  # s; between the 24 and the 56 that `wind` holds a chord
+CHORD = 30.0  # s; `wind` holds a chord for 24 to 56
 CHORDS = ((36, 48, 63, 67, 82), (32, 51, 60, 65, 79))  # MIDI pitches; the first is the drone's
 DEGREES = (0, 3, 5, 7, 8, 10)  # semitones of the box's scale
-GAP = 0.25  # s between a note's end and the next one in its slot; the synth lets a voice rest after 0.1
+GAP = 0.25  # s between a note's end and the next one in its slot; the synth frees a voice after 0.1
 # As often as the public network plays them: offers and payments first.
 LEADS = (
     *(Voice.PLUCK, Voice.BELL, Voice.GLASS, Voice.PLUCK, Voice.BELL, Voice.FLOW, Voice.PLUCK, Voice.CHIME),
@@ -25,20 +26,39 @@ LEADS = (
 
 def dense(voices: int, seconds: float) -> list[NoteEvent]:
     """The score for a pool of so many voices, in the order of its notes' beginnings."""
-    score = [sounded for slot in range(voices) for sounded in _slot(slot, voices, seconds)]
-    score += [sounded for index in range(int(seconds / CHORD) + 1) for sounded in _chord(index)]
-    return sorted(score, key=lambda sounded: sounded.seconds)
+    score = [event for slot in range(voices) for event in _slot(slot, voices, seconds)]
+    score += [event for index in range(int(seconds / CHORD) + 1) for event in _chord(index)]
+    return sorted(score, key=lambda event: event.seconds)
 
 
-def ends(sounded: NoteEvent) -> float:
+class Dense:
+    """The score as a part for the performer; the bed is steered once a second, as by a beat."""
+
+    def __init__(self, voices: int, seconds: float) -> None:
+        self._coming = dense(voices, seconds)[::-1]
+        self._blocks = 0
+
+    def passage(self, frames: int, controls: Controls) -> Passage:
+        """The music of the next block."""
+        begins, ends = (block * frames / SAMPLE_RATE for block in (self._blocks, self._blocks + 1))
+        bed = BED if self._blocks % round(SAMPLE_RATE / frames) == 0 else None
+        self._blocks += 1
+        notes = []
+        while self._coming and self._coming[-1].seconds < ends:
+            notes.append(self._coming.pop())
+        context = Context(controls.network, controls.scene, "wind", "C", controls.tempo)
+        return Passage(begins, context, tuple(notes), bed)
+
+
+def ends(event: NoteEvent) -> float:
     """When a note has rung out, in seconds of the audio clock."""
-    timbre = TIMBRES[sounded.note.voice]
-    return sounded.seconds + max(sounded.length, timbre.attack + 0.05) + timbre.release
+    timbre = TIMBRES[event.note.voice]
+    return event.seconds + max(event.length, timbre.attack + 0.05) + timbre.release
 
 
 def _slot(slot: int, voices: int, seconds: float) -> list[NoteEvent]:
     notes: list[NoteEvent] = []
-    begins = 2.0 * slot / voices  # the pool fills within two seconds, not with a bang
+    begins = 2.0 * slot / voices  # the pool fills within two seconds
     while begins < seconds:
         step = 5 * slot + 7 * len(notes)
         pitch = 48 + 12 * (step // len(DEGREES) % 3) + DEGREES[step % len(DEGREES)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The twin in SuperCollider: scsynth without real time, fed with a score of OSC messages.
 
-The one rule: the synth definitions are wind.scd as sclang compiles it; the score is written here, as bytes. Debian's
-packages supercollider-server and supercollider-language. One process a run.
+The synth definitions are wind.scd as sclang compiles it; the score is written here, as bytes. Debian's packages
+supercollider-server and supercollider-language. One process a run.
 """
 
 from __future__ import annotations

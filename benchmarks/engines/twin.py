@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The box's notes in plain numbers, for the twins of its patch in other engines.
 
-The one rule: a twin has the same oscillators, envelopes, filters and effects at the same rates as the box, or says
-where its engine has none like it; levels are near, since they cost nothing. Pure; any thread.
+A twin has the same oscillators, envelopes, filters and effects at the same rates as the box, apart from what is listed
+here; levels are only near, since they cost nothing. Pure; any thread.
 
-What differs. Reverb: pyo's WGVerb and csound's `reverbsc` are the same network of eight drifting delay lines, one for
-both sides; the box makes two sides of it by an allpass each, `reverbsc` by itself; SuperCollider has FreeVerb2, sixteen
-damped combs. Limiter: the box's is numpy's; `compress2` and Limiter stand for it. Wind: a table of noise in the box and
-in csound, BrownNoise in SuperCollider. What moves slowly is told once a block everywhere; envelopes are lines of a
-block's length in the box, and go from sample to sample in the twins. An edge that has died away rests everywhere; in
-the twins it is a voice of its own. The box alone plays its notes from Python, and alone guards against broken samples.
+The differences. Reverb: pyo's WGVerb and csound's `reverbsc` are the same network of eight drifting delay lines, one
+for both sides; the box makes two sides of it by an allpass each, `reverbsc` by itself; SuperCollider has FreeVerb2,
+sixteen damped combs. Limiter: the box's is numpy's; `compress2` and Limiter stand for it. Wind: a table of noise in the box and
+in csound, BrownNoise in SuperCollider. Slow modulation is set once a block everywhere; envelopes are lines of a block's
+length in the box, and go from sample to sample in the twins. An edge that has decayed is stopped everywhere; in the
+twins it is a voice of its own. The box alone plays its notes from Python, and alone guards against broken samples.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class Tone:
     sustain: float
     hold: float
     release: float
-    edge_decay: float  # s from the peak to nothing; then the edge rests
+    edge_decay: float  # s from the peak to nothing; then the edge is stopped
 
     def edge_alone(self) -> Tone:
-        """What of it sounds with the edge, which is a voice of its own in the twins, so that it can rest sooner."""
+        """The note for the edge, which is a voice of its own in the twins, so that it can stop sooner."""
         return replace(self, lasts=min(self.lasts, self.attack + self.edge_decay))
 
     @property
@@ -62,19 +62,19 @@ class Tone:
 def tones(voices: int, seconds: float) -> tuple[list[Tone], list[Tone]]:
     """The dense score for a pool of so many voices: the leads, and the bed."""
     score = dense(voices, seconds)
-    leads = [_tone(sounded) for sounded in score if sounded.note.voice not in BEDS]
-    return leads, [_tone(sounded) for sounded in score if sounded.note.voice in BEDS]
+    leads = [_tone(event) for event in score if event.note.voice not in BEDS]
+    return leads, [_tone(event) for event in score if event.note.voice in BEDS]
 
 
-def _tone(sounded: NoteEvent) -> Tone:
-    note, timbre = sounded.note, TIMBRES[sounded.note.voice]
-    lasts = ends(sounded) - sounded.seconds
+def _tone(event: NoteEvent) -> Tone:
+    note, timbre = event.note, TIMBRES[event.note.voice]
+    lasts = ends(event) - event.seconds
     held = lasts - timbre.release
     instrument = list(TIMBRES).index(note.voice)
     level = timbre.level * (note.velocity if note.voice in BEDS else LEAD * note.velocity**1.4)
     decay, sustain, hold = _falls(held - timbre.attack, timbre.decay, timbre.sustain**0.5)
     return Tone(
-        begins=sounded.seconds,
+        begins=event.seconds,
         lasts=lasts,
         first=hertz(note.pitch),
         second=hertz(note.pitch) * timbre.detune,
@@ -103,9 +103,9 @@ def measured(command: Sequence[str]) -> float:
     """Run a program: its CPU seconds. Raises if it fails."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:  # noqa: S603 - an engine
         assert process.stderr  # noqa: S101 - a pipe, as asked for
-        said = process.stderr.read().decode(errors="replace")
+        errors = process.stderr.read().decode(errors="replace")
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{command[0]} failed: {said[-400:]}")
+        raise RuntimeError(f"{command[0]} failed: {errors[-400:]}")
     return usage.ru_utime + usage.ru_stime

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The soak: a day of the box's own time in bad weather, and what it is held to."""
+"""The soak: a day of the box in virtual time, with faults of every kind, and the bounds that it must keep."""

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The soak: the whole box through a day of its own time, in bad weather, held to what it promises.
+"""The soak: the whole box through a day of virtual time with faults of every kind, and the bounds that it must keep.
 
-The one rule: it is the box that ships, from its main thread to its last sample. Only the card is ours, and with it the
-clock (`virtual`), the network and the hands (`weather`), and those who judge (`watch`).
+It is the box that ships. Simulated are only its sound card, which is also its clock (virtual.py), and the network, the
+user and the clients (faults.py); watch.py checks the sound.
 
     python -m benchmarks.soak --hours 24 --seed 7     exit code 1 if a bound is broken
 
-A soak that cannot fail proves nothing: `--plant` puts a fault beside the box that it must find, after a minute:
-leak=BYTES keeps so much of every note, silence takes the sound away, hang stops the performer, deaf the main thread.
+A soak must be able to fail: `--plant` adds a fault that it must find, after a minute: leak=BYTES keeps so much of every
+note, silence mutes the sound, hang stops the performer's thread, deaf the main thread.
 """
 
 from __future__ import annotations
@@ -17,51 +17,41 @@ import asyncio
 import dataclasses
 import faulthandler
 import gc
+import json
 import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import TextIO, cast
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.box import Box
+from appliance.box import Box, Start
+from appliance.control import SOCKET
 from appliance.ledger.tape import bundled
 from appliance.saved.state import AT_ONCE
 from appliance.settings import load
-from appliance.sound.outputs.speaker import Speaker
-from appliance.sound.synth import Synth
-from appliance.values import NoteEvent
 from benchmarks.measure import Figure, table
+from benchmarks.processes import children
+from benchmarks.soak.faults import Faults
 from benchmarks.soak.virtual import Card, VirtualLoop
 from benchmarks.soak.watch import GAP, PEAK, Ear, Log, Writes
-from benchmarks.soak.weather import Weather, children
 from tests.support.slope import STEEP, WARM_UP, Sample, complaints, look, trend
 from tests.support.traces import found
 
 SAMPLES = 120  # of memory, in a soak of any length
 SCENES = ("wind", "night")
-FULL, YOUNG = 4096, 1024.0  # notes until the box remembers all it may, and the KiB that this takes
-WAVER = 96.0  # KiB by which memory may move without growing: two of its steps. In an hour only more than that shows
+FULL, YOUNG = 4096, 1024.0  # notes until the box's buffers are full, and the KiB that they take
+WAVER = 96.0  # KiB by which memory can vary without growing: two of its steps
 PLANTED_AT = 60.0  # s
 
 
-class SoakedBox(Box):
-    """The box that ships, on a card of ours."""
-
-    card: Card
-
-    def _open(self) -> Speaker:
-        return cast(Speaker, self.card)  # it has all of one's that the box asks for
-
-
 class Soak:
-    """A soak of `hours` of the box's time. `patience` is in seconds of the real clock."""
+    """A soak of `hours` of virtual time. `patience` is in seconds of the real clock."""
 
     def __init__(
         self, hours: float, seed: int, folder: Path, plant: str = "", patience: float = 300.0
@@ -78,9 +68,8 @@ class Soak:
         self.starts = 0
 
     def run(self) -> list[Figure]:
-        """Play, and say how it was. What hangs ends the process, with a traceback of every thread."""
-        card = Card(self._hear)
-        self.table = (self._folder / "samples").open("w", buffering=1)
+        """Play, and return the figures. A box that hangs ends the process, with a traceback of every thread."""
+        card = Card(self._check)
         with (
             (self._folder / "log").open("w", buffering=1) as log,
             (self._folder / "samples").open("w", buffering=1) as samples,
@@ -94,47 +83,61 @@ class Soak:
 
     async def _play(self, card: Card, samples: TextIO) -> None:
         rng = self._rng
-        weather = Weather(self._folder, Random(rng.random()))
-        self.box = SoakedBox(
-            load({"volume": 1.0, "keep.format": "tape"}, {}).settings,
-            bundled(),
-            weather.listener.command,
-            lambda: load({"scene": rng.choice(SCENES)}, {}).settings,
-            self.state,
+        self.faults = Faults(self._folder, Random(rng.random()))
+        self.box = Box(
+            load({"volume": 1.0, "keep.format": "score"}, {}).settings,
+            Start(
+                bundled(),
+                listener=self.faults.listener.command,
+                state_dir=self.state,
+                runtime_dir=self._folder / "run",
+            ),
+            reread=lambda: load({"scene": rng.choice(SCENES)}, {}).settings,
             clock=lambda: card.seconds,
+            output=lambda _: card,
         )
-        self.box.card, self.weather = card, weather
-        playing = asyncio.create_task(self.box.run(desk=False))
-        blowing = asyncio.create_task(weather.blow(self.box))
-        watching = asyncio.create_task(self._watch(samples))
-        done, _ = await asyncio.wait({playing, blowing, watching}, return_when=asyncio.FIRST_COMPLETED)
+        playing = asyncio.create_task(self.box.run())
+        others = [
+            asyncio.create_task(work)
+            for work in (self.faults.run(self.box), self._watch(samples), self._count_notes(card))
+        ]
+        done, _ = await asyncio.wait({playing, *others}, return_when=asyncio.FIRST_COMPLETED)
         self.seconds = card.seconds  # a signal ends it sooner
         self.box.stop()
         await playing
-        for task in (blowing, watching):
+        for task in others:
             task.cancel()
-        await asyncio.gather(blowing, watching, return_exceptions=True)
+        await asyncio.gather(*others, return_exceptions=True)
         for task in done:
             task.result()
 
-    def _hear(self, samples: NDArray[np.float32], begun: Sequence[NoteEvent], seconds: float) -> None:
+    def _check(self, samples: NDArray[np.float32], seconds: float) -> None:
         self.log.seconds = seconds
-        if self._plant and seconds > PLANTED_AT:
-            self._spoil(samples, begun)
-        self.ear.hear(samples, begun, seconds, self.box.controls)
-
-    def _spoil(self, samples: NDArray[np.float32], begun: Sequence[NoteEvent]) -> None:
-        match self._plant:
-            case "leak":
-                self._planted += [b"x" * self._leak for _ in begun]
-            case "silence":
+        if seconds > PLANTED_AT:
+            if self._plant == "silence":
                 samples[:] = 0.0
-            case "hang":
-                while True:
-                    time.sleep(1.0)
+            while self._plant == "hang":
+                time.sleep(1.0)
+        self.ear.check(samples, seconds, self.box.console.controls)
+
+    async def _count_notes(self, card: Card) -> None:
+        """Count the notes as a client of the control socket, which is told when each is heard."""
+        socket = self._folder / "run" / SOCKET
+        while not socket.exists():
+            await asyncio.sleep(0.1)
+        reader, writer = await asyncio.open_unix_connection(socket)
+        writer.write(b'{"do":"watch"}\n')
+        while line := await reader.readline():
+            if note := json.loads(line).get("note"):
+                self.ear.note(note["voice"], card.seconds)
+                if self._plant == "leak":
+                    self._planted.append(b"x" * self._leak)
+        await asyncio.Event().wait()  # the box has ended
 
     async def _watch(self, samples: TextIO) -> None:
-        """Look at the box once a second, and SAMPLES times at its memory and all that must not grow."""
+        """Look at the files once a second, and SAMPLES times at the memory and at everything that must not grow."""
+        from pyo import PyoObject  # the box has imported it by now, without its greeting
+
         now = asyncio.get_running_loop().time
         due = every = self.seconds / SAMPLES
         while now() < self.seconds:
@@ -144,17 +147,18 @@ class Soak:
             if self._plant == "deaf" and now() > PLANTED_AT:
                 while True:
                     pass
-            # Only while there is a listener, so that the same things are counted each time.
-            if now() >= due and self.weather.listener.heard and children():
+            # Only while there is a listener, so that its task and files are counted each time.
+            if now() >= due and self.faults.listener.connected and children():
                 due += every
                 gc.collect()
-                synth = cast(Synth, self.box._performer.synth)
-                tasks, streams = len(asyncio.all_tasks()), synth.streams
-                self.samples.append(look(self.ear.notes, tasks=tasks, streams=streams))
+                # The box freezes what exists at its start, so these were made later.
+                objects = sum(isinstance(it, PyoObject) for it in gc.get_objects())
+                tasks = len(asyncio.all_tasks())
+                self.samples.append(look(self.ear.notes, tasks=tasks, pyo_objects=objects))
                 print(*dataclasses.astuple(self.samples[-1]), file=samples)
 
     def grown(self) -> list[str]:
-        """What grows, a sentence each."""
+        """A sentence for each thing that grows."""
         first = self.samples[int(len(self.samples) * WARM_UP)].done
         waver = WAVER if first > FULL else WAVER + YOUNG
         return complaints(self.samples, max(STEEP, waver / (self.samples[-1].done - first) * 1e6))
@@ -164,11 +168,11 @@ class Soak:
         line = trend(self.samples)
         return [
             Figure("longest time below -55 dBFS, not muted", ear.gap, None, GAP, "s"),
-            Figure("blocks with samples that are no numbers", ear.broken, None, 0),
+            Figure("blocks with samples that are not finite", ear.broken, None, 0),
             Figure("peak", 20 * float(np.log10(ear.peak + 1e-12)), None, PEAK, "dBFS"),
             Figure("longest time without a note", ear.rest, None, None, "s"),
             Figure("notes", ear.notes, self.seconds / 6),
-            Figure("memory that is its own, at the end", self.samples[-1].memory / 1024, None, None, "MiB"),
+            Figure("anonymous memory, at the end", self.samples[-1].memory / 1024, None, None, "MiB"),
             Figure("memory, KiB in a million notes", line.slope),
             Figure("    straightness of that line, r²", line.straight),
             *(
@@ -177,28 +181,30 @@ class Soak:
             ),
             Figure("log", self.log.bytes / 1000, None, 1000 * days, "kB"),
             Figure("times the state was written", self.writes.count, None, 300 * days + AT_ONCE),
-            Figure("accounts, hashes and memos in all of it", len(found(self._folder)), None, 0),
+            Figure("accounts, hashes and memos in its files", len(found(self._folder)), None, 0),
             Figure("processes left behind", len(children()), None, 0),
         ]
 
 
 def main() -> int:
-    """Soak, print what came of it, and say whether every bound was kept."""
-    parser = argparse.ArgumentParser(prog="soak", description="A day of the box's own time, in bad weather.")
-    parser.add_argument("--hours", type=float, default=24.0, help="of the box's own time")
+    """Soak, print the figures, and return 1 if a bound was broken."""
+    parser = argparse.ArgumentParser(
+        prog="soak", description="A day of virtual time with faults of every kind."
+    )
+    parser.add_argument("--hours", type=float, default=24.0, help="of virtual time")
     parser.add_argument(
-        "--seed", type=int, default=None, help="of the weather; without it some other each time"
+        "--seed", type=int, default=None, help="of the faults; another one each time without it"
     )
     parser.add_argument(
         "--plant", default="", help="a fault to find: leak=BYTES (a note), silence, hang or deaf"
     )
-    parser.add_argument("--patience", type=float, default=300.0, help="s of the real clock until it is hung")
+    parser.add_argument(
+        "--patience", type=float, default=300.0, help="s of the real clock after which it hangs"
+    )
     parser.add_argument("--folder", type=Path, help="keep the log and the state there")
     arguments = parser.parse_args()
     seed = int.from_bytes(os.urandom(2)) if arguments.seed is None else arguments.seed
-    print(
-        f"Soaking for {arguments.hours:g} h of the box's own time; the weather's seed is {seed}.", flush=True
-    )
+    print(f"Soaking for {arguments.hours:g} h of virtual time; the seed is {seed}.", flush=True)
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
@@ -208,7 +214,7 @@ def main() -> int:
     spent = time.process_time() - begun
     title = f"{soak.seconds / 3600:.2f} h in {spent:.0f} s of CPU, {soak.seconds / spent:.0f} times real time"
     print(table(title, figures))
-    print("\n".join(f"    {count:>5} x {name}" for name, count in soak.weather.happened.most_common()))
+    print("\n".join(f"    {count:>5} x {name}" for name, count in soak.faults.injected.most_common()))
     grown = soak.grown()
     print("\n".join(f"  ! {sentence}" for sentence in grown))
     return 0 if all(figure.kept for figure in figures) and not grown else 1

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Virtual time: an event loop whose clock is the sound, and a card that plays a block whenever the loop would wait.
 
-The one rule: nothing of the box is changed or faked. Its own main thread and its own performer run, each in its
-turn; where the main thread has nothing to do until some moment, the performer computes the next block instead of
-somebody waiting for it. So a day of the box takes as long as its sound takes to compute, and its timers, fades and
-back-offs keep their seconds. Real are the threads, the files and the listener's process, which is not waited for.
+Nothing of the box is changed. Its main thread and its performer's thread run in turn: where the main thread has nothing
+to do until some moment, the performer computes the next block instead. So a day of the box takes as long as its sound
+takes to compute, and its timers, fades and back-offs keep their seconds. Threads, files, sockets and the listener's
+process are real; nothing waits for the listener.
 
     main thread   │ callbacks ── select ─┐               ┌─ the clock is a block further, callbacks ── select ─┐
     performer     │                      └─ write, compute ┘                                                     └─ ...
@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,40 +23,39 @@ from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.speaker import OutputStatus
-from appliance.values import NoteEvent
 
-LEAVING = 0.01  # s by which time goes on once there is no more sound
-Hear = Callable[[NDArray[np.float32], Sequence[NoteEvent], float], None]
+LEAVING = 0.01  # s of each step of the clock once there is no more sound
+Check = Callable[[NDArray[np.float32], float], None]
 
 
 class Card:
-    """An output that takes a block each time it is stepped, and lets `hear` judge it, with its moment in seconds."""
+    """An output that takes a block each time it is stepped, and calls `check` with it and its moment in seconds."""
 
     latency = 0.128  # s, as a card's
     status = OutputStatus("a card of virtual time", "", 0, latency)
 
-    def __init__(self, hear: Hear) -> None:
+    def __init__(self, check: Check) -> None:
         self.seconds = 0.0  # played so far: the clock
-        self._hear = hear
+        self._check = check
         self._written, self._wanted = threading.Semaphore(0), threading.Semaphore(0)
         self._closed = threading.Event()
 
-    def write(self, samples: NDArray[np.float32], begun: Sequence[NoteEvent]) -> None:
-        """Take a block, and let the performer wait until another one is wanted. The performer's thread."""
-        self._hear(samples, begun, self.seconds)
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Take a block, and wait until the next one is due. The performer's thread."""
+        self._check(samples, self.seconds)
         self.seconds += len(samples) / SAMPLE_RATE
         self._written.release()
         self._wanted.acquire()
 
     def close(self) -> None:
-        """There will be no more. The performer's thread."""
+        """Mark the end of the sound. The performer's thread."""
         self._closed.set()
         self._written.release()
 
     def step(self) -> float:
-        """Play a block. Returns the seconds to wait for other things, 0 while there are blocks. The main thread."""
+        """Play a block. Returns the seconds to wait for files, 0 while there are blocks. The main thread."""
         if self._closed.is_set():
-            self.seconds += LEAVING  # the time goes on, for whoever still has to end
+            self.seconds += LEAVING  # the clock goes on for the tasks that still have to end
             return LEAVING
         if self.seconds:
             self._wanted.release()
@@ -65,7 +64,7 @@ class Card:
 
 
 class _Selector(selectors.DefaultSelector):
-    """Looks for what is ready and never waits for it: the card is stepped instead."""
+    """Polls for files that are ready and never waits: the card is stepped instead."""
 
     step: Callable[[], float] = staticmethod(lambda: 0.0)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Those who listen: each hears all operations of a server, and is then stopped on a quiet stream.
+"""The clients: each receives all operations of a server, and is then stopped on a quiet stream.
 
-The one rule: a process loads only what its own client needs, for memory is one of the figures.
+A process loads only what its own client needs, because memory is one of the figures.
 
     python -m benchmarks.streams.clients "httpx-sse" http://127.0.0.1:8000
 """
@@ -15,15 +15,15 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from pathlib import Path
 from typing import Literal
 
+from benchmarks.processes import resident
 from benchmarks.streams import NEVER, OPERATIONS, PAGE, START
 
-Told = Callable[[int], None]  # so many more operations have been heard
+Count = Callable[[int], None]  # so many more operations were received
 
 
-async def _follow(url: str, mode: Literal["ledgers", "operations"], told: Told) -> None:
+async def _follow(url: str, mode: Literal["ledgers", "operations"], count: Count) -> None:
     from appliance.ledger.networks import Network
     from appliance.ledger.reader.budget import own
     from appliance.ledger.reader.follow import follow
@@ -35,22 +35,22 @@ async def _follow(url: str, mode: Literal["ledgers", "operations"], told: Told) 
     async with aclosing(following):
         async for entry in following:
             if isinstance(entry, Ledger):
-                told(entry.operations)
+                count(entry.operations)
             elif entry.reason:
-                raise RuntimeError(f"The benchmark's own server failed: {entry.reason}")
+                raise RuntimeError(f"The server of the benchmark failed: {entry.reason}")
 
 
-async def ours_ledgers(url: str, told: Told) -> None:
+async def ours_ledgers(url: str, count: Count) -> None:
     """Our listener as it ships: ledgers by SSE, operations in packed pages, exact amounts out of them."""
-    await _follow(url, "ledgers", told)
+    await _follow(url, "ledgers", count)
 
 
-async def ours_operations(url: str, told: Told) -> None:
+async def ours_operations(url: str, count: Count) -> None:
     """Our listener on a Horizon of one's own: all operations by SSE, exact amounts out of them."""
-    await _follow(url, "operations", told)
+    await _follow(url, "operations", count)
 
 
-async def ours_records(url: str, told: Told) -> None:
+async def ours_records(url: str, count: Count) -> None:
     """Our client under the SDK's server object, for its records alone, as the SDK's own is measured."""
     from appliance.ledger.reader.budget import own
     from appliance.ledger.reader.client import ServerAsync, StreamClient
@@ -58,30 +58,30 @@ async def ours_records(url: str, told: Told) -> None:
 
     async with ServerAsync(url, StreamClient(Timeouts(), own())) as server:
         async for _ in server.operations().cursor(START).limit(PAGE).stream():
-            told(1)
+            count(1)
 
 
-async def sdk_async(url: str, told: Told) -> None:
+async def sdk_async(url: str, count: Count) -> None:
     """The SDK's ServerAsync with its own client."""
     from stellar_sdk.client.aiohttp_client import AiohttpClient
     from stellar_sdk.server_async import ServerAsync
 
     async with ServerAsync(url, AiohttpClient()) as server:
         async for _ in server.operations().cursor(START).limit(PAGE).stream():
-            told(1)
+            count(1)
 
 
-async def sdk_sync(url: str, told: Told) -> None:
-    """The SDK's Server, on a thread: it waits for its socket and nothing else."""
+async def sdk_sync(url: str, count: Count) -> None:
+    """The SDK's Server, on a thread, because it blocks."""
     from stellar_sdk.server import Server
 
     stream = Server(url).operations().cursor(START).limit(PAGE).stream()
 
-    def hear() -> None:
+    def read() -> None:
         for _ in stream:
-            told(1)
+            count(1)
 
-    thread = threading.Thread(target=hear, daemon=True)
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     try:
         await asyncio.get_running_loop().create_future()
@@ -91,8 +91,8 @@ async def sdk_sync(url: str, told: Told) -> None:
         thread.join(NEVER)
 
 
-async def httpx_sse(url: str, told: Told) -> None:
-    """httpx-sse on httpx, with the shortest loop that goes on where Horizon ends a connection."""
+async def httpx_sse(url: str, count: Count) -> None:
+    """httpx-sse on httpx, with the shortest loop that continues where Horizon ends a connection."""
     import httpx
     from httpx_sse import aconnect_sse
 
@@ -105,10 +105,10 @@ async def httpx_sse(url: str, told: Told) -> None:
                     if message.event == "message":
                         message.json()
                         cursor = message.id
-                        told(1)
+                        count(1)
 
 
-CLIENTS: dict[str, Callable[[str, Told], Awaitable[None]]] = {
+CLIENTS: dict[str, Callable[[str, Count], Awaitable[None]]] = {
     "ours, ledgers": ours_ledgers,
     "ours, operations": ours_operations,
     "ours, records alone": ours_records,
@@ -118,37 +118,32 @@ CLIENTS: dict[str, Callable[[str, Told], Awaitable[None]]] = {
 }
 
 
-async def measure(listen: Callable[[str, Told], Awaitable[None]], url: str) -> dict[str, float]:
-    """What hearing everything takes: CPU seconds without the start, megabytes, and seconds to stop."""
-    heard, begun = 0, 0.0
-    all_heard = asyncio.Event()
+async def measure(listen: Callable[[str, Count], Awaitable[None]], url: str) -> dict[str, float]:
+    """The cost of receiving everything: CPU seconds without the start, megabytes, and seconds to stop."""
+    received, begun = 0, 0.0
+    complete = asyncio.Event()
 
-    def told(more: int) -> None:
-        nonlocal heard, begun
-        if not heard:
-            begun = time.process_time()  # what is loaded, and the first connection, are not counted
-        heard += more
-        if heard >= OPERATIONS:
-            loop.call_soon_threadsafe(all_heard.set)
+    def count(more: int) -> None:
+        nonlocal received, begun
+        if not received:
+            begun = time.process_time()  # imports and the first connection are not counted
+        received += more
+        if received >= OPERATIONS:
+            loop.call_soon_threadsafe(complete.set)
 
     loop = asyncio.get_running_loop()
-    listening = asyncio.ensure_future(listen(url, told))
+    listening = asyncio.ensure_future(listen(url, count))
     await asyncio.wait(
-        {listening, ending := asyncio.ensure_future(all_heard.wait())}, return_when="FIRST_COMPLETED"
+        {listening, ending := asyncio.ensure_future(complete.wait())}, return_when="FIRST_COMPLETED"
     )
     if not ending.done():
         listening.result()  # this raises what went wrong
-    cpu, memory = time.process_time() - begun, _resident()
+    cpu, memory = time.process_time() - begun, resident()
     await asyncio.sleep(0.2)  # now the stream is quiet
     stopping = time.perf_counter()
     listening.cancel()
     await asyncio.wait({listening})
-    return {"operations": heard, "cpu": cpu, "memory": memory, "stop": time.perf_counter() - stopping}
-
-
-def _resident() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) / 1024
+    return {"operations": received, "cpu": cpu, "memory": memory, "stop": time.perf_counter() - stopping}
 
 
 if __name__ == "__main__":

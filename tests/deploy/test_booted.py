@@ -10,7 +10,7 @@ import pytest
 from tests.deploy.machine import Machine, missing
 from tests.deploy.releases import newer
 
-SYSTEM = os.environ.get("STELLAR_WIND_SYSTEM", "")
+SYSTEM = os.environ.get("WIND_TEST_SYSTEM", "")
 PLAYER, LISTENER = "stellar-wind.service", "stellar-wind-listener@*.service"
 
 pytestmark = pytest.mark.skipif(

@@ -85,3 +85,48 @@ def test_a_card_of_raspberry_pis_starts_from_where_it_is_made() -> None:
     config = (firmware / "config.txt").read_text().splitlines()
     assert {"arm_64bit=1", "auto_initramfs=1"} <= set(config)
     assert max(len(each) for each in config) <= 98  # characters of a line that the firmware reads
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A card in a folder, whose first partition needs no mounting."""
+    for folder in ("boot/firmware", "etc", "run", "media/root-ro/etc", "bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "boot/firmware/stellar-wind.example.toml").write_text("#scene = 'night'\n")
+    (tmp_path / "etc/stellar-wind.toml").write_text("tempo = 60\n")
+    (tmp_path / "media/root-ro/etc/stellar-wind.toml").write_text("tempo = 60\n")
+    (tmp_path / "bin/mount").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/mount").chmod(0o755)
+    return tmp_path
+
+
+def take(card: Path) -> str:
+    """What is wrong after a start with this card."""
+    environ = os.environ | {"CARD_ROOT": str(card), "PATH": f"{card}/bin:{os.environ['PATH']}"}
+    script = IMAGE / "card/usr/lib/stellar-wind/card"
+    subprocess.run(["/bin/sh", str(script), "take"], env=environ, check=True)
+    wrong = card / "boot/firmware/stellar-wind-is-wrong.txt"
+    return wrong.read_text() if wrong.exists() else ""
+
+
+def test_settings_are_taken_from_the_card_and_restored_when_they_go(card: Path) -> None:
+    settings, box = card / "boot/firmware/stellar-wind.toml", card / "etc/stellar-wind.toml"
+    assert take(card) == ""
+    settings.write_text("tempo = 72\n")
+    assert take(card) == ""
+    assert box.read_text() == "tempo = 72\n"
+    settings.unlink()
+    assert take(card) == ""
+    assert box.read_text() == "tempo = 60\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["stellar-wind.toml.txt", "stellar-wind.txt", "stellar-wind (1).toml", "stellar-wind.example.toml.txt"],
+)
+def test_settings_under_a_wrong_name_are_named_on_the_card(name: str, card: Path) -> None:
+    misnamed = card / "boot/firmware" / name
+    misnamed.write_text("tempo = 72\n")
+    assert name in take(card)
+    misnamed.rename(card / "boot/firmware/stellar-wind.toml")
+    assert take(card) == ""

@@ -17,8 +17,8 @@ from tests.deploy.emulator import USER_DATA, Guest, missing
 from tests.deploy.heard import heard, recorded
 from tests.deploy.releases import newer
 
-IMAGE = os.environ.get("STELLAR_WIND_IMAGE", "")
-BOARD = os.environ.get("STELLAR_WIND_BOARD", "virt")
+IMAGE = os.environ.get("WIND_TEST_IMAGE", "")
+BOARD = os.environ.get("WIND_TEST_BOARD", "virt")
 CUTS = 20
 
 pytestmark = pytest.mark.skipif(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.panel.lamps import BoxState
+from appliance.values import BoxState
 
 SCRIPT = Path(__file__).parent.parent.parent / "deploy" / "systemd" / "stellar-wind-release"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.machine import Machine, missing
 
-SYSTEM = os.environ.get("STELLAR_WIND_SYSTEM", "")
+SYSTEM = os.environ.get("WIND_TEST_SYSTEM", "")
 
 pytestmark = pytest.mark.skipif(
     not SYSTEM or bool(missing()), reason=missing() or "`make ansible-test` runs it: it takes minutes"

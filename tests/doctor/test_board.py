@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a real board: on a Pi made of files and programs, on a computer that tells nothing, and on this one."""
+"""The report of a board: on a Pi made of files and programs, on an unknown computer, and on this one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from appliance.settings import load
 from tests.support import fault_cards
 from tests.support.fault_cards import Cards
 from tests.support.patient import patient
+from tests.support.statuses import STATUS
 
 SETTINGS = load({}, {}).settings
 POLICY, CARD, MMC = "/sys/devices/system/cpu/cpufreq/policy0", "/proc/asound/cards", "/sys/block/mmcblk0"
@@ -75,30 +76,30 @@ def ask(words: Sequence[str]) -> str | None:
     return next((answer.strip() for asked, answer in SAYS.items() if said.startswith(asked)), None)
 
 
-def test_a_pi_is_read_and_its_owner_is_not(tmp_path: Path) -> None:
+def test_the_readings_of_a_pi_hold_no_serial_number(tmp_path: Path) -> None:
     machine = replace(patient(tmp_path, PI), ask=ask)
     found = {name: "; ".join(read(machine, SETTINGS)) for name, read in READINGS.items()}
     assert found == EXPECTED
     assert "deadbeef" not in str(found)
 
 
-def test_what_was_is_told_from_what_is(tmp_path: Path) -> None:
+def test_flags_since_the_boot_are_distinguished_from_those_of_now(tmp_path: Path) -> None:
     machine = patient(tmp_path, {"/sys/devices/platform/soc/soc:firmware/get_throttled": "0x50000\n"})
     assert list(READINGS["throttling"](machine, SETTINGS)) == [
         "0x50000",
-        "voltage too low at some time since the start",
-        "throttled at some time since the start",
+        "voltage too low at some time since the boot",
+        "throttled at some time since the boot",
     ]
 
 
-def test_a_computer_that_tells_nothing_is_no_error(tmp_path: Path) -> None:
+def test_an_unknown_computer_has_no_readings(tmp_path: Path) -> None:
     assert {"; ".join(read(patient(tmp_path), SETTINGS)) for read in READINGS.values()} == {""}
     some = patient(tmp_path, {"/dev/gpiochip4": "", "/sys/class/net/wlan0/wireless/x": ""})
     assert list(READINGS["GPIO chips"](some, SETTINGS)) == ["/dev/gpiochip4"]
     assert list(READINGS["Wi-Fi"](some, SETTINGS)) == ["wlan0 power save: not told"]
 
 
-def test_it_plays_and_says_what_that_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_plays_and_reports_the_time_per_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if lacking := fault_cards.lacking():
         pytest.skip(lacking)
     cards = Cards(tmp_path)
@@ -108,23 +109,25 @@ def test_it_plays_and_says_what_that_took(tmp_path: Path, monkeypatch: pytest.Mo
     settings = load({"sound.device": card.device}, {}).settings
     found = playing(patient(tmp_path), settings, 1.5)
     assert found.verdict is Verdict.OK
-    assert found.says.startswith(f"1.5 s on {card.device!r}, ran dry ")
+    assert found.says.startswith(f"1.5 s on {card.device!r}, ")
     assert "a block of 10.7 ms took " in found.says
     assert card.heard > 48_000
     card.be("busy")
     found = playing(patient(tmp_path), settings, 0.5)
-    assert found.says.startswith("0.5 s in silence, ran dry 0 times")
+    assert found.says.startswith("0.5 s in silence, 0 underruns")
     assert "busy" in found.advice
 
 
-def test_beside_a_box_that_plays_it_does_not(tmp_path: Path) -> None:
-    machine = patient(tmp_path, {"/proc/asound/card1/pcm0p/sub0/status": "state: RUNNING\n"})
-    found = playing(machine, SETTINGS)
-    assert found.says == "Not tried: something else plays."
-    assert "systemctl stop stellar-wind" in found.advice
+def test_it_does_not_play_beside_a_box_or_another_program(tmp_path: Path) -> None:
+    busy = patient(tmp_path, {"/proc/asound/card1/pcm0p/sub0/status": "state: RUNNING\n"})
+    for machine in (busy, patient(tmp_path / "x", status=STATUS)):
+        found = playing(machine, SETTINGS)
+        assert found.verdict is Verdict.NOTE
+        assert "Not tried" in found.says
+        assert "systemctl stop stellar-wind" in found.advice
 
 
-def test_the_report_is_one_that_may_be_sent_in(tmp_path: Path) -> None:
+def test_the_report_holds_no_name_of_a_user(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",

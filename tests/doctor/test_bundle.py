@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The support file: all that helps, and nothing that is anybody's."""
+"""The support file: what helps support, and no personal data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contents(path: Path) -> dict[str, str]:
         return {name: file.read(name).decode() for name in file.namelist()}
 
 
-def test_it_holds_what_helps_and_nothing_private(tmp_path: Path) -> None:
+def test_it_holds_findings_settings_log_and_files_without_personal_data(tmp_path: Path) -> None:
     (config := tmp_path / "box.toml").write_text(MINE)
     files = {
         "/etc/hostname": "engine\n",
@@ -69,11 +69,11 @@ def test_it_holds_what_helps_and_nothing_private(tmp_path: Path) -> None:
 
 def test_without_a_log_it_says_so(tmp_path: Path) -> None:
     bundle(tmp_path / "x.zip", patient(tmp_path), load({}, {}), FINDINGS)
-    assert contents(tmp_path / "x.zip")["log.txt"] == "None that this user may read.\n"
+    assert "none that this user can read" in contents(tmp_path / "x.zip")["log.txt"]
 
 
-def test_a_place_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(NoBundle, match=r"Cannot write .*/nowhere/x.zip: No such file or directory. Choose"):
+def test_a_file_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(NoBundle, match=r"/nowhere/x.zip: No such file or directory"):
         bundle(tmp_path / "nowhere/x.zip", patient(tmp_path), load({}, {}), FINDINGS)
 
 
@@ -82,4 +82,4 @@ def test_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.zip"
     assert main(["doctor", "settings", "--config", str(config), "--bundle", str(path)]) == 0
     assert "doctor.json" in contents(path)
-    assert f"{path} is for whoever helps" in capsys.readouterr().out
+    assert str(path) in capsys.readouterr().out

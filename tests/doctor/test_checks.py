@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each check on computers that are well, ill, and none that it knows."""
+"""Each check, on computers that are healthy, faulty and unknown."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
-from appliance.doctor import CHECKS, Check
-from appliance.doctor.computer import disk, installed, memory, power, service, temperature, versions
+from appliance.doctor.computer import box, disk, installed, memory, power, service, temperature, versions
+from appliance.doctor.examine import CHECKS, Check
 from appliance.doctor.finding import Finding, Verdict
 from appliance.doctor.instrument import panel, sound
 from appliance.doctor.machine import Space, space
 from appliance.doctor.surroundings import clock, network, recording
 from appliance.ledger.tape import Header, Line, encode
 from appliance.settings import load
-from appliance.values import Ledger
+from appliance.status import Status
+from appliance.values import BoxState, Ledger
 from tests.support.patient import NOW, patient
+from tests.support.statuses import STATUS
 
 HEADER = Header("public", "a test")
 SETTINGS = load({}, {}).settings
@@ -46,7 +49,7 @@ WIFI = "Inter-| sta-|   Quality        |\n face | tus | link level noise |\n wla
     ("check", "files", "programs", "verdict", "words"),
     [
         (network, {"/proc/self/net/route": ROUTES + LOCAL + OUT}, {}, "ok", "wlan0."),
-        (network, {"/proc/self/net/route": ROUTES + LOCAL}, {}, "wrong", "No way leads out"),
+        (network, {"/proc/self/net/route": ROUTES + LOCAL}, {}, "wrong", "no route"),
         (
             network,
             {"/proc/self/net/route": ROUTES, "/proc/self/net/ipv6_route": LOOP6 + OUT6},
@@ -59,7 +62,7 @@ WIFI = "Inter-| sta-|   Quality        |\n face | tus | link level noise |\n wla
             {"/proc/self/net/route": ROUTES, "/proc/self/net/ipv6_route": LOOP6},
             {},
             "wrong",
-            "No way",
+            "no route",
         ),
         (
             network,
@@ -79,19 +82,19 @@ WIFI = "Inter-| sta-|   Quality        |\n face | tus | link level noise |\n wla
         (clock, {"/run/systemd/timesync/synchronized": ""}, {}, "ok", "2026-11-26 12:00 UTC, set by"),
         (clock, {}, {"timedatectl": "yes"}, "ok", "set by a time server"),
         (clock, {}, {"timedatectl": "no"}, "note", "not set by a time server"),
-        (clock, {}, {}, "ok", "who sets it is not known"),
-        (power, {THROTTLED: "0\n"}, {}, "ok", "The voltage holds."),
-        (power, {THROTTLED: "0x50005\n"}, {}, "wrong", "The voltage is too low."),
-        (power, {THROTTLED: "0x50000\n"}, {}, "note", "was too low at some time"),
-        (power, {}, {"vcgencmd": "throttled=0x0"}, "ok", "The voltage holds."),
-        (power, {}, {"vcgencmd": "throttled=0x50005"}, "wrong", "The voltage is too low."),
-        (power, {**HWMON, ALARM: "0\n"}, {}, "ok", "The voltage holds."),
-        (power, {**HWMON, ALARM: "1\n"}, {}, "wrong", "The voltage is too low."),
+        (clock, {}, {}, "ok", "is not known"),
+        (power, {THROTTLED: "0\n"}, {}, "ok", "voltage"),
+        (power, {THROTTLED: "0x50005\n"}, {}, "wrong", "voltage is too low"),
+        (power, {THROTTLED: "0x50000\n"}, {}, "note", "was too low"),
+        (power, {}, {"vcgencmd": "throttled=0x0"}, "ok", "voltage"),
+        (power, {}, {"vcgencmd": "throttled=0x50005"}, "wrong", "voltage is too low"),
+        (power, {**HWMON, ALARM: "0\n"}, {}, "ok", "voltage"),
+        (power, {**HWMON, ALARM: "1\n"}, {}, "wrong", "voltage is too low"),
         (power, {}, {"vcgencmd": "error"}, "", ""),
         (power, {}, {}, "", ""),
         (temperature, {ZONE: "45200\n"}, {}, "ok", "45 °C"),
         (temperature, {ZONE: "71000\n"}, {}, "note", "71 °C; at 80"),
-        (temperature, {ZONE: "83500\n", ZONE.replace("0", "1"): "1"}, {}, "wrong", "84 °C and is slowed"),
+        (temperature, {ZONE: "83500\n", ZONE.replace("0", "1"): "1"}, {}, "wrong", "84 °C"),
         (temperature, {ZONE: "broken"}, {}, "", ""),
         (
             memory,
@@ -106,13 +109,13 @@ WIFI = "Inter-| sta-|   Quality        |\n face | tus | link level noise |\n wla
         (service, {}, {"systemctl": "LoadState=not-found\nActiveState=inactive"}, "", ""),
         (service, {}, {"systemctl": RUNNING.format(0, "")}, "ok", "It runs."),
         (service, {}, {"systemctl": RUNNING.format(0, "public: live")}, "ok", "It runs: public: live."),
-        (service, {}, {"systemctl": RUNNING.format(3, "public: live")}, "note", "anew 3 times"),
+        (service, {}, {"systemctl": RUNNING.format(3, "public: live")}, "note", "restarted 3 times"),
         (
             service,
             {},
             {"systemctl": RUNNING.format(0, "public: trouble; on x")},
             "wrong",
-            "has crashed too often",
+            "safe mode",
         ),
         (
             service,
@@ -153,10 +156,10 @@ def test_a_check_sees_what_there_is(
 
 
 @pytest.mark.parametrize("now", [0.0, NOW - 366 * 86400, 2**32 - 1.0])
-def test_a_date_that_cannot_be_is_seen_whoever_has_set_it(tmp_path: Path, now: float) -> None:
+def test_an_impossible_date_is_wrong_even_if_it_was_set(tmp_path: Path, now: float) -> None:
     (found,) = clock(patient(tmp_path, {}, {"timedatectl": "yes"}, now=now), SETTINGS)
     assert found.verdict is Verdict.WRONG
-    assert "which cannot be" in found.says
+    assert "impossible" in found.says
 
 
 def test_versions_name_board_system_and_packages(tmp_path: Path) -> None:
@@ -172,15 +175,14 @@ def test_versions_name_board_system_and_packages(tmp_path: Path) -> None:
     )
 
 
-def test_a_package_that_is_not_there_is_said() -> None:
+def test_a_package_that_is_not_installed_has_no_version() -> None:
     assert installed("stellar-wind-no-such-package") == "(none)"
 
 
-def test_on_a_computer_of_which_nothing_is_known_only_what_everybody_needs_is_missing(tmp_path: Path) -> None:
+def test_on_an_unknown_computer_only_a_card_and_a_folder_are_missing(tmp_path: Path) -> None:
     found: list[Finding] = []
     for check in chain.from_iterable(CHECKS.values()):
         found += check(patient(tmp_path), SETTINGS)
-    # Without cards nobody hears anything, and there is nowhere to remember.
     assert {finding.check: finding.verdict for finding in found if finding.verdict is not Verdict.OK} == {
         "sound card": Verdict.WRONG,
         "disk": Verdict.NOTE,
@@ -209,6 +211,56 @@ def test_the_owners_recording(tmp_path: Path, text: str, verdict: str, words: st
     assert words in found.says
 
 
+# --- the box and its service --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdicts", "words"),
+    [
+        ({}, "ok", ["scene wind", "public", STATUS.card]),
+        ({"playing": "/srv/piece.score.gz", "state": BoxState.SCORE}, "ok", ["/srv/piece.score.gz"]),
+        ({"underruns": 3}, "note", ["3 times", STATUS.card]),
+        ({"card": "", "silent": "There is no card."}, "note", ["There is no card."]),
+        ({"safe_mode": True}, "wrong", ["safe mode", STATUS.card]),
+        ({"safe_mode": True, "underruns": 3}, "wrong", ["safe mode", "3 times"]),
+        ({"weak_power": True}, "ok note", [STATUS.card, "undervoltage"]),
+        ({"weak_power": True, "safe_mode": True}, "wrong note", ["safe mode", "undervoltage"]),
+    ],
+)
+def test_a_box_that_plays_is_asked(
+    tmp_path: Path, changes: Mapping[str, Any], verdicts: str, words: list[str]
+) -> None:
+    found = list(box(patient(tmp_path, status=replace(STATUS, **changes)), SETTINGS))
+    assert [finding.verdict for finding in found] == verdicts.split()
+    said = " ".join(finding.says for finding in found)
+    assert all(word in said for word in words)
+    assert all(bool(finding.advice) is (finding.verdict is not Verdict.OK) for finding in found)
+
+
+def test_without_a_box_nothing_is_found(tmp_path: Path) -> None:
+    assert list(box(patient(tmp_path), SETTINGS)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "restarts", "verdict", "words"),
+    [
+        (STATUS, 0, "ok", STATUS.words),
+        (STATUS, 2, "note", "restarted 2 times"),
+        # These are findings of the check of the box.
+        (replace(STATUS, safe_mode=True), 0, "ok", "It runs"),
+        (replace(STATUS, underruns=3), 0, "ok", "It runs"),
+    ],
+)
+def test_the_service_has_the_words_of_the_box_that_answers(
+    tmp_path: Path, status: Status, restarts: int, verdict: str, words: str
+) -> None:
+    systemd = {"systemctl": RUNNING.format(restarts, "what systemd was told before")}
+    (found,) = service(patient(tmp_path, {}, systemd, status=status), SETTINGS)
+    assert found.verdict == verdict
+    assert words in found.says
+    assert "what systemd was told before" not in found.says
+
+
 # --- sound --------------------------------------------------------------------------------------------------
 
 CARDS = " 0 [vc4hdmi        ]: vc4-hdmi - vc4-hdmi\n 1 [Device         ]: USB-Audio - USB\n"
@@ -234,19 +286,19 @@ Simple mixer control 'Mic',0
     ("files", "mixer", "device", "found"),
     [
         ({}, "", "auto", [("wrong", "There is none")]),
-        (HDMI, "", "auto", [("wrong", "no monitor that plays sound")]),
+        (HDMI, "", "auto", [("wrong", "without a monitor that plays sound")]),
         (USB, "", "auto", [("ok", "The best is the USB card Device.")]),
-        (PLAYS, "", "auto", [("ok", "The best is"), ("ok", "Something plays on card1 now.")]),
-        (USB, "", "hw:1", [("ok", "The settings name 'hw:1'; there are: vc4hdmi, Device.")]),
+        (PLAYS, "", "auto", [("ok", "The best is"), ("ok", "plays on card1 now.")]),
+        (USB, "", "hw:1", [("ok", "sound.device is 'hw:1'; there are: vc4hdmi, Device.")]),
         (USB, "", "plughw:CARD=Device,DEV=0", [("ok", "there are: vc4hdmi, Device.")]),
-        (USB, "", "hw:Device", [("ok", "The settings name")]),
-        (USB, "", "pulse", [("ok", "The settings name 'pulse'; there are")]),
-        ({}, "", "default", [("ok", "The settings name 'default'; there are: none.")]),
+        (USB, "", "hw:Device", [("ok", "sound.device is")]),
+        (USB, "", "pulse", [("ok", "sound.device is 'pulse'; there are")]),
+        ({}, "", "default", [("ok", "sound.device is 'default'; there are: none.")]),
         (
             USB,
             "",
             "hw:7",
-            [("wrong", "'hw:7' (sound.device), a card that is not there; there are: vc4hdmi, Device.")],
+            [("wrong", "sound.device is 'hw:7', a card that is not there; there are: vc4hdmi, Device.")],
         ),
         (USB, "", "plughw:CARD=Dev,DEV=0", [("wrong", "a card that is not there")]),
         ({}, "", "hw:0,0", [("wrong", "there are: none.")]),
@@ -274,14 +326,16 @@ def test_the_sound(
     assert asked == [card for card in ("vc4hdmi", "Device") if card in files.get("/proc/asound/cards", "")]
 
 
-def test_several_cards_are_told_in_their_order(tmp_path: Path) -> None:
+def test_several_cards_are_named_in_their_order(tmp_path: Path) -> None:
     files = {
         "/proc/asound/cards": CARDS + " 2 [sndrpihifiberry]: RPi-simple - snd_rpi_hifiberry_dac\n",
         "/proc/asound/card1/pcm0p/info": "device: 0\nname: USB Audio\n",
         "/proc/asound/card2/pcm0p/info": "device: 0\nname: HifiBerry\n",
     }
     (found,) = sound(patient(tmp_path, files), SETTINGS)
-    assert found.says == "The best is the sound board sndrpihifiberry. Then come: the USB card Device."
+    best, _, others = found.says.partition(". ")
+    assert best.endswith("the sound board sndrpihifiberry")
+    assert others.endswith(": the USB card Device.")
 
 
 # --- panel --------------------------------------------------------------------------------------------------
@@ -293,12 +347,12 @@ PINS = {**PI, "/dev/gpiochip0": ""}
 @pytest.mark.parametrize(
     ("files", "overrides", "verdict", "words"),
     [
-        (PI, {"panel.pin_factory": "none"}, "ok", "None is wanted"),
-        ({}, {}, "ok", "This computer has no pins"),
-        (PI, {}, "wrong", "The kernel shows no pins"),
-        (PINS, {}, "wrong", "SPI is off"),
-        (PINS, {"panel.knobs": "encoders"}, "ok", "The kernel shows the pins."),
-        ({**PINS, "/dev/spidev0.0": ""}, {}, "ok", "The kernel shows the pins and SPI."),
+        (PI, {"panel.pin_factory": "none"}, "ok", "panel.pin_factory"),
+        ({}, {}, "ok", "This computer has no GPIO pins"),
+        (PI, {}, "wrong", "no GPIO device"),
+        (PINS, {}, "wrong", "SPI is switched off"),
+        (PINS, {"panel.knobs": "encoders"}, "ok", "the GPIO pins."),
+        ({**PINS, "/dev/spidev0.0": ""}, {}, "ok", "the GPIO pins and SPI."),
     ],
 )
 def test_the_panel(
@@ -316,9 +370,9 @@ def test_the_panel(
     ("left", "environ", "overrides", "verdict", "words"),
     [
         (Space(5 << 30, True), {"HOME": "/srv/x"}, {}, "ok", "5,120 MB are free where /srv/x/.local/state"),
-        (Space(5 << 20, True), {}, {"state": "/data"}, "note", "Only 5 MB are free where /data is."),
-        (Space(5 << 30, False), {}, {"state": "/data"}, "note", "Nothing can be written to /data"),
-        (None, {}, {"state": "/data"}, "note", "Nobody else may look into /data."),
+        (Space(5 << 20, True), {}, {"state_dir": "/data"}, "note", "Only 5 MB are free where /data is."),
+        (Space(5 << 30, False), {}, {"state_dir": "/data"}, "note", "Nothing can be written to /data"),
+        (None, {}, {"state_dir": "/data"}, "note", "This user cannot look into /data."),
         (Space(5 << 30, True), {}, {}, "note", "There is no folder"),
     ],
 )
@@ -336,8 +390,8 @@ def test_the_disk(
     assert words in found.says
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_a_closed_folder_of_somebody_else_has_no_room_that_one_knows_of() -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_the_space_of_a_closed_folder_of_another_user_is_unknown() -> None:
     with TemporaryDirectory() as root:  # pytest's own folders are all closed
         Path(root).chmod(0o700)
         os.seteuid(65534)
@@ -347,28 +401,28 @@ def test_a_closed_folder_of_somebody_else_has_no_room_that_one_knows_of() -> Non
             os.seteuid(0)
 
 
-def test_the_disk_of_the_service_is_meant_where_there_is_one(tmp_path: Path) -> None:
+def test_where_there_is_a_service_its_disk_is_checked(tmp_path: Path) -> None:
     machine = patient(tmp_path, {"/var/lib/stellar-wind/state.json": "{}"}, environ={"HOME": "/srv/x"})
     asked: list[Path] = []
 
     def look(folder: Path) -> Space:
         asked.append(folder)
-        return Space(5 << 30, False)  # only the service may write there
+        return Space(5 << 30, False)  # only the service can write there
 
     (found,) = disk(replace(machine, space=look), SETTINGS)
     assert found.verdict is Verdict.OK
     assert asked == [tmp_path / "var/lib/stellar-wind"]
 
 
-def test_a_state_that_could_not_be_read_is_told(tmp_path: Path) -> None:
+def test_a_state_that_could_not_be_read_is_a_note(tmp_path: Path) -> None:
     machine = patient(tmp_path, {"/data/state.json.bad": "x"})
-    found = list(disk(machine, load({"state": "/data"}, {}).settings))
+    found = list(disk(machine, load({"state_dir": "/data"}, {}).settings))
     assert [finding.verdict for finding in found] == ["note", "ok"]
-    assert "put aside in /data" in found[0].says
+    assert "state.json.bad in /data" in found[0].says
 
 
 def test_a_folder_that_is_named_from_here_is_found(tmp_path: Path) -> None:
     asked: list[Path] = []
     machine = replace(patient(tmp_path), space=asked.append)
-    list(disk(machine, load({"state": "data"}, {}).settings))
+    list(disk(machine, load({"state_dir": "data"}, {}).settings))
     assert asked == [tmp_path / str(Path("data").absolute()).lstrip("/")]

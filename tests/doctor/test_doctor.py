@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance import cli
 from appliance.cli import main
-from appliance.doctor import CHECKS, PARTS, Finding, Verdict, examine
+from appliance.doctor.examine import CHECKS, examine
+from appliance.doctor.finding import Finding, Verdict
+from appliance.doctor.parts import PARTS
 from appliance.settings import SettingsError, load
 from tests.support.patient import patient
 
@@ -29,7 +30,7 @@ def of(check: str, findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.check == check]
 
 
-def test_it_says_where_the_settings_come_from(tmp_path: Path, config: Path) -> None:
+def test_it_reports_where_the_settings_come_from(tmp_path: Path, config: Path) -> None:
     loaded = load({"tempo": "72"}, {}, config)
     findings = examine(patient(tmp_path), loaded)
     (settings,) = of("settings", findings)
@@ -47,7 +48,7 @@ def test_wrong_settings_are_findings(tmp_path: Path, config: Path) -> None:
     ]
 
 
-def test_the_verb_prints_a_screen_and_its_exit_code_says_the_same(
+def test_the_verb_prints_the_findings_and_exits_with_1_if_one_is_wrong(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["doctor", "--config", str(config)]) == 1
@@ -72,6 +73,11 @@ def test_a_part_by_itself(config: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out.splitlines()[-2:] == ["", "Nothing is wrong."]
 
 
-def test_the_parts_that_can_be_typed_are_those_that_there_are() -> None:
-    assert cli.PARTS == PARTS
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_can_be_typed(config: Path, part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", part, "--config", str(config), "--json"]) in (0, 1)
+    assert json.loads(capsys.readouterr().out)["findings"]
+
+
+def test_every_check_belongs_to_a_part() -> None:
     assert set(CHECKS) <= set(PARTS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What leaves the box with a support file, and what must not."""
+"""The redaction of the support file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of a network, well and ill, against real ones on this machine."""
+"""The servers of a network, working and failing, against real ones on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NETWORK = Network("mine", "first", ("https://one.example", f"{RPC}https://two.ex
 HASTE = Timeouts(connect=0.5, answer=0.5, page=0.5)
 
 
-def sight(at: int, age: float | None, why: str = "does not answer") -> ProbeResult:
+def result(at: int, age: float | None, why: str = "does not answer") -> ProbeResult:
     tip = None if age is None else Tip(1000 + at, int(NOW - age))
     return ProbeResult(NETWORK.endpoints[at], tip, "" if tip else why, 0.4)
 
@@ -29,34 +29,36 @@ def sight(at: int, age: float | None, why: str = "does not answer") -> ProbeResu
     ("first", "second", "verdicts", "words"),
     [
         (
-            sight(0, 3),
-            sight(1, 4),
+            result(0, 3),
+            result(1, 4),
             "ok ok",
             ["one.example is at ledger 1,000, answered within 0.4 s.", "1,001"],
         ),
-        (sight(0, 3), sight(1, 400), "ok note", ["1,000", "397 s behind the others"]),
+        (result(0, 3), result(1, 400), "ok note", ["1,000", "397 s behind the others"]),
         (
-            sight(0, 3),
-            sight(1, None),
+            result(0, 3),
+            result(1, None),
             "ok note",
-            ["1,000", "two.example does not answer. Nothing: the box uses"],
+            ["1,000", "two.example does not answer. Nothing to do: the box uses"],
         ),
-        (sight(0, 400), sight(1, 402), "note note", ["400 s ago by this clock", "402 s ago"]),
+        (result(0, 400), result(1, 402), "note note", ["400 s ago by this clock", "402 s ago"]),
         (
-            sight(0, None),
-            sight(1, None, "cannot be found"),
+            result(0, None),
+            result(1, None, "cannot be found"),
             "wrong wrong",
             ["Try again later", "Check the cable"],
         ),
         (
-            sight(0, None, "serves another network than mine"),
-            sight(1, None),
+            result(0, None, "serves another network than mine"),
+            result(1, None),
             "wrong wrong",
             ["passphrase", ""],
         ),
     ],
 )
-def test_what_looks_mean(first: ProbeResult, second: ProbeResult, verdicts: str, words: list[str]) -> None:
+def test_the_verdict_on_a_server_depends_on_the_others(
+    first: ProbeResult, second: ProbeResult, verdicts: str, words: list[str]
+) -> None:
     found = list(judged(NETWORK, [first, second], NOW))
     assert [finding.verdict for finding in found] == verdicts.split()
     for finding, expected in zip(found, words, strict=True):
@@ -64,7 +66,7 @@ def test_what_looks_mean(first: ProbeResult, second: ProbeResult, verdicts: str,
         assert expected in f"{finding.says} {finding.advice}"
 
 
-def test_real_servers_are_asked_at_once_and_none_is_waited_for_long() -> None:
+def test_real_servers_are_asked_at_once_and_with_a_timeout() -> None:
     async def run() -> None:
         chain = generated([3] * 4, network="first")
         async with HorizonServer(chain) as succeeded, HorizonServer(chain, faults={"root": ["mute"]}) as mute:
@@ -81,7 +83,7 @@ def test_real_servers_are_asked_at_once_and_none_is_waited_for_long() -> None:
     asyncio.run(run())
 
 
-def test_a_server_that_answers_drop_by_drop_has_its_time() -> None:
+def test_a_server_that_answers_slowly_has_a_timeout_in_all() -> None:
     async def run() -> None:
         async with HorizonServer(generated([3]), faults={"root": ["slow"]}) as server:
             (seen,) = await probe(Network("mine", "first", (server.url,)), Timeouts(), longest=0.2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clock on the wall, on computers whose clocks were set, or not, by time servers and batteries."""
+"""The wall clock of computers whose clocks were set by a time server, by a battery, or not at all."""
 
 import time
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ RUNS, SET = "run/systemd/timesync/some", "run/systemd/timesync/synchronized"
 @pytest.mark.parametrize(
     ("files", "batteries", "known"),
     [
-        ([], {}, True),  # whatever sets it there, it does not say
+        ([], {}, True),  # no timesyncd: no way to know
         ([RUNS], {}, False),
         ([RUNS, SET], {}, True),
         ([RUNS], {"rtc0": f"{NOW - 60:.0f}"}, True),
@@ -53,7 +53,7 @@ def test_a_clock_is_set_by_a_time_server_or_by_one_with_a_battery(
 
 
 @pytest.mark.parametrize("year", [1970, FIRST_YEAR - 1])
-def test_nobody_believes_a_clock_that_is_older_than_the_box(year: int) -> None:
+def test_a_date_before_the_program_is_not_used(year: int) -> None:
     assert minute_of_day(datetime(year, 6, 1, tzinfo=UTC).timestamp()) is None
 
 
@@ -63,11 +63,11 @@ def test_another_time_zone_counts_at_once(zones: pytest.MonkeyPatch) -> None:
     assert minute_of_day(NOW) == MINUTE + 330
 
 
-def test_the_computer_is_looked_at_once_a_second_and_a_clock_that_was_set_stays_so(tmp_path: Path) -> None:
+def test_the_clock_is_checked_once_a_second_and_stays_set(tmp_path: Path) -> None:
     wall = WallClock(computer(tmp_path, RUNS))
     assert wall.minute(100.0) is None
     (says := tmp_path / SET).touch()
     assert wall.minute(100.0 + 0.9 * EVERY) is None
     assert wall.minute(100.0 + EVERY) is not None
-    says.unlink()  # the package of the time server is being replaced
+    says.unlink()  # the time service restarts
     assert wall.minute(100.0 + 2 * EVERY) is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""That the heap stays a heap of small pieces, in a process of its own: what is told to a C library lasts."""
+"""The threshold of malloc, in a process of its own, because it stays set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from appliance.host.malloc import LARGE
 
-# A large piece comes and goes, and a smaller one comes: what has pages of its own beside the heap?
+# A large block is freed, and a smaller one allocated: how many bytes of it are mapped outside of the heap?
 MAPPED = f"""
 import ctypes, sys
 from appliance.host.malloc import pin_mmap_threshold
@@ -30,14 +30,12 @@ print(ask().mapped - before)
 """
 
 
-def mapped(*settled: str) -> int:
-    asked = [sys.executable, "-c", MAPPED, *settled]
+def mapped(*pinned: str) -> int:
+    asked = [sys.executable, "-c", MAPPED, *pinned]
     return int(subprocess.run(asked, stdout=subprocess.PIPE, check=True, timeout=60).stdout)
 
 
-@pytest.mark.skipif(
-    "CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="glibc is missing: others have no such habit"
-)
-def test_large_pieces_never_come_into_the_heap() -> None:
-    assert mapped() == 0  # the habit
-    assert mapped("settled") >= 8 * LARGE
+@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="the C library is not glibc")
+def test_large_blocks_are_never_placed_in_the_heap() -> None:
+    assert mapped() == 0  # without it
+    assert mapped("pinned") >= 8 * LARGE

@@ -12,25 +12,25 @@ from appliance.host.power import CALM, UndervoltageMonitor, power_off, too_weak
     [
         ("sh -c 'echo Access denied >&2; exit 1'", "Access denied"),
         ("false", "exit code 1"),
-        ("no-such-command", "[Errno 2] No such file or directory: 'no-such-command'"),
+        ("no-such-command", "No such file or directory"),
     ],
 )
-def test_a_box_that_may_not_switch_off_says_why(
+def test_a_command_that_fails_is_logged_with_its_reason(
     command: str, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     asyncio.run(power_off(command, 0.0))
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert record.getMessage() == (
-        f"Cannot switch the power off: {why}. Allow it, or name another command in panel.power_off."
-    )
+    assert why in record.getMessage()
+    assert command in record.getMessage()
+    assert "panel.power_off" in record.getMessage()
 
 
-def test_where_no_command_is_named_none_is_run(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_command_nothing_is_run(caplog: pytest.LogCaptureFixture) -> None:
     asyncio.run(power_off("", 0.0))
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_a_command_is_words(tmp_path: Path) -> None:
+def test_a_command_is_split_like_a_shell_does(tmp_path: Path) -> None:
     asyncio.run(power_off(f"touch '{tmp_path}/o f f'", 0.0))
     assert (tmp_path / "o f f").exists()
 
@@ -45,7 +45,7 @@ def test_a_command_is_words(tmp_path: Path) -> None:
         ({"hwmon0": ("cpu_thermal", "1")}, None),
     ],
 )
-def test_a_weak_supply_is_what_the_boards_sensor_says(
+def test_undervoltage_is_read_from_the_sensor_of_the_board(
     sensors: dict[str, tuple[str, str | None]], weak: bool | None, tmp_path: Path
 ) -> None:
     for sensor, (name, alarm) in sensors.items():
@@ -56,7 +56,7 @@ def test_a_weak_supply_is_what_the_boards_sensor_says(
     assert too_weak(tmp_path) is weak
 
 
-def test_a_supply_that_sags_every_few_seconds_is_weak_until_it_has_held_for_a_minute(tmp_path: Path) -> None:
+def test_a_supply_that_sags_every_few_seconds_is_weak_until_a_minute_without(tmp_path: Path) -> None:
     (tmp_path / "hwmon0").mkdir()
     (tmp_path / "hwmon0" / "name").write_text("rpi_volt\n")
     alarm = tmp_path / "hwmon0" / "in0_lcrit_alarm"

@@ -14,25 +14,25 @@ def test_a_usual_ledger_is_halfway_whatever_the_network() -> None:
     for usual in (3, 600):
         activity = Activity()
         for index in range(200):
-            activity.hear(ledger(usual), 5.0 * index)
+            activity.add(ledger(usual), 5.0 * index)
         assert 0.4 < activity.level(1000.0) <= 0.5
 
 
-def test_a_busy_minute_is_felt_and_passes() -> None:
+def test_a_busy_minute_raises_the_activity_and_passes() -> None:
     activity = Activity()
     for index in range(60):
-        activity.hear(ledger(100), 5.0 * index)
+        activity.add(ledger(100), 5.0 * index)
     before = activity.level(300.0)
     for index in range(12):
-        activity.hear(ledger(1000), 300.0 + 5.0 * index)
+        activity.add(ledger(1000), 300.0 + 5.0 * index)
     assert activity.level(360.0) > before + 0.15
     assert abs(activity.level(900.0) - CALM) < 0.02
 
 
-def test_a_close_draws_a_breath() -> None:
+def test_each_ledger_begins_a_breath() -> None:
     activity = Activity()
     assert activity.breath(10.0) == 0.0
-    activity.hear(ledger(0), 10.0)
+    activity.add(ledger(0), 10.0)
     assert activity.breath(10.0) == 1.0
     assert activity.breath(20.0) < 0.02
 
@@ -42,5 +42,5 @@ def test_activity_stays_within_its_bounds(ledgers: list[tuple[float, int]]) -> N
     activity, seconds = Activity(), 0.0
     for gap, operations in ledgers:
         seconds += gap
-        activity.hear(ledger(operations), seconds)
+        activity.add(ledger(operations), seconds)
         assert 0.0 <= activity.level(seconds) < 1.0

@@ -4,7 +4,16 @@ from random import Random
 
 import pytest
 
-from appliance.music.movements import AIR, IDLE_AFTER, LOOPS, MOVEMENTS, USUAL, MelodyLoad, Movements, Murmur
+from appliance.music.movements import (
+    IDLE_AFTER,
+    LOAD,
+    LOOPS,
+    MOVEMENTS,
+    USUAL,
+    MelodyLoad,
+    Movements,
+    Murmur,
+)
 
 
 def test_no_two_periods_meet_again_within_a_day() -> None:
@@ -14,7 +23,7 @@ def test_no_two_periods_meet_again_within_a_day() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MOVEMENTS))
-def test_a_tide_goes_between_its_ends_and_comes_round(name: str) -> None:
+def test_a_movement_reaches_both_ends_and_repeats_after_its_period(name: str) -> None:
     movements, period = Movements(Random(1)), 60 * MOVEMENTS[name]
     levels = [movements.lfo(name, second) for second in range(int(period))]
     assert min(levels) < -0.99
@@ -23,27 +32,27 @@ def test_a_tide_goes_between_its_ends_and_comes_round(name: str) -> None:
 
 
 @pytest.mark.parametrize("bpm", [30, 60, 180])
-def test_a_dense_melody_leaves_no_air_and_a_sparse_one_its_share(bpm: int) -> None:
-    air, beat = MelodyLoad(), 60 / bpm
-    assert air.left(1.25) == 1.0
+def test_a_dense_melody_leaves_nothing_to_the_bed_and_a_sparse_one_its_share(bpm: int) -> None:
+    load, beat = MelodyLoad(), 60 / bpm
+    assert load.left(1.25) == 1.0
     for densest, left in ((1.25, 0.2), (0.5, 0.0)):
-        for index in range(round(6 * AIR / beat)):
-            air.hear(USUAL * (int((index + 1) * beat) - int(index * beat)), beat)  # a note a second
-        assert air.left(densest) == pytest.approx(left, abs=0.03)
-    for _ in range(round(6 * AIR / beat)):
-        air.hear(0, beat)
-    assert air.left(1.25) > 0.99
+        for index in range(round(6 * LOAD / beat)):
+            load.add(USUAL * (int((index + 1) * beat) - int(index * beat)), beat)  # a note a second
+        assert load.left(densest) == pytest.approx(left, abs=0.03)
+    for _ in range(round(6 * LOAD / beat)):
+        load.add(0, beat)
+    assert load.left(1.25) > 0.99
 
 
-def test_a_melody_that_is_too_loud_is_eased_to_the_most_and_no_other() -> None:
-    air = MelodyLoad()
-    for velocities, ease in ((USUAL, 1.0), (2 * USUAL, 0.5)):
+def test_a_melody_that_is_too_loud_is_turned_down_to_the_most_and_no_other() -> None:
+    load = MelodyLoad()
+    for velocities, gain in ((USUAL, 1.0), (2 * USUAL, 0.5)):
         for _ in range(600):
-            air.hear(velocities, 1.0)
-        assert air.ease(1.0) == pytest.approx(ease, abs=0.01)
+            load.add(velocities, 1.0)
+        assert load.gain(1.0) == pytest.approx(gain, abs=0.01)
 
 
-def test_the_murmur_is_silent_while_the_ledger_speaks() -> None:
+def test_the_murmur_is_silent_while_amounts_are_played() -> None:
     murmur = Murmur(Random(1))
     assert [said for second in range(600) for said in murmur.due(float(second), IDLE_AFTER)] == []
 
@@ -65,5 +74,5 @@ def test_the_murmur_comes_up_softly() -> None:
     assert loudness[0] < 1.0
 
 
-def test_a_murmur_that_was_not_asked_for_an_hour_has_no_backlog() -> None:
+def test_a_murmur_that_was_not_called_for_an_hour_has_no_backlog() -> None:
     assert len(Murmur(Random(1)).due(3600.0, 100.0)) == len(LOOPS)

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from appliance.music.queue import (
     CROWD,
-    INBOX,
-    PATIENCE,
+    EXPIRY,
     ROOM,
     AmountQueue,
-    Inbox,
     Pace,
     Waiting,
     parts,
@@ -34,7 +32,7 @@ def ledger(*sizes: int, sequence: int = 1) -> Ledger:
 def play(
     arrivals: dict[float, Ledger], seconds: float, tempo: float = 60.0, density: float = 1.25
 ) -> tuple[Heard, AmountQueue]:
-    """What a queue plays, and when, if ledgers arrive at these moments; each is taken in with the next block."""
+    """What a queue plays, and when, if ledgers arrive at these moments."""
     pace = Pace()
     queue = AmountQueue(Random(1), density, pace)
     heard: Heard = []
@@ -43,8 +41,8 @@ def play(
     while (now := beat * 60.0 / tempo) < seconds:
         while coming and coming[0][0] <= now:
             at, arrived = coming.pop(0)
-            pace.hear(arrived, len(set(arrived.amounts)), at)
-            queue.admit(arrived, Moment(at * tempo / 60, at, tempo), lambda amount: amount.stroops / 1000)
+            pace.add(arrived, len(set(arrived.amounts)), at)
+            queue.add(arrived, Moment(at * tempo / 60, at, tempo), lambda amount: amount.stroops / 1000)
         drained = queue.drain(Moment(beat, now, tempo))
         heard += [(now + delay * 60.0 / tempo, waiting) for waiting, delay in drained]
         beat += 1
@@ -89,7 +87,7 @@ def test_a_quiet_network_is_heard_whole(tempo: float) -> None:
 
 
 def test_the_first_ledger_of_a_busy_network_is_no_crowd() -> None:
-    """A ledger may hold few amounts and be a busy network's: by its operations that is seen at once."""
+    """A ledger of few amounts can belong to a busy network: its operations show that at once."""
     first = replace(ledger(*range(1, 19)), operations=247)
     heard, _ = play({0.0: first}, 12.0)
     assert 5 <= len(heard) <= 9  # as many as of every ledger after it
@@ -123,17 +121,17 @@ def test_nothing_is_ever_old_and_no_step_is_crowded(
         arrivals[at] = ledger(*range(1, count + 1), sequence=sequence)
     heard, _ = play(arrivals, at + 30.0, tempo, density)
     for moment, waiting in heard:
-        assert 0.0 <= moment - waiting.arrived <= PATIENCE + 1e-9
+        assert 0.0 <= moment - waiting.arrived <= EXPIRY + 1e-9
     steps = [moment for moment, _ in heard]
     assert all(steps.count(step) <= CROWD for step in set(steps))
 
 
-def test_what_waited_too_long_is_let_go() -> None:
+def test_an_amount_that_waited_too_long_is_dropped() -> None:
     old, fresh = (
         Waiting(Amount(size, Kind.OFFER, True, 1), arrived, arrived) for size, arrived in ((1, 0.0), (2, 9.0))
     )
     queue = AmountQueue(Random(1), 1.0, Pace(), [fresh, old])
-    assert queue.drain(Moment(12.0, PATIENCE + 2.0, 60.0)) == [(fresh, 0.0)]
+    assert queue.drain(Moment(12.0, EXPIRY + 2.0, 60.0)) == [(fresh, 0.0)]
     assert queue.passed_over == 1
 
 
@@ -143,23 +141,12 @@ def test_another_scene_takes_over_what_waits_and_the_newest_of_too_much() -> Non
     assert list(AmountQueue(Random(1), 1.0, Pace(), waiting).waiting) == waiting[5:]
 
 
-def test_the_inbox_keeps_the_newest_ledgers() -> None:
-    inbox = Inbox()
-    for sequence in range(INBOX + 3):
-        inbox.put(ledger(1, sequence=sequence))
-    assert [heard.sequence for heard in inbox.take()] == list(range(3, INBOX + 3))
-    assert inbox.take() == []
-    inbox.put(ledger(1))
-    inbox.clear()
-    assert inbox.take() == []
-
-
 @pytest.mark.parametrize(("gap", "learns"), [(2.5, True), (0.1, False), (60.0, False)])
 def test_the_interval_is_learnt_from_ordinary_gaps_only(gap: float, learns: bool) -> None:
     pace = Pace()
     first = pace.interval
     for index in range(100):
-        pace.hear(ledger(1, sequence=index), 1, index * gap)
+        pace.add(ledger(1, sequence=index), 1, index * gap)
     assert math.isclose(pace.interval, gap, rel_tol=0.01) is learns
     assert (pace.interval == first) is not learns
 
@@ -167,5 +154,5 @@ def test_the_interval_is_learnt_from_ordinary_gaps_only(gap: float, learns: bool
 def test_a_pace_learns_how_many_amounts_a_ledger_brings() -> None:
     pace = Pace()
     for index in range(100):
-        pace.hear(ledger(*(5,) * 99, 7), 2, 5.0 * index)
+        pace.add(ledger(*(5,) * 99, 7), 2, 5.0 * index)
     assert pace.amounts == pytest.approx(2.0, rel=0.01)

@@ -22,7 +22,7 @@ def test_a_place_is_the_share_below_and_the_share_not_above() -> None:
     assert ranking.place(amount(10**40)) == (1.0, 1.0)
 
 
-def test_one_whale_moves_nobody_else() -> None:
+def test_one_whale_moves_no_other_amount() -> None:
     ranking = Ranking()
     for stroops in range(1, 101):
         ranking.add([amount(stroops)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The press classifier, by hands that press as hands do, and as contacts bounce."""
+"""The press classifier, with presses as people make them and contacts that bounce."""
 
 import itertools
 from random import Random
@@ -48,7 +48,7 @@ class Hand:
         return [gesture for _, gesture in self.gestures]
 
 
-def test_a_press_of_a_simple_button_is_answered_when_it_is_let_go() -> None:
+def test_a_button_without_a_double_press_is_pressed_when_it_is_released() -> None:
     hand = Hand(NETWORK)
     let_go = hand.be(True, 0.12).seconds
     ((when, gesture),) = hand.be(False, 1.0).gestures
@@ -56,7 +56,7 @@ def test_a_press_of_a_simple_button_is_answered_when_it_is_let_go() -> None:
     assert when - let_go <= BOUNCE + 2 * LOOK
 
 
-def test_a_button_that_may_be_pressed_twice_waits_for_the_second() -> None:
+def test_a_button_with_a_double_press_waits_for_the_second() -> None:
     hand = Hand(MUTE)
     let_go = hand.be(True, 0.12).seconds
     ((when, gesture),) = hand.be(False, 1.0).gestures
@@ -76,7 +76,7 @@ def test_two_slow_presses_are_two_and_three_quick_ones_are_a_double_and_one() ->
 
 
 @pytest.mark.parametrize("button", Button)
-def test_a_hold_is_told_while_it_lasts_and_letting_go_adds_nothing(button: Button) -> None:
+def test_a_hold_is_a_gesture_while_it_lasts_and_releasing_adds_none(button: Button) -> None:
     hand, hold = Hand(button), TIMINGS[button].hold
     pressed = hand.seconds
     ((when, gesture),) = hand.be(True, hold + 1).be(False, 1.0).gestures
@@ -85,7 +85,7 @@ def test_a_hold_is_told_while_it_lasts_and_letting_go_adds_nothing(button: Butto
 
 
 @pytest.mark.parametrize("button", Button)
-def test_letting_go_before_the_time_is_a_change_of_mind(button: Button) -> None:
+def test_releasing_before_the_time_cancels_a_hold(button: Button) -> None:
     hold = TIMINGS[button].hold
     for down in (SHORT + 0.05, hold - 0.1):
         assert Hand(button).be(True, down).be(False, 1.0).said == []
@@ -98,7 +98,7 @@ def test_a_second_press_that_is_held_is_held() -> None:
     assert Hand(MUTE).tap(up=0.2).be(True, 2.0).be(False, 1.0).said == []
 
 
-def test_how_long_it_is_being_held_is_there_for_the_lamps() -> None:
+def test_the_time_of_a_hold_is_known_for_the_lamps() -> None:
     hand = Hand(MUTE)
     assert hand.press.held(hand.seconds) == 0.0
     begun = hand.seconds
@@ -116,19 +116,21 @@ def test_contacts_may_bounce_for_12_ms(seed: int) -> None:
     assert Hand(MUTE, bounce=rng).be(True, 5.1).be(False, 1).said == [Held(MUTE)]
 
 
-def test_a_glitch_is_no_press_and_a_line_that_hums_is_none_either() -> None:
+def test_neither_a_glitch_nor_hum_is_a_press() -> None:
     hand = Hand(NETWORK)
     for _ in range(200):
         hand.be(True, LOOK).be(False, LOOK)
     assert hand.be(True, LOOK).be(False, 1.0).said == []
 
 
-def test_a_button_that_is_stuck_for_hours_speaks_once_and_serves_again_when_it_is_let_go() -> None:
+def test_a_button_that_is_stuck_for_hours_is_held_once_and_works_again_when_it_is_released() -> None:
     hand = Hand(MUTE).be(True, STUCK_AFTER - 1)
     assert not hand.press.stuck
     hand.be(True, 2.0)
     assert hand.press.stuck
-    assert hand.press.held(hand.seconds) == 0.0, "nobody holds it: the lamps are their own again"
+    assert hand.press.held(hand.seconds) == 0.0, (
+        "it no longer counts as held, so the lamps show the state again"
+    )
     hand.seconds += 7 * 3600
     hand.be(True, 1.0)
     assert hand.said == [Held(MUTE)]
@@ -137,7 +139,7 @@ def test_a_button_that_is_stuck_for_hours_speaks_once_and_serves_again_when_it_i
     assert hand.tap().said == [Held(MUTE), Pressed(MUTE)]
 
 
-def test_a_button_that_is_down_at_the_start_turns_nothing_off() -> None:
+def test_a_button_that_is_down_at_the_start_is_ignored() -> None:
     press = PressClassifier(MUTE)
     assert [gesture for tick in range(9000) for gesture in press.see(True, tick / 100)] == []
     assert press.stuck
@@ -149,9 +151,7 @@ def test_a_button_that_is_down_at_the_start_turns_nothing_off() -> None:
     st.sampled_from(Button),
     st.lists(st.tuples(st.booleans(), st.floats(0.0, 3.0)), max_size=60),
 )
-def test_whatever_the_contact_does_no_press_means_two_things(
-    button: Button, levels: list[tuple[bool, float]]
-) -> None:
+def test_a_press_is_at_most_one_gesture(button: Button, levels: list[tuple[bool, float]]) -> None:
     press, seconds = PressClassifier(button), 0.0
     presses, gestures, before = 0, 0, False
     press.see(False, seconds)
@@ -166,7 +166,7 @@ def test_whatever_the_contact_does_no_press_means_two_things(
 
 
 @given(st.lists(st.sampled_from([0.06, 0.2, 0.3, 0.4, 0.6, 1.1, 2.1, 5.2]), min_size=2, max_size=12))
-def test_presses_come_apart_the_same_at_any_moment_and_any_pace_of_looking(lengths: list[float]) -> None:
+def test_the_gestures_do_not_depend_on_the_moment_or_the_sampling_rate(lengths: list[float]) -> None:
     def told(button: Button, look: float, start: float) -> list[Gesture]:
         press, gestures = PressClassifier(button), list[Gesture]()
         edges = [0.0, *itertools.accumulate(lengths)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The knobs, on a model of their noise, and on the ways in which they break."""
+"""The knobs, with a model of their noise and of their faults."""
 
 import math
 from random import Random
@@ -15,7 +15,7 @@ from tests.support.noise import at_rest, idle_changes, reading, slow_turn, step
 HERE = 0.42
 
 
-def test_a_knob_that_nobody_touches_says_so_at_most_once_a_minute() -> None:
+def test_a_knob_at_rest_moves_at_most_once_a_minute() -> None:
     rng = Random(1)
     for position in (0.0, 0.003, 0.013, 0.2, 0.5, 0.8, 0.987, 1.0):
         assert idle_changes(position, 5, rng) <= 1.0
@@ -49,7 +49,7 @@ def test_the_first_reading_is_where_it_stands() -> None:
     assert knobs.see([512, TOP], 0.1) == []
 
 
-def test_a_spike_is_not_a_hand() -> None:
+def test_a_spike_moves_nothing() -> None:
     knob = at_rest(HERE, Random(5))
     before = knob.position
     for raw in (TOP, 430, 430, 0, 430, 430, 430):
@@ -58,13 +58,13 @@ def test_a_spike_is_not_a_hand() -> None:
 
 
 def floating(sample: int, rng: Random) -> int:
-    """An open input: it hears the mains, and more."""
+    """An open input, which picks up mains hum and noise."""
     return round(
         min(TOP, max(0.0, 500 + 300 * math.sin(2 * math.pi * 50 * sample / SAMPLES) + rng.gauss(0, 60)))
     )
 
 
-def test_a_loose_wiper_stays_where_it_was_seen_and_is_believed_again_later() -> None:
+def test_a_loose_wiper_keeps_its_position_and_counts_again_when_it_is_steady() -> None:
     rng = Random(6)
     knob = at_rest(HERE, rng)
     before = knob.position
@@ -74,7 +74,7 @@ def test_a_loose_wiper_stays_where_it_was_seen_and_is_believed_again_later() -> 
         astray += abs(knob.position - before) > 0.01
     assert knob.floating
     assert knob.position == pytest.approx(before, abs=0.005)
-    assert astray <= 0.1 * SAMPLES, "it may be astray for a tenth of a second"
+    assert astray <= 0.1 * SAMPLES, "it is allowed to be astray for a tenth of a second"
     for _ in range(3 * SAMPLES):
         knob.see(reading(0.8, rng))
     assert not knob.floating
@@ -82,7 +82,7 @@ def test_a_loose_wiper_stays_where_it_was_seen_and_is_believed_again_later() -> 
 
 
 @pytest.mark.parametrize(("hertz", "swing"), [(0.5, 0.5), (3.0, 0.5), (6.0, 0.5), (9.0, 0.15)])
-def test_the_wildest_hand_is_not_taken_for_a_loose_wire(hertz: float, swing: float) -> None:
+def test_a_fast_hand_is_not_taken_for_a_loose_wire(hertz: float, swing: float) -> None:
     rng = Random(7)
     knob = at_rest(0.5, rng)
     for sample in range(4 * SAMPLES):
@@ -102,12 +102,12 @@ def test_a_converter_that_dies_moves_nothing(rest: int) -> None:
     gestures: list[Gesture] = []
     for sample in range(SAMPLES):
         gestures += knobs.see([reading(0.3, rng), reading(0.9, rng)], 2.0 + sample / SAMPLES)
-        assert knobs.dead == (sample < SAMPLES // 4 - 1), "it is believed when it has answered for a while"
+        assert knobs.dead == (sample < SAMPLES // 4 - 1), "it counts when it has answered for a while"
     assert {gesture.knob for gesture in gestures if isinstance(gesture, Moved)} == {Knob.TEMPO}
 
 
 @pytest.mark.parametrize("rest", [0, TOP])
-def test_a_converter_that_is_dead_from_the_start_says_nothing_until_it_answers(rest: int) -> None:
+def test_a_converter_that_is_dead_from_the_start_is_ignored_until_it_answers(rest: int) -> None:
     knobs = Potentiometers()
     for _ in range(SAMPLES):
         assert knobs.see([rest, rest], 0.0) == []
@@ -120,7 +120,7 @@ def test_a_converter_that_is_dead_from_the_start_says_nothing_until_it_answers(r
     assert positions == pytest.approx([0.288, 0.689], abs=1e-3)
 
 
-def test_two_hands_may_turn_both_knobs_to_an_end() -> None:
+def test_both_knobs_can_be_turned_to_an_end_at_once() -> None:
     rng, knobs = Random(9), Potentiometers()
     for sample in range(SAMPLES):
         where = max(0.0, 0.5 - 2.0 * sample / SAMPLES)  # all the way in half a second
@@ -137,7 +137,7 @@ def test_a_loose_wiper_is_named() -> None:
 
 
 @given(st.lists(st.integers(0, TOP), min_size=1, max_size=200))
-def test_a_position_is_a_position_whatever_is_read(readings: list[int]) -> None:
+def test_a_position_is_from_0_to_1_for_any_reading(readings: list[int]) -> None:
     knob = Potentiometer()
     for raw in readings:
         before = knob.position
@@ -149,7 +149,7 @@ def test_a_position_is_a_position_whatever_is_read(readings: list[int]) -> None:
 # --- encoders -----------------------------------------------------------------------------------------------
 
 
-def test_a_detent_is_a_detent_and_a_hurry_is_more() -> None:
+def test_fast_detents_count_more() -> None:
     knobs = Encoders()
     assert knobs.see([7, -3], 0.0) == []
     assert knobs.see([8, -3], 1.0) == [Turned(Knob.VOLUME, 1)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lamps: their envelope, their language, and what no sequence of hits and states may do to an eye."""
+"""The lamps: their envelope, their table of states, and the limits of flashing for any sequence of hits and states."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from appliance.panel.lamps import (
     PRESS,
     SOFTEST,
     WINK,
-    BoxState,
     Lamps,
     NoteLamp,
     duty,
@@ -36,6 +35,7 @@ from appliance.panel.lamps import (
     lead,
     seen,
 )
+from appliance.values import BoxState
 
 README = Path(__file__).parent.parent.parent / "README.md"
 FRAME = 1 / 60  # s
@@ -190,7 +190,7 @@ def test_a_note_is_seen_when_it_is_heard(velocity: float) -> None:
 @pytest.mark.parametrize("night", [1.0, 0.25, 0.01])
 @pytest.mark.parametrize("muted", [False, True])
 @pytest.mark.parametrize("velocity", [0.0, 0.5, 1.0])
-def test_however_dim_a_note_is_seen(velocity: float, muted: bool, night: float) -> None:
+def test_a_note_is_visible_however_much_it_is_dimmed(velocity: float, muted: bool, night: float) -> None:
     lamps = live(light=LIGHT["calm"])
     lamps.muted, lamps.night = muted, night
     lamps.hit(0, velocity, at=1.0)
@@ -213,14 +213,14 @@ def test_mute_night_and_calm_each_take_their_share_of_the_light() -> None:
     assert live(light=0.0).levels(1.0) == DARK
 
 
-# --- the language -------------------------------------------------------------------------------------------
+# --- the states ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chosen", range(NETWORK_LAMPS))
 @pytest.mark.parametrize(
     ("state", "lit_in_12_s"), [(BoxState.LIVE, 0), (BoxState.CONNECTING, 3), (BoxState.OFFLINE, 8)]
 )
-def test_only_the_chosen_network_s_lamp_speaks(state: BoxState, lit_in_12_s: int, chosen: int) -> None:
+def test_only_the_lamp_of_the_chosen_network_is_lit(state: BoxState, lit_in_12_s: int, chosen: int) -> None:
     shown = frames(showing(state, chosen), 12.0)
     for lamp in range(NETWORK_LAMPS):
         levels = [levels[NOTE_LAMPS + lamp] for levels in shown]
@@ -283,12 +283,24 @@ def test_no_state_blinks_more_than_twice_a_second(state: BoxState) -> None:
         assert rises([levels[lamp] for levels in shown]) <= 2 * 12
 
 
-def test_every_state_has_a_sign_that_no_other_has() -> None:
+def test_every_state_looks_different() -> None:
+    def look(state: BoxState) -> tuple[tuple[float, ...], ...]:
+        lamps = Lamps()
+        lamps.begin(0.0)
+        lamps.tell(state, 0.0)
+        lamps.hit(0, 1.0, at=4.0)
+        return tuple(frames(lamps, 6.0))
+
     assert set(LANGUAGE) == set(BoxState)
-    looks = {
-        state: tuple(levels[NOTE_LAMPS:] for levels in frames(showing(state), 6.0)) for state in LANGUAGE
-    }
-    assert len(set(looks.values())) == len(LANGUAGE)
+    assert len({look(state) for state in BoxState}) == len(BoxState)
+
+
+def test_while_a_score_plays_the_notes_pulse_and_no_network_is_shown() -> None:
+    lamps = showing(BoxState.SCORE)
+    lamps.hit(2, 1.0, at=10.0)
+    levels = lamps.levels(10.0 + ATTACK - lead(1.0))
+    assert levels[2] == pytest.approx(1.0)
+    assert levels[NOTE_LAMPS:] == DARK[NOTE_LAMPS:]
 
 
 def test_the_readme_has_this_very_table() -> None:
@@ -298,7 +310,7 @@ def test_the_readme_has_this_very_table() -> None:
     assert set(rows[start]) == {"---"}
 
 
-# --- what lasts, and what is asked for ------------------------------------------------------------------------
+# --- changes of state, presses, numbers ---------------------------------------------------------------------
 
 
 def test_a_state_shows_after_it_has_lasted() -> None:
@@ -308,12 +320,12 @@ def test_a_state_shows_after_it_has_lasted() -> None:
     for at in (100.0 + LASTS - 0.1, 100.0 + LASTS):
         lamps.levels(at)
         seen_as.append(lamps.shown)
-        lamps.tell(BoxState.OFFLINE, at)  # saying it again does not begin anew
+        lamps.tell(BoxState.OFFLINE, at)  # reporting it again does not restart the time
     assert seen_as == [BoxState.LIVE, BoxState.OFFLINE]
     assert lamps.levels(100.0 + LASTS + 0.2)[NOTE_LAMPS] == pytest.approx(1.0)  # its first blip comes at once
 
 
-def test_what_is_over_soon_is_never_shown() -> None:
+def test_a_short_state_is_never_shown() -> None:
     lamps = live()
     for outage in range(100):
         at = 20.0 * outage
@@ -324,7 +336,7 @@ def test_what_is_over_soon_is_never_shown() -> None:
         assert lamps.shown is BoxState.LIVE
 
 
-def test_whoever_presses_sees_at_once_what_comes_of_it() -> None:
+def test_after_a_press_a_new_state_is_shown_at_once() -> None:
     lamps = live()
     lamps.press(50.0)
     lamps.chosen = 1
@@ -359,13 +371,13 @@ def test_a_number_is_shown_for_a_while() -> None:
     assert lamps.levels(11.0 + COUNT)[5] > 0.0
 
 
-def test_a_hold_puts_the_lamps_out_one_by_one_and_letting_go_cancels() -> None:
+def test_a_hold_puts_the_lamps_out_one_by_one_and_releasing_cancels() -> None:
     lamps = live()
     lit = []
     for step in range(101):
         lamps.held = step / 100
         lit.append(sum(lamps.levels(1.0)))
-    assert lit[20] == 1.0  # it may yet be a short press
+    assert lit[20] == 1.0  # it can still be a short press
     assert lit[21] == LAMPS
     assert lit[100] == 0.0
     assert lit[21:] == sorted(lit[21:], reverse=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk round the panel: a builder who does as he is asked, on a mock panel that is wired wrong in every way."""
+"""The wiring check, with a builder who does what he is asked, on a simulated panel that is wired wrong in every way."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Builder:
         self._busy: Iterator[None] = iter(())
 
     def check_wiring(self) -> list[str]:
-        return check_wiring(self.mock.board(), self.wiring, *self.manners)
+        return check_wiring(self.mock.board(), self.wiring, *self.talk)
 
     @property
-    def manners(self) -> tuple[Say, Ask, Tick]:
+    def talk(self) -> tuple[Say, Ask, Tick]:
         return self.say, self.ask, self.tick
 
     def say(self, line: str) -> None:
@@ -90,9 +90,9 @@ def test_dark_and_swapped_lamps_are_named_with_their_pins() -> None:
     builder = Builder(network_3=NOWHERE)
     builder.answers = {2: "0", 4: "5", 5: " 4", 6: "6", 7: "yes"}
     dark, four, five = builder.check_wiring()
-    assert dark.startswith("Lamp 2 stays dark: look at the wire to GPIO 27")
-    assert four.startswith("GPIO 24 lights lamp 5 instead of 4")
-    assert five.startswith("GPIO 25 lights lamp 4 instead of 5")
+    assert all(part in dark for part in ("Lamp 2", "GPIO 27"))
+    assert all(part in four for part in ("GPIO 24", "lamp 5 instead of 4"))
+    assert all(part in five for part in ("GPIO 25", "lamp 4 instead of 5"))
 
 
 @pytest.mark.parametrize("says", [0, TOP])
@@ -101,12 +101,12 @@ def test_a_dead_converter(says: int) -> None:
     builder.does.clear()
     builder.mock.chip.readings = [says] * 8
     dead, *rest = builder.check_wiring()
-    assert dead.startswith(f"The converter says {says} of everything: look at its power")
+    assert all(part in dead for part in ("The converter", f" {says} ", "power"))
     assert [sentence.partition(":")[0] for sentence in rest] == [
-        "Nothing was heard of volume",
-        "Nothing was heard of tempo",
-        "NETWORK was not heard",
-        "MUTE was not heard",
+        "The volume knob had no effect",
+        "The tempo knob had no effect",
+        "NETWORK had no effect",
+        "MUTE had no effect",
     ]
 
 
@@ -129,29 +129,30 @@ def test_swapped_reversed_and_short_potentiometers() -> None:
     builder.does["Turn volume"] = lambda: builder.sweep(Knob.TEMPO)
     builder.does["Turn tempo"] = lambda: builder.sweep(Knob.TEMPO, 1.0, 0.0)
     swapped, reversed_ = builder.check_wiring()
-    assert swapped == "The other knob answered for volume: exchange the wires of the two."
-    assert reversed_ == "Tempo turns the wrong way round: exchange its two outer wires."
+    assert all(part in swapped for part in ("other knob", "volume", "exchange the wires"))
+    assert all(part in reversed_ for part in ("Tempo", "direction", "two outer wires"))
     builder = Builder()
     builder.does["Turn volume"] = lambda: builder.sweep(Knob.VOLUME, 0.1, 0.9)
     (short,) = builder.check_wiring()
-    assert short.startswith("Volume went from 120 to 911, of 0 to 1023")
+    assert all(part in short for part in ("Volume", "120 to 911", "0 to 1023"))
 
 
 def test_an_encoder_with_its_contacts_exchanged() -> None:
     builder = Builder("encoders")
     builder.does["Turn tempo"] = lambda: builder.sweep(Knob.TEMPO, 1.0, 0.0)
-    assert builder.check_wiring() == ["Tempo turns the wrong way round: exchange its contacts A and B."]
+    (reversed_,) = builder.check_wiring()
+    assert all(part in reversed_ for part in ("Tempo", "direction", "contacts A and B"))
 
 
 def test_stuck_swapped_and_silent_buttons() -> None:
     builder = Builder("none", mute_button=NOWHERE)
     builder.does["Press NETWORK"] = lambda: iter(())
     (silent,) = builder.check_wiring()
-    assert silent.startswith("NETWORK was not heard: look at its wires to GPIO 5 and to ground")
+    assert all(part in silent for part in ("NETWORK", "GPIO 5", "ground"))
     builder = Builder("none")
     builder.does["Press NETWORK"] = lambda: builder.press(Button.MUTE)
     (swapped,) = builder.check_wiring()
-    assert swapped.startswith("MUTE answered for NETWORK: exchange their wires")
+    assert all(part in swapped for part in ("MUTE", "instead of NETWORK", "exchange their wires"))
 
 
 def test_a_stuck_button_is_named_and_not_asked_for() -> None:
@@ -159,6 +160,9 @@ def test_a_stuck_button_is_named_and_not_asked_for() -> None:
     board = builder.mock.board()
 
     class Shorted(Board):
+        def __init__(self) -> None:
+            self.says = "shorted pins"
+
         def buttons(self) -> Buttons:
             device = board.buttons()
             builder.mock.press(Button.MUTE, down=True)  # the chip's pull-up is not stronger than a short
@@ -166,12 +170,12 @@ def test_a_stuck_button_is_named_and_not_asked_for() -> None:
 
         leds = board.leds
 
-    (stuck,) = check_wiring(Shorted(builder.mock._factory, builder.wiring), builder.wiring, *builder.manners)
-    assert stuck.startswith("MUTE is down though nobody presses it")
+    (stuck,) = check_wiring(Shorted(), builder.wiring, *builder.talk)
+    assert all(part in stuck for part in ("MUTE", "is down", "stuck"))
     assert "Press MUTE." not in builder.said
 
 
-def test_a_part_that_cannot_be_opened_is_told_and_the_others_are_walked_round() -> None:
+def test_a_part_that_cannot_be_opened_is_reported_and_the_others_are_checked() -> None:
     builder = Builder()
     held = builder.mock.board().leds()
     (busy,) = builder.check_wiring()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.saved.crashes import CRASHES, SOUND, Crashes, Run, begun, boot, decode, encode
-from appliance.saved.state import read
+from appliance.saved.files import read
 
 BOOT = "7c3f"
 LEFT = Run(BOOT, 1, muted=True, sleep=30, sleeps_at=1900.0)
@@ -29,28 +29,26 @@ runs = st.builds(
 
 
 @given(st.lists(st.booleans(), max_size=30))
-def test_it_is_careful_when_five_in_a_row_have_crashed_before_they_were_forgiven(
-    forgiven: list[bool],
-) -> None:
-    """However long each of them took: one that hangs at its start is ended after a minute and a half."""
+def test_five_crashes_in_a_row_without_enough_sound_lead_to_safe_mode(played: list[bool]) -> None:
+    """However long each run took: systemd ends one that hangs at its start after a minute and a half."""
     run, row = begun(None, BOOT), 0
-    for forgive in forgiven:
-        row = 0 if forgive else row + 1
-        run = begun(replace(run, starts=0, safe=False) if forgive else run, BOOT)
+    for enough in played:
+        row = 0 if enough else row + 1
+        run = begun(replace(run, starts=0, safe=False) if enough else run, BOOT)
         assert run.safe is (row >= CRASHES)
 
 
 @pytest.mark.parametrize("left", [None, Run("other", 5, safe=True, muted=True)])
-def test_nothing_is_left_of_a_clean_end_nor_of_another_day(left: Run | None) -> None:
+def test_a_clean_end_and_another_boot_start_from_nothing(left: Run | None) -> None:
     assert begun(left, BOOT) == Run(BOOT)
 
 
-def test_where_nobody_knows_the_day_no_crash_is_counted() -> None:
+def test_without_a_boot_id_no_crash_is_counted() -> None:
     assert begun(Run("", 5), "") == Run("")
     assert boot(Path("/nowhere/boot_id")) == ""
 
 
-def test_a_crash_takes_neither_mute_nor_timer() -> None:
+def test_mute_and_timer_survive_a_crash() -> None:
     assert begun(LEFT, BOOT) == replace(LEFT, starts=2)
 
 
@@ -75,20 +73,20 @@ def test_what_is_written_is_read(run: Run) -> None:
         {"more": 1},
     ],
 )
-def test_what_is_of_another_kind_is_refused(wrong: dict[str, object]) -> None:
+def test_a_field_of_another_type_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode(json.dumps(asdict(LEFT) | wrong).encode())
 
 
 @given(st.binary(max_size=200))
-def test_nothing_that_lies_there_raises(content: bytes) -> None:
+def test_any_other_content_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode(content)
 
 
-def test_a_run_is_stamped_before_all_else_and_leaves_nothing_when_it_ends(tmp_path: Path) -> None:
+def test_a_run_is_stamped_at_its_start_and_leaves_nothing_when_it_is_stopped(tmp_path: Path) -> None:
     if not boot():
-        pytest.skip("this system does not say which time it was switched on")
+        pytest.skip("this system has no boot id")
     for count in range(1, CRASHES + 1):
         crashes = Crashes(tmp_path)
         assert not crashes.run.safe
@@ -101,7 +99,7 @@ def test_a_run_is_stamped_before_all_else_and_leaves_nothing_when_it_ends(tmp_pa
     assert not Crashes(tmp_path).run.safe
 
 
-def test_ten_minutes_of_sound_forgive_and_only_changes_are_written(tmp_path: Path) -> None:
+def test_ten_minutes_of_sound_reset_the_count_and_only_changes_are_written(tmp_path: Path) -> None:
     crashes, file = Crashes(tmp_path), tmp_path / "running.json"
 
     def keep(sounded: float, *, muted: bool = False) -> None:
@@ -116,9 +114,9 @@ def test_ten_minutes_of_sound_forgive_and_only_changes_are_written(tmp_path: Pat
     assert read(file, decode) == replace(crashes.run, muted=True, starts=0)
 
 
-@pytest.mark.parametrize("patience", [0.0, 60.0])
-def test_a_slow_disk_brings_nothing_back_after_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+@pytest.mark.parametrize("timeout", [0.0, 60.0])
+def test_a_slow_write_brings_no_stamp_back_after_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float
 ) -> None:
     crashes, slow, done = Crashes(tmp_path), threading.Event(), threading.Event()
 
@@ -135,16 +133,16 @@ def test_a_slow_disk_brings_nothing_back_after_the_end(
 
     asyncio.run(cancelled())
     (writer,) = (thread for thread in threading.enumerate() if thread.name == "state")
-    if patience:
+    if timeout:
         threading.Timer(0.05, done.set).start()
-    crashes.end(patience)
-    assert done.is_set() == bool(patience)  # it has waited, or it has not
+    crashes.end(timeout)
+    assert done.is_set() == bool(timeout)  # it has waited, or it has not
     done.set()
     writer.join(60)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_box_that_can_keep_nothing_counts_nothing(tmp_path: Path) -> None:
+def test_a_box_that_can_write_nothing_counts_nothing(tmp_path: Path) -> None:
     (tmp_path / "folder").touch()
     for place in (None, tmp_path / "folder"):
         for _ in range(CRASHES + 1):

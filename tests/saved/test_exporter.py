@@ -1,174 +1,226 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of a wish to keep what was just played: real files, a real render beside the box."""
+"""What a kept score becomes: real files, and a real render beside the box."""
 
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import mido
 import pytest
-from appliance.keep import Memory
-from appliance.saved.kept import HEAVIEST, MOST, SOUND, Keepsakes, keep, make
 
-from appliance.ledger.tape import open_tape
-from tests.support.session import Session
+from appliance.ledger.tape import bundled
+from appliance.render import part_of
+from appliance.saved.exporter import ENDING, HEAVIEST, MOST, SOUND, CannotKeep, Exporter, make, write
+from appliance.score.files import open_score
+from appliance.score.history import History, Kept, NothingPlayed
+from appliance.settings import Settings
+from appliance.sound import SAMPLE_RATE
+from appliance.values import Controls
+
+HANG = 60.0  # s
+BLOCK = 4096
 
 
-def played(seconds: float = 1.0) -> Memory:
-    session = Session(9)
-    session.play(seconds)
-    return session.memory
+def played(seconds: float = 1.0) -> Kept:
+    """The score of so many seconds of the bundled recording."""
+    history, settings = History("test"), Settings()
+    part, controls = part_of(settings, bundled()), Controls(0.7, settings.tempo, settings.network)
+    for block in range(round(seconds * SAMPLE_RATE / BLOCK)):
+        history.add(part.passage(BLOCK, controls), (block + 1) * BLOCK / SAMPLE_RATE)
+    return history.last()
 
 
 def endings(folder: Path) -> list[str]:
     return sorted(path.suffix for path in folder.iterdir())
 
 
-@asynccontextmanager
-async def making(it: Keepsakes) -> AsyncIterator[None]:
-    """As a box runs it."""
-    task = asyncio.create_task(it.making())
-    await asyncio.sleep(0)
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+def test_a_kept_score_is_what_was_played(tmp_path: Path) -> None:
+    kept = played(20.0)
+    exporter = Exporter(lambda: kept, tmp_path / "kept", "score")
+    path = asyncio.run(exporter.keep())
+    assert path.parent == tmp_path / "kept"
+    assert path.name.endswith(ENDING)
+    score = open_score(path)
+    assert score.header == kept.header
+    assert tuple(score) == kept.lines
+    assert score.notes > 10
 
 
-def test_before_the_first_block_there_is_nothing_to_keep(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert asyncio.run(keep(Session(9).memory, tmp_path)) is None
-    assert caplog.messages == ["The box has played nothing yet: ask it again in a moment."]
+def test_before_the_first_block_there_is_nothing_to_keep(tmp_path: Path) -> None:
+    exporter = Exporter(History("test").last, tmp_path, "mid")
+    with pytest.raises(NothingPlayed):
+        asyncio.run(exporter.keep())
+    assert endings(tmp_path) == []
 
 
-def test_a_second_wish_does_not_wait_for_what_is_made_of_the_first(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    it = Keepsakes(played(), tmp_path, "mid")
+def test_without_a_folder_nothing_can_be_kept() -> None:
+    with pytest.raises(CannotKeep, match="state_dir"):
+        asyncio.run(Exporter(played, None, "mid").keep())
+
+
+def test_requests_meanwhile_get_the_same_score(tmp_path: Path) -> None:
+    exporter = Exporter(played, tmp_path, "score")
 
     async def run() -> None:
-        for _ in range(2):
-            it.keep()
-            it.keep()
-            assert it._keeping
-            await it._keeping
-        assert caplog.messages.count("Still keeping what was just played.") == 2
-        assert endings(tmp_path) == [".gz", ".gz"]
-        async with asyncio.timeout(60), making(it):
-            while sum("And made" in message for message in caplog.messages) < 2:
+        first, second = await asyncio.gather(exporter.keep(), exporter.keep())
+        assert first == second
+        assert await exporter.keep() != first
+
+    asyncio.run(run())
+    assert endings(tmp_path) == [".gz", ".gz"]
+
+
+def test_a_request_that_is_cancelled_is_written_all_the_same(tmp_path: Path) -> None:
+    exporter = Exporter(played, tmp_path, "score")
+
+    async def run() -> None:
+        asking = asyncio.create_task(exporter.keep())
+        await asyncio.sleep(0)
+        asking.cancel()
+        async with asyncio.timeout(HANG):
+            while endings(tmp_path) != [".gz"]:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+def test_the_end_waits_for_a_score_that_is_being_written(tmp_path: Path) -> None:
+    kept = played()
+    exporter = Exporter(lambda: kept, tmp_path, "score")
+
+    async def run() -> None:
+        async with exporter.running():
+            asking = asyncio.create_task(exporter.keep())
+            await asyncio.sleep(0)
+        assert endings(tmp_path) == [".gz"]
+        await asking
+
+    asyncio.run(run())
+
+
+def test_a_second_request_does_not_wait_for_the_render_of_the_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    exporter = Exporter(played, tmp_path, "mid")
+
+    async def run() -> None:
+        async with asyncio.timeout(HANG), exporter.running():
+            kept = [await exporter.keep() for _ in range(2)]
+            assert [path.exists() for path in kept] == [True, True]
+            while sum(".mid" in message for message in caplog.messages) < 2:
                 await asyncio.sleep(0.02)
 
     asyncio.run(run())
     assert endings(tmp_path) == [".gz", ".gz", ".mid", ".mid"]
-    assert f"And made {tmp_path}/" in caplog.text  # the line that stays on the desk says where
-    assert "before the end" not in caplog.text
+    made = sorted(tmp_path.glob("*.mid"))
+    assert all(str(path) in caplog.text for path in made)
+    assert all(mido.MidiFile(path).length > 0.5 for path in made)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_box_that_ends_writes_the_tape_and_says_what_it_did_not_make(
+def test_the_end_stops_the_render_and_logs_what_was_not_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    it = Keepsakes(played(300.0), tmp_path, "flac")
+    long = played(300.0)
+    exporter = Exporter(lambda: long, tmp_path, "flac")
 
     async def run() -> None:
-        async with asyncio.timeout(60), making(it):
-            it.keep()
-            while ".flac" not in endings(tmp_path):  # it is being made, and takes a while
+        async with asyncio.timeout(HANG), exporter.running():
+            await exporter.keep()
+            while ".flac" not in endings(tmp_path):  # it is being made, which takes a while
                 await asyncio.sleep(0.01)
-            it.keep()
+            await exporter.keep()
 
     asyncio.run(run())
-    assert endings(tmp_path) == [".gz", ".gz"]  # and nothing that is half made
-    assert sorted(caplog.messages) == [
-        f"Made no flac of {tape} before the end: `render --tape` makes it."
-        for tape in sorted(tmp_path.iterdir())
-    ]
+    assert endings(tmp_path) == [".gz", ".gz"]  # and no half of a sound file
+    scores = sorted(tmp_path.iterdir())
+    assert len(caplog.messages) == 2
+    assert all(str(score) in text for score, text in zip(scores, sorted(caplog.messages), strict=True))
 
 
-def test_a_tape_alone_is_all_that_some_want(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_with_the_format_score_nothing_else_is_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    it = Keepsakes(played(), tmp_path, "tape")
+    exporter = Exporter(played, tmp_path, "score")
 
     async def run() -> None:
-        async with making(it):
-            it.keep()
+        async with exporter.running():
+            await exporter.keep()
 
     asyncio.run(run())
     assert endings(tmp_path) == [".gz"]
     assert caplog.messages == []
 
 
-def test_a_disk_that_takes_nothing_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disk_that_takes_nothing_is_an_error_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "kept").touch()
-    asyncio.run(keep(played(), tmp_path / "kept"))
-    assert "Cannot keep what was played: [Errno 17] File exists" in caplog.text
+    with pytest.raises(CannotKeep, match="File exists"):
+        asyncio.run(write(played(), tmp_path / "kept"))
 
 
-def test_the_oldest_gives_way_with_all_that_was_made_of_it(tmp_path: Path) -> None:
+def test_the_oldest_score_is_removed_with_all_that_was_made_of_it(tmp_path: Path) -> None:
     for number in range(MOST):
-        (tmp_path / f"2020-01-01-{number:06}.tape.gz").touch()
+        (tmp_path / f"2020-01-01-{number:06}{ENDING}").touch()
     (tmp_path / "2020-01-01-000000.mid").touch()
     (tmp_path / "mine.txt").touch()
-    asyncio.run(keep(played(), tmp_path))
+    asyncio.run(write(played(), tmp_path))
     left = {path.name for path in tmp_path.iterdir()}
     assert len(left) == MOST + 1
-    assert not left & {"2020-01-01-000000.tape.gz", "2020-01-01-000000.mid"}
-    assert {"2020-01-01-000001.tape.gz", "mine.txt"} < left
+    assert not left & {f"2020-01-01-000000{ENDING}", "2020-01-01-000000.mid"}
+    assert {f"2020-01-01-000001{ENDING}", "mine.txt"} < left
 
 
-def test_what_a_power_cut_left_half_written_goes_with_the_next_tape(tmp_path: Path) -> None:
-    (tmp_path / "2020-01-01-000000.tape.gz.new").touch()
-    asyncio.run(keep(played(), tmp_path))
+def test_half_a_score_of_a_power_cut_is_removed_with_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / f"2020-01-01-000000{ENDING}.new").touch()
+    asyncio.run(write(played(), tmp_path))
     assert endings(tmp_path) == [".gz"]
 
 
-def test_a_clock_that_is_behind_lets_nothing_go_that_was_just_kept(tmp_path: Path) -> None:
+def test_a_clock_that_is_behind_removes_no_score_that_was_just_kept(tmp_path: Path) -> None:
     for number in range(MOST):
-        (tmp_path / f"2020-01-01-{number:06}.tape.gz").touch()
-    first, second = (asyncio.run(keep(played(), tmp_path, clock=lambda: 1e6)) for _ in range(2))
-    assert first
-    assert second == first.with_name(first.name.replace(".tape", "-2.tape"))
+        (tmp_path / f"2020-01-01-{number:06}{ENDING}").touch()
+    first, second = (asyncio.run(write(played(), tmp_path, clock=lambda: 1e6)) for _ in range(2))
+    assert second == first.with_name(first.name.replace(ENDING, f"-2{ENDING}"))
     assert second.exists()
     assert len(list(tmp_path.iterdir())) == MOST
 
 
-def test_sound_is_kept_by_room_and_tapes_by_number(tmp_path: Path) -> None:
+def test_sound_is_bounded_by_size_and_scores_by_number(tmp_path: Path) -> None:
     names = [f"2020-01-0{day}-000000" for day in range(1, 10)]
     for name in names:
-        (tmp_path / f"{name}.tape.gz").touch()
+        (tmp_path / f"{name}{ENDING}").touch()
     sounds = [tmp_path / f"{name}.flac" for name in names[:-1]]
     for sound in (*sounds, tmp_path / "mine.flac"):
         sound.touch()
         os.truncate(sound, 290 * 10**6)  # without a block on the disk
-    asyncio.run(make(tmp_path / f"{names[-1]}.tape.gz", "flac", free=lambda _: 0))
+    asyncio.run(make(tmp_path / f"{names[-1]}{ENDING}", "flac", free=lambda _: 0))
     left = sorted(tmp_path.glob("2*.flac"))
     assert left == sounds[-4:]
     assert sum(sound.stat().st_size for sound in left) + HEAVIEST <= SOUND
-    assert len(list(tmp_path.glob("*.tape.gz"))) == 9
+    assert len(list(tmp_path.glob(f"*{ENDING}"))) == 9
     assert (tmp_path / "mine.flac").exists()
 
 
 def test_no_sound_is_made_on_a_disk_without_room(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    tape = tmp_path / "kept.tape.gz"
-    tape.touch()
-    asyncio.run(make(tape, "flac", free=lambda _: HEAVIEST - 1))
-    assert list(tmp_path.iterdir()) == [tape]
-    assert caplog.messages == [
-        "Cannot make kept.flac: its disk has less than 600 MB left. Make room, then `render --tape` makes it."
-    ]
+    score = tmp_path / f"kept{ENDING}"
+    score.touch()
+    asyncio.run(make(score, "flac", free=lambda _: HEAVIEST - 1))
+    assert list(tmp_path.iterdir()) == [score]
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "kept.flac" in record.getMessage()
+    assert f"{HEAVIEST // 10**6} MB" in record.getMessage()
 
 
-def test_what_cannot_be_rendered_is_said_and_the_tape_is_there(
+def test_a_render_that_fails_is_logged_and_the_score_is_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tape = asyncio.run(keep(played(), tmp_path))
-    assert tape
-    asyncio.run(make(tape, "ogg"))
-    assert list(tmp_path.iterdir()) == [tape]
-    assert open_tape(tape).header.opening
+    score = asyncio.run(write(played(), tmp_path))
+    asyncio.run(make(score, "ogg"))
+    assert list(tmp_path.iterdir()) == [score]
+    assert open_score(score).notes
     (error,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert error.startswith(f"Cannot make {tape.name.replace('.tape.gz', '.ogg')} of it: stellar-wind: ")
+    assert score.name.replace(ENDING, ".ogg") in error
+    assert "stellar-wind: " in error

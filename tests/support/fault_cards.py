@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sound cards without a sound card: the plug-in of tests/alsa_fault, built here, and each card's folder beside it.
+"""Simulated sound cards: the ALSA plug-in of alsa_fault/, built here, and a folder for each card.
 
-A card's mode is what its file says now; what it has played, and nothing else, is in another file.
+A card reads its mode from one file in its folder whenever it is called, and appends the samples that it plays to
+another.
 """
 
 import os
@@ -17,7 +18,7 @@ COMPILER = os.environ.get("CC", "cc")
 
 
 def lacking() -> str:
-    """What this machine lacks to build the plug-in, or nothing."""
+    """What this machine lacks to build the plug-in; empty if nothing."""
     if not shutil.which(COMPILER):
         return f"there is no C compiler ({COMPILER}) to build the ALSA fault device with"
     if not Path("/usr/include/alsa/pcm_external.h").exists():
@@ -43,7 +44,7 @@ class Cards:
 
 
 class Card:
-    """One of them; without a mode all is well."""
+    """One card; it has no fault until `be` is called."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
@@ -52,7 +53,7 @@ class Card:
         self._mode, self._new, self._played = folder / "mode", folder / "new", folder / "played"
 
     def be(self, mode: str) -> None:
-        """Change its mode, from one moment to the next."""
+        """Set its mode (fault.c lists them), atomically."""
         self._new.write_text(mode)
         self._new.replace(self._mode)
 
@@ -62,5 +63,5 @@ class Card:
         return self._played.stat().st_size if self._played.exists() else 0
 
     def played(self, channels: int = 2) -> NDArray[np.float32]:
-        """What it has played, of a card that takes the box's own format."""
+        """The samples that it has played, if it takes the box's own format."""
         return np.fromfile(self._played, dtype=np.float32).reshape(-1, channels)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Following a network in tests: with little patience, up to a moment, and what was heard until then.
+"""Follows a network in tests until a condition holds, and returns the ledgers and states up to then.
 
-The one rule: the code under test is the one that ships; only its times are shorter and its limits wider.
+The code under test is the production code; only its timeouts are shorter and its limits wider.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Entry = Ledger | Link
 
 
 def soon() -> Backoff:
-    """A back-off that tests need not wait for."""
+    """A back-off without a noticeable wait."""
     return Backoff(BackoffPolicy(0.001, 0.002, 0.001, 0.002, per_hour=1e9, at_once=1e6))
 
 
@@ -45,14 +45,14 @@ async def heard(
     allowances: dict[str, Allowance] | None = None,
     backoff: Backoff | None = None,
     plugged: bool = True,
-    **way: Any,
+    **options: Any,
 ) -> list[Entry]:
-    """What `follow` says up to the moment at which `until` is content; `see` gets each entry as it comes."""
+    """The entries of `follow` until `until` holds; `see` gets each entry as it comes."""
     entries: list[Entry] = []
     allowances = allowances or dict.fromkeys(of.endpoints, own())
     following = follow(
         of,
-        ListenOptions(**{"patience": QUICK, **way}),
+        ListenOptions(**{"timeouts": QUICK, **options}),
         backoff=backoff or soon(),
         allowances=allowances,
         plugged=lambda: plugged,
@@ -86,7 +86,7 @@ def stroops(entries: list[Entry]) -> list[int]:
     return [amount.stroops for ledger in ledgers(entries) for amount in ledger.amounts]
 
 
-def told(chain: Chain) -> list[int]:
+def stroops_of(chain: Chain) -> list[int]:
     """The amounts of a chain, in order, as stroops."""
     return [
         amount.stroops
@@ -103,15 +103,15 @@ def count(number: int) -> Callable[[list[Entry]], bool]:
 def walk(
     chain: Chain,
     mode: Mode = "ledgers",
-    patience: Timeouts = QUICK,
+    timeouts: Timeouts = QUICK,
     pages: int = 9,
     breaks: int = 0,
     **options: Any,
 ) -> tuple[list[Entry], HorizonServer]:
     """Follow a chain from its first ledger to its last.
 
-    Each ledger closes when the one before has been heard; in mode `operations`, where that takes a pause, all
-    the others at once. The last one closes only after so many `breaks`.
+    Each ledger closes when the one before has been read; in mode `operations`, where that takes a pause, all the others
+    close at once. The last one closes only after so many `breaks`.
     """
     first, last = chain.ledgers[0]["sequence"], chain.ledgers[-1]["sequence"]
     server = HorizonServer(chain, tip=first, **options)
@@ -121,7 +121,7 @@ def walk(
     def see(entry: Entry) -> None:
         nonlocal latest, broken
         if isinstance(entry, Ledger):
-            if entry.operations or mode == "ledgers":  # without any it is a sign of life
+            if entry.operations or mode == "ledgers":  # without any it is a heartbeat
                 latest = entry.sequence
         elif entry.reason:
             broken += 1
@@ -134,6 +134,6 @@ def walk(
 
     async def run() -> list[Entry]:
         async with server:
-            return await heard(network(server), ended, see, mode=mode, pages=pages, patience=patience)
+            return await heard(network(server), ended, see, mode=mode, pages=pages, timeouts=timeouts)
 
     return asyncio.run(run()), server

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that no client should meet: what the test server's faults send in the place of a page or a stream.
-
-The one rule: they are bytes, exactly as they go out. Pure.
-"""
+"""The bytes that the test server's faults send in place of a page or a stream."""
 
 from __future__ import annotations
 

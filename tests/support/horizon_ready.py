@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Horizon that never runs out: as many ledgers as are wanted of a few operations, over and over.
+"""A Horizon server with as many ledgers as are wanted, of a few operations that repeat.
 
-The one rule: what it says has Horizon's bytes (events one to a chunk, pages indented and packed as Go packs) and costs
-it little, so that who asks is measured or worn out. A stream that has said all stays open, as on a quiet network.
+Its bytes are Horizon's (one event a chunk, pages indented and compressed as Go does) and cost it little CPU, so that
+the client is what is measured. A stream stays open after its last event, as on a quiet network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RECORDINGS = (
 FIRST = 60_000_000  # the sequence of the first ledger
 PAGE = 200  # operations of a page, and events of a connection
 BUSY = 3 * PAGE  # operations of a ledger, as on the public network today; the first and the last have a page
-QUIET = 600.0  # s that a stream which has said all stays open
+QUIET = 600.0  # s that a stream stays open after its last event
 
 
 def operations() -> tuple[list[Record], str]:
@@ -43,7 +43,7 @@ class Ready(HorizonServer):
         assert not rest, f"{count} operations are not two pages and whole ledgers of {BUSY}"
         self._sizes = (PAGE, *[BUSY] * ledgers, PAGE)
         super().__init__(Chain("generated", [ledger_record(FIRST, clock(0), PAGE, PAGE)]), tip=FIRST)
-        # As events and as pages have them, with the number that each is given anew.
+        # As events and as pages have them, with the number that is replaced in each.
         self._texts = [
             (record["id"], render(record), render(record, 2).replace("\n", "\n      ")) for record in records
         ]

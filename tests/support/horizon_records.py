@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chains of ledgers for tests: generated ones, shaped after Horizon's records, and recorded ones from files.
 
-The one rule: a record has every field that Horizon gives it and that any of our code could meet, in Horizon's
-order, so that what is rendered from it has Horizon's bytes. Pure but for reading files.
+A record has every field of Horizon's that our code could meet, in Horizon's order, so that it renders to Horizon's
+bytes. Reads files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 
 Record = dict[str, Any]
 
-RECORDED = Path(__file__).parents[1] / "../shared/horizon"
+RECORDED = Path(__file__).parents[2] / "../shared/horizon"
 ACCOUNT = "GAAZI4TCR3TY5OJHCTJC2A4QSY6CJWJH5IAJTGKIN2ER7LBNVKOCCWN7"
 ISSUER = "GBVOL67TMUQBGL4TZYNMY3ZQ5WGQYFPFD5VJRWXR72VA33VFNL225PL5"
 BORN = 1_700_000_000  # seconds since 1970: the close of the first generated ledger

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Horizon on this machine: a real TCP server that says what Horizon says, or misbehaves on demand.
+"""A Horizon server on this machine: a real TCP server that answers as Horizon does, or with a fault.
 
-The one rule: whatever ../shared/horizon shows of the real one (headers, hello and byebye, `&` as \\u0026, the
-limit as events a connection) is the same here to the byte, and tests prove it. One asyncio task a connection.
+Headers, hello and byebye, `&` as \\u0026 and the limit as events a connection are Horizon's to the byte; tests compare
+them with recordings of the real one. One asyncio task a connection.
 
     python -m tests.support.horizon_server --port 8000 --mode stall
     python -m tests.support.horizon_server --mode 429=3600 --of page --tls expired
@@ -31,13 +31,13 @@ a sort (root, page, stream), by hand `--mode` gives it to all requests of the so
 And by hand, after the first five ledgers (in tests: `tip`, `chain` and `oldest` of the server):
 
     stale     closes no more ledgers, and goes on to answer
-    reset     begins its network anew: what is asked for lies beyond its last ledger from then on
+    reset     resets its network: the next cursor lies beyond its last ledger
     truncated forgets all ledgers but the last
     gap       closes twenty ledgers at once
     wild      has amounts that cannot be: NaN, -5, 1e400, 400 digits
     flood     closes a ledger of five thousand operations
 
-`--tls` makes it an https server, with a certificate that is good or wrong as tests/horizon_tls.py names it.
+`--tls` makes it an https server, with one of the certificates of tests/support/horizon_tls.py.
 """
 
 from __future__ import annotations
@@ -97,17 +97,17 @@ class Request:
 
     @property
     def limit(self) -> int:
-        """How many records a page, or a connection, may have."""
+        """The most records of a page, or of a connection."""
         return int(self.query.get("limit", DEFAULT_LIMIT))
 
 
 class HorizonServer:
     """Serves `chain` up to its ledger `tip` on a free port of this machine, from `async with` to its end.
 
-    `poll` is the pause between two looks for a new ledger and `timeout` the age at which a stream is ended,
+    `poll` is the pause between two checks for a new ledger and `timeout` the age at which a stream is ended,
     both in seconds (Horizon: 5 and 55). `transcript` replaces what is streamed by timed messages, its
     times multiplied by `scale`. Every answer waits for `delay` seconds. `limit` is what it gives its client, as
-    Horizon counts: a credit for a page and for each look for new records. `tls` makes it an https server.
+    Horizon counts: a credit for a page and for each check for new records. `tls` makes it an https server.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class HorizonServer:
         finally:
             self.open -= 1
             writer.close()
-            # A server that goes may cancel us here as well; asyncio would complain of a task that ends so.
+            # A server that is closed can cancel us here as well; asyncio would complain of a task that ends so.
             with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
                 await writer.wait_closed()
             self.tasks.discard(task)
@@ -332,7 +332,7 @@ class HorizonServer:
     async def _events(
         self, asked: Request, fault: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """What Horizon does on a stream: send what is new, up to the limit, then look again after a while."""
+        """What Horizon does on a stream: send what is new, up to the limit, then check again after a while."""
         clock = asyncio.get_running_loop().time
         wanted = asked.headers.get("last-event-id") or asked.query.get("cursor", "now")
         cursor = (self.tip + 1 << 32) - 1 if wanted == "now" else int(wanted)

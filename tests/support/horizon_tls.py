@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates for the test server: of an authority of our own, right or wrong in each way that there is.
+"""Certificates for the test server, valid or invalid, of an authority of our own.
 
-The one rule: the client is the one that ships; it trusts the authority because SSL_CERT_FILE, OpenSSL's own variable,
-says so, and nothing else about it is changed.
+The client is the production code: it trusts the authority through SSL_CERT_FILE, OpenSSL's own variable.
 
     good      what a server should have
     expired   was good until the day before yesterday: or our clock is at 2099
     early     will be good the day after tomorrow: or our clock is at 1970
     host      is another host's
-    unknown   is of an authority that nobody trusts
+    unknown   is of an authority that the client does not trust
     old       is good, but the server speaks no newer TLS than 1.1
 """
 

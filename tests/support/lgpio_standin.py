@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stand-in for the C module lgpio: one GPIO chip in memory, with an MCP3008 on its SPI.
 
-gpiozero's own lgpio factory and the real rpi-lgpio run over it unchanged, on a machine without pins. It keeps lgpio's
-manners as far as they matter: errors are raised, a line has one owner, an edge carries its level and its time, and
-waits in a pipe until the thread that reads it comes to it (`deliver`). PWM is what it was told last.
+gpiozero's own lgpio factory and the real rpi-lgpio run over it unchanged, on a machine without pins. It behaves like
+lgpio where it matters: errors are raised, a line has one owner, an edge carries its level and its time, and waits in a
+pipe until `deliver` reads it. PWM keeps the values that were set last.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ class Kernel:
         self.level: dict[int, int] = {}
         self.pwm: dict[int, tuple[float, float]] = {}  # Hz and per cent
         self.callbacks: list[callback] = []
-        self.pipe: list[tuple[int, int, int]] = []  # edges that nobody has read yet
+        self.pipe: list[tuple[int, int, int]] = []  # edges that are not read yet
         self.busy: set[int] = set()  # lines of another program
         self.refuses: Exception | None = None  # to open the chip
         self.chip = Chip()
         self.ticks = 0  # ns
 
     def edge(self, gpio: int, level: int) -> None:
-        """A line changes; whoever listens learns of it by `deliver`."""
+        """A line changes; callbacks are called by `deliver`."""
         self.level[gpio] = level
         self.ticks += 2_000_000
         self.pipe.append((gpio, level, self.ticks))
 
     def deliver(self) -> None:
-        """The thread that reads the pipe comes to it."""
+        """Read the pipe, as a thread of lgpio does."""
         while self.pipe:
             gpio, level, ticks = self.pipe.pop(0)
             for listener in tuple(self.callbacks):

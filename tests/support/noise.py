@@ -32,7 +32,7 @@ def at_rest(position: float, rng: Random) -> Potentiometer:
 
 
 def idle_changes(position: float, minutes: float, rng: Random) -> float:
-    """How often a minute a knob that nobody touches says that it moved."""
+    """How often a minute a knob at rest moves."""
     knob = at_rest(position, rng)
     changes = sum(knob.see(reading(position, rng)) for _ in range(round(minutes * 60 * SAMPLES)))
     return changes / minutes

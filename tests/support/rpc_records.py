@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Horizon's records as Stellar RPC tells them: the same operations in XDR, which the SDK makes, and their events.
+"""Horizon's records as Stellar RPC sends them: the same operations in XDR, made by the SDK, and their events.
 
-The one rule: nothing here knows how the box reads it; what Horizon says of an operation is what it is made of.
-Operations without an amount become bump_sequence, which has none either. Pure.
+Made from Horizon's record alone, without the box's own decoder. Operations without an amount become bump_sequence,
+which has none either.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Stellar RPC server on this machine: a real TCP server that says what one says, or misbehaves on demand.
+"""A Stellar RPC server on this machine: a real TCP server that answers as one does, or with a fault.
 
-The one rule: every answer passes through the SDK's own type for it, so that its shape is the one that the SDK
-expects of the real ones. It tells the same chain as the Horizon beside it, whose TCP side it shares.
+Every answer passes through the SDK's own type for it, so that it has the shape that the SDK expects. It serves the same
+chain as the Horizon server, whose TCP side it shares.
 
     python -m tests.support.rpc_server --port 8001 --mode stall
 
@@ -41,7 +41,7 @@ from stellar_sdk.soroban_rpc import (
     Transaction,
 )
 
-from appliance.ledger.reader.amounts import moment
+from appliance.ledger.reader.amounts import parse_time
 from tests.support.horizon_faults import RAW, head
 from tests.support.horizon_records import ACCOUNT, Chain, Record, generated
 from tests.support.horizon_server import HorizonServer, Request, reset
@@ -123,7 +123,9 @@ class RpcServer(HorizonServer):
             case "getEvents":
                 end = params.get("endLedger") or tip + 1
                 found = [
-                    event for event in self._told(start, min(end, tip + 1), cursor) if _fits(event, params)
+                    event
+                    for event in self._events_between(start, min(end, tip + 1), cursor)
+                    if _fits(event, params)
                 ]
                 answer = GetEventsResponse.model_validate(
                     {
@@ -144,7 +146,7 @@ class RpcServer(HorizonServer):
         return {"result": answer.model_dump(by_alias=True, mode="json")}
 
     def _ends(self, tip: int, unit: str) -> Record:
-        closed = {ledger["sequence"]: moment(ledger["closed_at"]) for ledger in self.chain.ledgers}
+        closed = {ledger["sequence"]: parse_time(ledger["closed_at"]) for ledger in self.chain.ledgers}
         return {
             "latestLedger": tip,
             f"latestLedgerClose{unit}": closed[tip],
@@ -152,7 +154,7 @@ class RpcServer(HorizonServer):
             f"oldestLedgerClose{unit}": closed[self.oldest],
         }
 
-    def _told(self, start: int, end: int, cursor: str) -> Iterator[EventInfo]:
+    def _events_between(self, start: int, end: int, cursor: str) -> Iterator[EventInfo]:
         """The events of the ledgers from `start`, or after `cursor`, on and before `end`."""
         for sequence in range(int(cursor[:19]) >> 32 if cursor else start, end):
             if sequence not in self._made:

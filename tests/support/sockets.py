@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The doors that a process holds open for others, as Linux lists them: what it would answer to if somebody knocked."""
+"""The sockets on which a process accepts connections or datagrams, as Linux lists them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 LISTENS = "0A"  # TCP_LISTEN in /proc/net/tcp
 ACCEPTS = 0x10000  # __SO_ACCEPTCON in the flags of /proc/net/unix
-ANYBODY = re.compile(r"0+:0000")  # the other end of a socket that has none
+ANYBODY = re.compile(r"0+:0000")  # the peer of a socket that has none
 
 
 def doors(process: int) -> list[str]:
-    """Each socket of a process that anybody may speak to: its kind and its address."""
+    """Each open socket of a process: its kind and its address."""
     own = set(_inodes(process))
     return [f"{kind} {address}" for kind, address, inode in _open(process) if inode in own]
 
@@ -32,7 +32,7 @@ def _open(process: int) -> Iterator[tuple[str, str, str]]:
     for kind in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6"):
         for line in _lines(net / kind):
             fields = line.split()
-            # Of UDP and raw sockets one that has no other end hears everybody.
+            # A UDP or raw socket without a peer receives from everybody.
             if fields[3] == LISTENS if kind.startswith("tcp") else ANYBODY.fullmatch(fields[2]):
                 yield kind, fields[1], fields[9]
     for line in _lines(net / "unix"):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that writes the state over and over, for whoever kills it or cuts its power.
+"""A process that writes the state over and over, to be killed or to have its power cut.
 
-    python -m tests.support.state_writer write PATH            writes until it is killed; says each number that is written
-    python -m tests.support.state_writer kill PATH KILLS SEED  has a child write, kills it, and says how many files were bad
+    python -m tests.support.state_writer write PATH            writes until it is killed; prints each number written
+    python -m tests.support.state_writer kill PATH KILLS SEED  kills a child that writes; prints how many files were bad
 
-`--careless` opens the file and writes into it, as one does who has not thought about it.
+`--careless` opens the file and writes into it, without a rename.
 """
 
 import argparse
@@ -17,20 +17,21 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from appliance.saved.state import SavedControls, State, decode, encode, write
+from appliance.saved.files import write
+from appliance.saved.state import SavedControls, State, decode, encode
 
-STAND = SavedControls(0.7, 60.0, "public", "wind")
+CONTROLS = SavedControls(0.7, 60.0, "public", "wind")
 
 
 def careless(path: Path, content: bytes) -> None:
-    """What not to do."""
+    """Not atomic: what a power cut or a kill tears."""
     path.write_bytes(content)
 
 
 def write_on(path: Path, put: Callable[[Path, bytes], None]) -> None:
     """Write state after state; one line a state that is said to be written."""
     for number in count(1):
-        put(path, encode(State(STAND, STAND, ("public", number))))
+        put(path, encode(State(CONTROLS, CONTROLS, ("public", number))))
         os.write(1, b"%d\n" % number)
 
 
@@ -64,7 +65,7 @@ def main() -> None:
     put = careless if words.careless else write
     if words.what == "write":
         write_on(words.path, put)
-    put(words.path, encode(State(STAND, STAND)))
+    put(words.path, encode(State(CONTROLS, CONTROLS)))
     sys.stdout.write(f"{kill(words.path, words.kills, words.seed, put)}\n")
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traces that people leave in a ledger, and how they are found in whatever a program has written.
+"""Finds personal data of a ledger (accounts, hashes, memos) in everything that a program has written.
 
-The one rule: the patterns are the networks' own and not the product's: what they find is there. Reads files.
+The patterns are the networks' own, not the product's. Reads files.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def traces(text: str) -> list[str]:
 
 
 def _adds_up(word: str) -> bool:
-    """Whether it ends with its own checksum. Where packed music repeats itself, so do the letters that stand for it."""
+    """Whether the checksum is right. Base64 of repetitive data can look like a key."""
     data = b32decode(word + "=" * (-len(word) % 8))
     return crc_hqx(data[:-2], 0) == int.from_bytes(data[-2:], "little")
 
 
 def written(folder: Path) -> Iterator[tuple[str, str]]:
-    """The name and the text of every file below a folder; what is compressed is unpacked."""
+    """The name and the unpacked text of every file below a folder."""
     for file in sorted(folder.rglob("*")):
         if file.is_file():
             data = file.read_bytes()
@@ -55,5 +55,5 @@ def written(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def found(folder: Path) -> list[str]:
-    """Every trace in what was written below a folder, with its file."""
+    """Every trace in the files below a folder, with its file."""
     return [f"{name}: {trace}" for name, text in written(folder) for trace in traces(text)]

@@ -1,2 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The player's side of the network: ledgers come from a supervised listener, or from a recording."""
+"""The player's side of the network: ledgers from a supervised listener, or from a recording.
+
+    supervisor    keeps a listener running and reads its lines
+    relay         a process that connects the supervisor to a listener in a systemd unit of its own
+    played        drops what was already played before the listener was restarted
+    source        network or recording?
+    feed          the above together: the ledgers to play, and the state of the network
+    inbox         the ledgers' way to the performer's thread
+
+It imports nothing of `reader`: the network is another process's.
+"""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The feed: the ledgers that the box plays, from the live network while it answers, else from a recording.
 
-Every ledger is passed on once, however often the listener restarts, and a network that goes away is logged once, and
-once when it is back. The main thread's loop.
+No ledger is passed on twice, however often the listener restarts. A network that goes away is logged once, and once
+when it is back. The main thread's loop.
 
-    Supervisor ──ledgers, states──▶ Feed ──▶ put
+    Supervisor ──ledgers, states──▶ Feed ── Played ──▶ put
     recording ───────Source──────────┘
 """
 
@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from appliance.ledger.feed.played import Played
 from appliance.ledger.feed.source import Source
 from appliance.ledger.feed.supervisor import Supervisor
 from appliance.ledger.tape import TapePlayer
@@ -21,7 +22,7 @@ from appliance.values import TROUBLED, BoxState, Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
 
-TICK = 0.1  # s between two looks at the recording
+TICK = 0.1  # s between two checks of the recording
 
 
 class Feed:
@@ -42,13 +43,17 @@ class Feed:
         clock: Callable[[], float],
     ) -> None:
         self._listener, self._network, self._put, self._clock = listener, network, put, clock
-        self._source = Source(recording)
+        self._source, self._played = Source(recording), Played(last)
         self._supervisor: Supervisor | None = None
         self._why = ""  # why the network could be away
         self._was_live = False
         self._away = listener is None  # the network is away, and that has been logged
         self._unplugged = False  # this computer has no default route
-        self.last = last
+
+    @property
+    def last(self) -> tuple[str, int] | None:
+        """Network and sequence of the ledger that was played last, for the box's next start."""
+        return self._played.last
 
     @property
     def state(self) -> BoxState:
@@ -70,7 +75,9 @@ class Feed:
     async def listen(self, *, quiet: bool = False) -> None:
         """Supervise a listener until cancelled, if there is a command for one. `quiet` drops what it logs."""
         if self._listener:
-            self._supervisor = Supervisor(self._listener, self._network, self.take, quiet=quiet)
+            self._supervisor = Supervisor(
+                self._listener, self._network, self.take, started=self._played.listener_started, quiet=quiet
+            )
             await self._supervisor.run()
 
     def switch(self, network: str) -> None:
@@ -78,7 +85,8 @@ class Feed:
         self._network = network
         self._away = self._listener is None
         self._was_live, self._why = False, ""
-        self._source.lose()
+        self._source.network_changed()
+        self._played.network_changed()
         if self._supervisor:
             self._supervisor.switch(network)
 
@@ -101,13 +109,12 @@ class Feed:
                 if not self._source.live and not self._away:
                     self._log_away()
             return
-        if self.last == (last := (self._network, entry.sequence)):
-            return  # each listener begins with the last closed ledger, which was perhaps played before a restart
-        self.last = last
+        if not self._played.add(self._network, entry):
+            return
         if not self._source.live:
             log.info("Live: playing the %s network.", self._network)
         self._away, self._unplugged, self._why = False, False, ""
-        self._source.hear(self._clock())
+        self._source.ledger_came(self._clock())
         self._put(entry)
 
     def _log_away(self) -> None:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a listener alive: starts it, reads its tape lines, and starts another when it dies, hangs, swells or raves.
+"""Supervises the listener: starts it, reads its tape lines, and replaces it when it ends or fails.
 
-The one rule: whatever happens to the listener, the player only ever sees fewer lines. What it says about a network
-that is no longer wanted is dropped, and so is what the listener before it has said already. The main thread's loop.
+Whatever the listener does, the player only ever gets fewer lines. Lines about a network that is no longer wanted are
+dropped. The main thread's loop.
 
-    listener's stdout ──tape lines──▶ heard(Ledger | Link)
+    listener's stdout ──tape lines──▶ take(Ledger | Link)
     listener's stdin  ◀──{"network": name}── switch(name)
-    listener's stderr ──▶ ours, or nowhere while the desk shows
+    listener's stderr ──▶ ours, or discarded while the terminal panel shows
 
-    it ends, by itself or for want of memory    another one starts a second later; then after 2 s, 4 s ... a minute
-    no whole line for 25 s                      it is made to end
-    100 wrong lines in a row, or an endless one it is made to end
+    it ends, also for want of memory         another one is started after 1 s; then after 2 s, 4 s ... a minute
+    no whole line for 25 s                   it is killed, and replaced like that
+    100 malformed lines in a row, or a line  the same
+    of more than 1 MB
 """
 
 from __future__ import annotations
@@ -25,88 +26,84 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from appliance.ledger.staleness import HUNG_AFTER
 from appliance.ledger.tape import BadLine, BadTape, Heartbeat, Line, decode
+from appliance.ledger.tape.format import MAX_LINE
 from appliance.values import Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
 
-LINE_LIMIT = 1 << 20  # bytes; a ledger of 1000 amounts takes 25 kB
-NONSENSE = 100  # wrong lines in a row
-HUNG = 25.0  # s without a line: five pulses; with its end and a new start that makes 30 s
-# s until its first line. It imports for ten seconds on a Zero 2 W that does nothing else, and that one plays; who ended
-# it in the middle would have to end the next one too, for ever. systemd's own patience with it is as long.
+MAX_BAD = 100  # malformed lines in a row
+# s until its first line. It imports for ten seconds on an idle Zero 2 W, and longer on one that plays. A shorter time
+# would kill each listener before it is ready, for ever. WatchdogSec of its systemd unit is as long.
 FIRST_LINE = 120.0
-MEMORY = 200 << 20  # bytes that a listener may have for its data; it takes some 90 MB, stacks included
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a dead listener is replaced; doubled each time
-HEALTHY = 60.0  # s after which a listener's death is a new misfortune, not the old one again
-NOTHING = -1  # earlier than any ledger
+MEMORY = 200 << 20  # bytes of a listener's data segment; it takes some 90 MB, stacks included
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a listener is replaced; doubled each time
+HEALTHY = 60.0  # s of running after which the pause is short again
 AT_END = 1.0  # s for a listener to end by itself
 
 
 class Supervisor:
     """Keeps one listener running. `command` starts it; the network's name is added at the end.
 
-    `quiet` throws away what it says on standard error; `pause` is the time in seconds before the first replacement,
-    `first` the longest wait for a listener's first line, `hung` the longest silence after it, and `memory` the bytes
-    of data that it may have.
+    `take` gets its ledgers and states, and `started` is called before each start. `quiet` discards its standard error.
+    In seconds: `pause` before the first replacement, `first` until a listener's first line, `hung` without a line after
+    that. `memory` is the limit of its data segment in bytes.
     """
 
     def __init__(
         self,
         command: Sequence[str],
         network: str,
-        heard: Callable[[Ledger | Link], None],
+        take: Callable[[Ledger | Link], None],
         *,
+        started: Callable[[], None] = lambda: None,
         quiet: bool = False,
         pause: float = FIRST_PAUSE,
         first: float = FIRST_LINE,
-        hung: float = HUNG,
+        hung: float = HUNG_AFTER,
         memory: int = MEMORY,
     ) -> None:
-        self._command, self._network, self._heard = command, network, heard
-        self._complaints = DEVNULL if quiet else None
+        self._command, self._network, self._take, self._started = command, network, take, started
+        self._stderr = DEVNULL if quiet else None
         self._first_pause, self._first, self._hung, self._memory = pause, first, hung, memory
         self._process: Process | None = None
-        self._announced = False  # whether the listener has said that it is on the wanted network
-        # The close time of the last ledger passed on, and of the last one that an earlier listener had told.
-        self._played = self._known = NOTHING
+        self._announced = False  # the last state of the listener was of the wanted network
         self.starts = 0
-        self.dropped = 0  # lines that were no tape lines
+        self.dropped = 0  # malformed lines
 
     async def run(self) -> None:
-        """Keep a listener alive until cancelled, then see it out."""
+        """Keep a listener running until cancelled, then end it."""
         pause = self._first_pause / 2
         clock = asyncio.get_running_loop().time
         while True:
             begun = clock()
             why = await self._listen()
             pause = self._first_pause if clock() - begun >= HEALTHY else min(LONGEST_PAUSE, pause * 2)
-            self._heard(Link(LinkState.OFFLINE, self._network, why, pause))
+            self._take(Link(LinkState.OFFLINE, self._network, why, pause))
             log.warning("The listener has died (%s); another one starts in %.0f s.", why, pause)
             await asyncio.sleep(pause)
 
     def switch(self, network: str) -> None:
-        """Ask for another network; what still comes from the last one is dropped."""
+        """Ask for another network; lines about the last one are dropped from now on."""
         self._network = network
         self._announced = False
-        self._played = self._known = NOTHING
         if self._process and self._process.stdin and not self._process.stdin.is_closing():
             self._process.stdin.write(json.dumps({"network": network}).encode() + b"\n")
 
     async def _listen(self) -> str:
-        """Run one listener to its end, and return why it ended."""
+        """Run one listener, and return why it ended."""
         self._announced = False
-        # Each begins with the last closed ledger, which the one before has probably told already.
-        self._known = self._played
+        self._started()
         self.starts += 1
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *(*self._command, self._network),
                 stdin=PIPE,
                 stdout=PIPE,
-                stderr=self._complaints,
-                limit=LINE_LIMIT,
-                start_new_session=True,  # a Ctrl-C in the terminal is the box's to obey
+                stderr=self._stderr,
+                limit=MAX_LINE,
+                start_new_session=True,  # a Ctrl-C in the terminal is for the box alone
             )
         except OSError as error:
             return str(error)
@@ -117,66 +114,62 @@ class Supervisor:
                     resource.prlimit(process.pid, resource.RLIMIT_DATA, (self._memory, self._memory))
             return await self._read(process)
         finally:
-            await self._see_out(process)
+            await self._end(process)
 
     async def _read(self, process: Process) -> str:
-        """Take what a listener says until it ends, or says what no listener would; return why that was all."""
-        assert process.stdout  # noqa: S101 - it is a pipe, as asked for where it was started
-        wrong, patience = 0, self._first
-        while wrong < NONSENSE:
+        """Read a listener's lines until it ends or fails, and return why."""
+        assert process.stdout  # noqa: S101 - `_listen` has asked for a pipe
+        bad, timeout = 0, self._first
+        while bad < MAX_BAD:
             try:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(timeout):
                     text = await process.stdout.readline()
             except TimeoutError:
-                return f"it said nothing for {patience:.0f} s"
+                return f"it has sent nothing for {timeout:.0f} s"
             except ValueError:
-                return "it sent an endless line"
+                return f"it has sent a line of more than {MAX_LINE >> 20} MB"
             if not text:
                 return f"exit code {await process.wait()}"
-            wrong, patience = 0 if self._take(text) else wrong + 1, self._hung
-            await asyncio.sleep(0)  # a flood of lines must not keep the main thread from everything else
-        return "it talks nonsense"
+            bad, timeout = 0 if self._accept(text) else bad + 1, self._hung
+            await asyncio.sleep(0)  # a flood of lines must not block the main thread's other tasks
+        return f"it has sent {MAX_BAD} malformed lines in a row"
 
-    def _take(self, text: bytes) -> bool:
-        """Pass on what a line holds, and return whether it was one."""
+    def _accept(self, text: bytes) -> bool:
+        """Pass on what a line holds; False if it is malformed."""
         try:
             line = decode(text)
         except (BadLine, BadTape):
             self.dropped += 1
             return False
         if not isinstance(line, Line) or isinstance(line.entry, Heartbeat):
-            return True  # a header: `cat` of a tape is a listener too
+            return True  # a header: `cat` of a tape can serve as a listener
         if isinstance(line.entry, Link):
             self._announced = line.entry.network == self._network
-        elif line.entry.closed_at <= self._known:
-            return True
         if self._announced:
-            if isinstance(line.entry, Ledger):
-                self._played = line.entry.closed_at  # not the latest: a server may be wrong once
-            self._heard(line.entry)
+            self._take(line.entry)
         return True
 
-    async def _see_out(self, process: Process) -> None:
+    async def _end(self, process: Process) -> None:
         self._process = None
         if process.stdin:
-            process.stdin.close()  # the sign on which a listener leaves
+            process.stdin.close()  # this ends a listener
         try:
-            # Not wait_for: until Python 3.11 it swallows a cancellation that comes as what it waits for ends, and a
-            # keeper that was told to stop would go on for ever.
+            # Not wait_for: until Python 3.11 it loses a cancellation that comes at the moment when the awaited task
+            # ends, and then the supervisor would not stop.
             async with asyncio.timeout(AT_END):
-                await _end(process)
-        except (TimeoutError, asyncio.CancelledError) as why:  # who is told to stop meanwhile waits no longer
-            with suppress(ProcessLookupError):  # it has ended in this very moment
-                # All of its session: whatever it left behind holds the pipe open when it itself has long gone.
+                await _drain(process)
+        except (TimeoutError, asyncio.CancelledError) as why:  # cancelled meanwhile: wait no longer
+            with suppress(ProcessLookupError):  # it has just ended
+                # Its whole session: a child that it left behind holds the pipe open after its own end.
                 os.killpg(process.pid, signal.SIGKILL)
-            await _end(process)  # a moment; a loop that closes before it would leave the process unburied
+            await _drain(process)  # a moment; if the loop closed before, the process would become a zombie
             if isinstance(why, asyncio.CancelledError):
                 raise
 
 
-async def _end(process: Process) -> None:
-    """Wait for a process to end. What it still says is read and dropped: with a full pipe the end is never noticed."""
-    assert process.stdout  # noqa: S101 - it is a pipe, as asked for where it was started
+async def _drain(process: Process) -> None:
+    """Wait for a process to end. Its output is read and dropped: with a full pipe asyncio would not notice the end."""
+    assert process.stdout  # noqa: S101 - `_listen` has asked for a pipe
     while await process.stdout.read(1 << 16):
         pass
     await process.wait()

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From Horizon's JSON records to amounts: which field of which operation sounds, and how much it is.
+"""Parses Horizon's JSON records: the amounts of an operation, and the ledger of a ledger record.
 
-The one rule: exact to the stroop or not at all. Amounts are read as digits, never as floats, and whatever
-the JSON holds, the only exception that leaves this module is BadRecord; the caller drops that record and
-counts it. Pure; any thread.
+Amounts are read as digits, never as floats, so they are exact to the stroop. Whatever the JSON holds, the only
+exception that leaves this module is BadRecord; the caller drops that record and counts it. Pure functions.
 
-What sounds, by `type_i` (names have changed over the years, numbers have not); other types carry no flow:
+What counts as an amount, by `type_i` (names have changed over the years, numbers have not); other types have none:
 
      0  create_account               starting_balance              lumens; 0 when the account is sponsored
      1  payment                      amount
@@ -20,7 +19,7 @@ What sounds, by `type_i` (names have changed over the years, numbers have not); 
     23  liquidity_pool_withdraw      reserves_received[0].amount
     24  invoke_host_function         asset_balance_changes[].amount  null or absent for most calls
 
-An operation of a failed transaction moved nothing and sounds nothing, though `include_failed` lists it.
+An operation of a failed transaction moved nothing and has no amounts, though `include_failed` lists it.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ from typing import Any
 from appliance.ledger.tape.format import MAX_CLASSIC, MAX_CONTRACT
 from appliance.values import Amount, BoxError, Kind, Ledger
 
-# A farm contract can list hundreds of changes in one call; more than a chord of them would only be noise.
-MAX_CHANGES = 16
+# One call of a contract can list hundreds of changes; more than a chord of them would only be noise.
+MAX_CHANGES = 16  # amounts of one operation
 
 _KINDS = {
     0: Kind.CREATE,
@@ -51,16 +50,16 @@ _KINDS = {
     23: Kind.POOL,
     24: Kind.CONTRACT,
 }
-# Where an amount says which asset it is in, when that is not `asset_type`.
+# The field that names an amount's asset, where that is not `asset_type`.
 _ASSETS = {3: "selling_asset_type", 4: "selling_asset_type", 12: "buying_asset_type", 14: "asset"}
 _RESERVES = {22: "reserves_deposited", 23: "reserves_received"}
-# 32 digits of whole units and 7 of stroops hold 2^127 - 1. Digits only: no sign, exponent, NaN or Infinity.
 _TOKEN = re.compile("[0-9]{1,19}")
+# 32 digits of whole units and 7 of stroops hold 2^127 - 1. Digits only: no sign, exponent, NaN or Infinity.
 _AMOUNT = re.compile(r"([0-9]{1,32})(?:\.([0-9]{1,7}))?")
 
 
 class BadRecord(BoxError, ValueError):
-    """Horizon sent a record that does not have the shape its type promises. Drop it, count it, go on."""
+    """A record does not have the shape of its type. The caller drops and counts it."""
 
 
 def amounts_of(record: Mapping[str, Any], ledger: int) -> tuple[Amount, ...]:
@@ -88,14 +87,14 @@ def _flows(record: Mapping[str, Any], type_i: int) -> list[tuple[int, bool]]:
         reserves = _field(record, _RESERVES[type_i], list)
         if not reserves:
             raise BadRecord(f"Operation type {type_i} without reserves.")
-        # Only the first of the two: both sides of a pool tell the same flow.
+        # Only the first of the two: both reserves show the same flow.
         return [(_stroops(reserves[0], "amount"), _native(reserves[0], "asset"))]
     if type_i == 24:
         changes = record.get("asset_balance_changes")
         if changes is None:
             return []
         if not isinstance(changes, list):
-            raise BadRecord("asset_balance_changes is no list.")
+            raise BadRecord("asset_balance_changes is not a list.")
         return [
             (_stroops(change, "amount", MAX_CONTRACT), _native(change, "asset_type"))
             for change in changes[:MAX_CHANGES]
@@ -112,7 +111,7 @@ def ledger_of(record: Mapping[str, Any]) -> int:
 
 
 def parse_paging_token(value: Any) -> int:
-    """A paging token or id of Horizon's as the number it is, 0 to 2^63 - 1; else raises BadRecord."""
+    """The number in a paging token or id of Horizon's, 0 to 2^63 - 1; raises BadRecord for anything else."""
     if isinstance(value, str) and _TOKEN.fullmatch(value):
         value = int(value)
     if type(value) is not int or not 0 <= value < 2**63:
@@ -136,9 +135,9 @@ def ledger_from_record(record: Mapping[str, Any]) -> Ledger:
 
 
 def ledger_from_operations(sequence: int, records: Iterable[Mapping[str, Any]]) -> tuple[Ledger | None, int]:
-    """The ledger `sequence` as far as its own operations tell of it, and how many of `records` were bad.
+    """The ledger `sequence` as its operations describe it, and how many of `records` were bad.
 
-    The transactions are counted by their hashes, which are not kept. No good record, no ledger.
+    Transactions are counted by their hashes, which are not kept. Without a good record there is no ledger.
     """
     amounts: list[Amount] = []
     succeeded: set[Any] = set()
@@ -165,11 +164,11 @@ def ledger_from_operations(sequence: int, records: Iterable[Mapping[str, Any]]) 
 
 @lru_cache(16)  # all operations of a ledger have its time
 def parse_time(text: str) -> int:
-    """Seconds since 1970 from Horizon's `2026-11-24T01:49:19Z`; raises BadRecord for what is no such time."""
+    """Seconds since 1970 from Horizon's `2026-11-24T01:49:19Z`; raises BadRecord for anything else."""
     try:
         seconds = int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z").timestamp())
     except (ValueError, OverflowError) as error:
-        raise BadRecord("A close time that is no time.") from error
+        raise BadRecord("A close time that is not a time.") from error
     if seconds < 0:
         raise BadRecord("A close time before 1970.")
     return seconds
@@ -179,17 +178,17 @@ def _field(record: Any, name: str, kind: type) -> Any:
     """The field `name`, which must be exactly of type `kind` (JSON's true is not a number here)."""
     value = record.get(name) if isinstance(record, dict) else None
     if type(value) is not kind:
-        raise BadRecord(f"A record without a proper {name}.")
+        raise BadRecord(f"A record without a valid {name}.")
     return value
 
 
 def _count(record: Any, name: str, absent: int | None = None) -> int:
-    """A count of 0 to 2^31 - 1; `absent` stands in where Horizon left it out."""
+    """A count of 0 to 2^31 - 1; `absent` is the value where Horizon left it out."""
     if absent is not None and isinstance(record, dict) and record.get(name) is None:
         return absent
     value: int = _field(record, name, int)
     if not 0 <= value < 2**31:
-        raise BadRecord(f"A record whose {name} cannot be.")
+        raise BadRecord(f"A record whose {name} is out of range.")
     return value
 
 
@@ -197,14 +196,14 @@ def _stroops(record: Any, name: str, most: int = MAX_CLASSIC) -> int:
     """An amount field in stroops, 0 to `most`."""
     match = _AMOUNT.fullmatch(_field(record, name, str))
     if match is None:
-        raise BadRecord(f"A record whose {name} is no amount.")
+        raise BadRecord(f"A record whose {name} is not an amount.")
     whole, fraction = match.groups(default="")
     stroops = int(whole + fraction.ljust(7, "0"))
     if stroops > most:
-        raise BadRecord(f"A record whose {name} is beyond what a ledger can hold.")
+        raise BadRecord(f"A record whose {name} is more than a ledger can hold.")
     return stroops
 
 
 def _native(record: Any, name: str) -> bool:
-    """Whether the asset that the field `name` tells is lumens."""
+    """Whether the asset in the field `name` is lumens."""
     return bool(_field(record, name, str) == "native")

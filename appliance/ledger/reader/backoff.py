@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait before the next attempt: full jitter, twice as far each time, and never more than 120 an hour.
+"""Back-off: how long to wait before the next attempt. Full jitter, doubled each time, at most 120 attempts an hour.
 
-The one rule: only a minute of health forgives. A server that greets and hangs up again is not healthy, and
-would be called a thousand times an hour if its greeting counted. Pure: time and chance are arguments; any
-thread.
+Only a minute of health resets it: a server that answers and then breaks off would otherwise be called a thousand times
+an hour. Time and the random generator are arguments. The listener's process.
 
     failure       1     2     3     4     5     6     7...    a 429: 1     2     3     4     5...
     wait up to    1 s   2 s   4 s   8 s   16 s  32 s  60 s           10 s  20 s  40 s  80 s  120 s
@@ -25,42 +24,41 @@ class BackoffPolicy:
     cap: float = 60.0  # the most that any wait takes
     limited_base: float = 10.0  # the same two after a 429: Horizon regains one request a second
     limited_cap: float = 120.0
-    unproven_cap: float = 15.0  # after a certificate that does not count: once the clock is right, it will
-    healthy: float = 60.0  # unbroken health that forgives
-    per_hour: float = 120.0  # failures; jitter alone comes to some more, for its mean is half the cap
-    at_once: float = 20.0  # of these, for the first minutes of a bad night
+    unproven_cap: float = 15.0  # after an invalid certificate: it becomes valid when our clock is set
+    healthy: float = 60.0  # of unbroken success resets the back-off
+    per_hour: float = 120.0  # failures; jitter alone would allow more, because its mean is half the cap
+    at_once: float = 20.0  # of these, without a wait of their own
 
 
 @dataclass(slots=True)
 class Backoff:
-    """Counts failures and says how long to wait."""
+    """Counts failures and computes the waits."""
 
-    pace: BackoffPolicy = field(default_factory=BackoffPolicy)
+    policy: BackoffPolicy = field(default_factory=BackoffPolicy)
     chance: random.Random = field(default_factory=random.Random)
     failures: int = 0  # since the last healthy minute
-    _well: tuple[float, float] | None = None  # the first and the last good moment since the last failure
+    _good: tuple[float, float] | None = None  # the first and the last success since the last failure
     _attempts: TokenBucket = field(init=False)
 
     def __post_init__(self) -> None:
-        self._attempts = TokenBucket(self.pace.per_hour, self.pace.at_once)
+        self._attempts = TokenBucket(self.policy.per_hour, self.policy.at_once)
 
     def succeeded(self, now: float) -> None:
-        """Something good has come at `now` (seconds on any clock that never goes back)."""
-        self._well = (self._well[0] if self._well else now, now)
+        """A ledger has come at `now` (seconds on any clock that never goes back)."""
+        self._good = (self._good[0] if self._good else now, now)
 
     def failed(self, now: float, *, limited: bool = False, unproven: bool = False) -> float:
         """Seconds to wait after a failure at `now`.
 
-        `limited` says that the server asked us to slow down, `unproven` that it could not prove who it is.
+        `limited` says that the server asked us to slow down, `unproven` that its certificate was invalid.
         """
-        if self._well and self._well[1] - self._well[0] >= self.pace.healthy:
+        policy = self.policy
+        if self._good and self._good[1] - self._good[0] >= policy.healthy:
             self.failures = 0
-        self._well = None
-        base, cap = (
-            (self.pace.limited_base, self.pace.limited_cap) if limited else (self.pace.base, self.pace.cap)
-        )
+        self._good = None
+        base, cap = (policy.limited_base, policy.limited_cap) if limited else (policy.base, policy.cap)
         if unproven:
-            cap = self.pace.unproven_cap
+            cap = policy.unproven_cap
         # 2^16 s is far beyond any cap, and the power must not grow with a month of failures.
         wait = self.chance.uniform(0, min(cap, base * 2 ** min(self.failures, 16)))
         self.failures += 1
@@ -69,9 +67,9 @@ class Backoff:
 
 
 def retry_after(header: str | None) -> float:
-    """Seconds that a Retry-After header asks for, kept within 1 s and 1 h; 0 where it is no plain number.
+    """Seconds that a Retry-After header asks for, clamped to 1 s and 1 h; 0 if it is not a plain number.
 
-    A date is not read: it would need a right clock, and the box has none until its network is well.
+    A date is ignored: it needs a correct clock, and the box has none until it has a network.
     """
     if header is None or not (header.isascii() and header.isdigit()):
         return 0.0

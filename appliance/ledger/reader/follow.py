@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Stellar network, for as long as somebody listens: visits its servers, one after the other, and tells of it.
+"""Follows one Stellar network: a session with one of its servers after another, with back-off in between.
 
-The one rule: nothing that a server does is raised or ends this; it becomes a state with its reason, and there is one
-place that waits. Runs in the listener's process and nowhere else, because it imports `horizon` and `rpc`.
+Nothing that a server does is raised or ends this: it becomes a state of the link with its reason. There is one place
+that waits. A task of the listener's process.
 
     CONNECTING ── the server's last ledger, and the first that comes ──▶ LIVE ── ledgers ──▶ ...
         ▲                                                                 │
-        └─ wait ─ BACKING_OFF; STALE: its ledgers stand still;  ◀─ Lost ──┴─ in either state
-                  or OFFLINE: every endpoint has had its turn in vain
+        └─ wait ─ BACKING_OFF; STALE: it has no new ledgers;    ◀─ Lost ──┴─ in either state
+                  or OFFLINE: every endpoint has failed
 
-Whose turn it is: the first of the list; the next one after three failures, and at once after a server that is stale
-or wants to be left alone for minutes. A quarter of an hour later the first is asked, beside the music, whether it
-is well again.
+Which endpoint: the first of the list; the next one after three failures, and at once after a server that is stale or
+asks for minutes without requests. A quarter of an hour later the first one is probed while the other is read.
 """
 
 from __future__ import annotations
@@ -22,93 +21,91 @@ from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
-from appliance.ledger.networks import RPC, Network
+from appliance.ledger.networks import Network
 from appliance.ledger.reader.backoff import Backoff
 from appliance.ledger.reader.budget import Allowance, own, public
-from appliance.ledger.reader.horizon import Horizon
+from appliance.ledger.reader.endpoints import open_session
 from appliance.ledger.reader.routes import has_default_route
-from appliance.ledger.reader.rpc import Rpc
 from appliance.ledger.reader.session import ListenOptions, Lost, Session, Tip, resume
 from appliance.values import Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
 
-TRIES = 3  # failures before the next endpoint has its turn
-LONG = 60.0  # s; a server that asks for more than this is not waited for while there is another
+TRIES = 3  # failures before the next endpoint is tried
+LONG = 60.0  # s; a server that asks for a longer wait is left for the next endpoint
 
 
 async def follow(
     network: Network,
-    way: ListenOptions | None = None,
+    options: ListenOptions | None = None,
     *,
     backoff: Backoff | None = None,
     allowances: MutableMapping[str, Allowance] | None = None,
     plugged: Callable[[], bool] = has_default_route,
 ) -> AsyncGenerator[Ledger | Link, None]:
-    """The ledgers of `network` from the last closed one on, and each change of the link's state; for ever.
+    """The ledgers of `network` from the last closed one on, and each change of the link's state, without an end.
 
     `allowances` are what is left of the servers' limits, by endpoint; handed to the next call, they outlast a switch
-    to another network and back. `plugged` says whether any way leads out of this computer. Nothing that a server does
-    is raised; to stop, cancel the task.
+    to another network and back. `plugged` says whether this computer has a default route. To stop, cancel the task.
     """
-    way, backoff = way or ListenOptions(), backoff or Backoff()
-    turns = _Turns(network, way, {} if allowances is None else allowances)
+    options, backoff = options or ListenOptions(), backoff or Backoff()
+    endpoints = _Endpoints(network, options, {} if allowances is None else allowances)
     now = asyncio.get_running_loop().time
-    last: Tip | None = None  # the last ledger that was heard
+    last: Tip | None = None  # the last ledger that was read
     cursor = failures = 0  # failures since that ledger
     try:
         while True:
             yield Link(LinkState.CONNECTING, network.name)
-            visit = turns.visit()
+            session = endpoints.session()
             live = lost = None
             try:
-                tip = await visit.tip(network)
+                tip = await session.tip(network)
                 start, skipped = resume(tip, last, cursor)
-                async with aclosing(visit.ledgers(start, primer=start != cursor)) as ledgers:
-                    async for cursor, ledger in ledgers:  # noqa: B007 - the next visit goes on from it
+                async with aclosing(session.ledgers(start, primer=start != cursor)) as ledgers:
+                    async for cursor, ledger in ledgers:  # noqa: B007 - the next session goes on from it
                         backoff.succeeded(now())
                         failures = 0
                         last = Tip(ledger.sequence, ledger.closed_at)
                         if not live:
-                            reason = f"{skipped} ledgers went by unheard" if skipped else ""
+                            reason = f"{skipped} ledgers were skipped" if skipped else ""
                             live = Link(LinkState.LIVE, network.name, reason)
                             yield live
                         yield ledger
-                        if turns.home(now(), last):
+                        if endpoints.back_to_first(now(), last):
                             break
             except Lost as error:
                 lost = error
             finally:
-                await visit.close()
-                turns.dropped(visit.dropped)
+                await session.close()
+                endpoints.dropped(session.dropped)
             if lost is None:
                 continue
             failures += 1
-            reason = f"{turns.host} {lost}"
+            reason = f"{endpoints.host} {lost}"
             wait = backoff.failed(now(), limited=lost.limited, unproven=lost.unproven)
-            wait = turns.passed(lost, first=backoff.failures == 1, now=now(), wait=wait)
+            wait = endpoints.failed(lost, first=backoff.failures == 1, now=now(), wait=wait)
             state = LinkState.OFFLINE if failures >= TRIES * len(network.endpoints) else LinkState.BACKING_OFF
             state = LinkState.STALE if lost.stale else state
             state = LinkState.UNPLUGGED if lost.unfound and not plugged() else state
-            lost = None  # its traceback holds whatever broke, megabytes of it, and the wait may be an hour
+            lost = None  # its traceback holds whatever broke, megabytes of it, and the wait can be an hour
             yield Link(state, network.name, reason, wait)
             await asyncio.sleep(wait)
     finally:
-        await turns.close()
+        await endpoints.close()
 
 
-class _Turns:
-    """Which endpoint of a network has its turn."""
+class _Endpoints:
+    """Chooses among the endpoints of a network."""
 
     def __init__(
-        self, network: Network, way: ListenOptions, allowances: MutableMapping[str, Allowance]
+        self, network: Network, options: ListenOptions, allowances: MutableMapping[str, Allowance]
     ) -> None:
-        self._network, self._way, self._allowances = network, way, allowances
-        self._at = self._misses = 0
-        self._rests: dict[str, float] = {}  # endpoints that want to be left alone, and until when
+        self._network, self._options, self._allowances = network, options, allowances
+        self._at = self._misses = 0  # the current endpoint, and its failures in a row
+        self._rests: dict[str, float] = {}  # endpoints that asked for a wait, and until when
         self._complained: set[str] = set()
-        self._left_home = 0.0
-        self._asking: asyncio.Task[bool] | None = None
+        self._left_first = 0.0  # when the first endpoint was left, or last probed
+        self._probing: asyncio.Task[bool] | None = None
 
     @property
     def _endpoint(self) -> str:
@@ -116,61 +113,58 @@ class _Turns:
 
     @property
     def host(self) -> str | None:
-        """The name of the server that has its turn."""
+        """The name of the current server."""
         return urlsplit(self._endpoint).hostname
 
-    def visit(self, at: int | None = None) -> Session:
-        """A visit to the endpoint that has its turn, or to the one at a place of the list."""
+    def session(self, at: int | None = None) -> Session:
+        """A session with the current endpoint, or with the one at a place of the list."""
         endpoint = self._network.endpoints[self._at if at is None else at]
-        # Mode `operations` is for a Horizon of one's own.
-        allowance = own() if self._way.mode == "operations" else public()
-        allowance = self._allowances.setdefault(endpoint, allowance)
-        if endpoint.startswith(RPC):
-            return Rpc(endpoint.removeprefix(RPC), self._way, allowance)
-        return Horizon(endpoint, self._way, allowance)
+        # Mode `operations` is for a Horizon server of one's own.
+        allowance = own() if self._options.mode == "operations" else public()
+        return open_session(endpoint, self._options, self._allowances.setdefault(endpoint, allowance))
 
-    def passed(self, lost: Lost, *, first: bool, now: float, wait: float) -> float:
-        """The seconds to wait, of at least `wait`, after a failure at `now`; `first` says: after a healthy minute."""
+    def failed(self, lost: Lost, *, first: bool, now: float, wait: float) -> float:
+        """The seconds to wait, at least `wait`, after a failure at `now`; `first` is one after a healthy minute."""
         self._rests[self._endpoint] = now + lost.retry_after
         self._misses = 1 if first else self._misses + 1
         if lost.stale or lost.retry_after > LONG or self._misses >= TRIES:
             if self._at == 0:
-                self._left_home = now
+                self._left_first = now
             self._at, self._misses = (self._at + 1) % len(self._network.endpoints), 0
         return max(wait, self._rests.get(self._endpoint, now) - now)
 
     def dropped(self, count: int) -> None:
-        """`count` records made no sense. Said once for each endpoint: a bad server must not fill the log."""
+        """Log that `count` records were malformed, once for each endpoint: a bad server must not fill the log."""
         if count and self._endpoint not in self._complained:
             self._complained.add(self._endpoint)
-            log.warning("%s sent %d records that made no sense", self.host, count)
+            log.warning("%s sent %d malformed records; they were dropped.", self.host, count)
 
-    def home(self, now: float, last: Tip) -> bool:
-        """Whether the next visit is to the first endpoint, which has been asked and is well again."""
-        if self._at == 0 or now - self._left_home < self._way.patience.home:
+    def back_to_first(self, now: float, last: Tip) -> bool:
+        """Whether the next session is with the first endpoint, which was probed and is healthy again."""
+        if self._at == 0 or now - self._left_first < self._options.timeouts.home:
             return False
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._first_is_well(last))
-        if not self._asking.done():
+        if self._probing is None:
+            self._probing = asyncio.create_task(self._first_is_healthy(last))
+        if not self._probing.done():
             return False
-        succeeded = self._asking.result()
-        self._asking, self._left_home = None, now
-        if succeeded:
+        healthy = self._probing.result()
+        self._probing, self._left_first = None, now
+        if healthy:
             self._at = self._misses = 0
-        return succeeded
+        return healthy
 
-    async def _first_is_well(self, last: Tip) -> bool:
-        visit = self.visit(at=0)
+    async def _first_is_healthy(self, last: Tip) -> bool:
+        session = self.session(at=0)
         try:
-            resume(await visit.tip(self._network), last, 0)
+            resume(await session.tip(self._network), last, 0)
         except Lost:
             return False
         finally:
-            await visit.close()
+            await session.close()
         return True
 
     async def close(self) -> None:
-        """Leave nothing behind."""
-        if self._asking:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+        """End the probe, if there is one."""
+        if self._probing:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)

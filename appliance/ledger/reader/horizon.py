@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A visit to a Horizon: its ledgers by SSE and their operations in pages, or all operations by SSE.
+"""A session with a Horizon server: its ledgers by SSE and their operations in pages, or all operations by SSE.
 
-The one rule: resume by number where we were, and never at `now`: what closed while we were away is not lost.
-Runs in the listener's process and nowhere else, because it imports `client`.
+A stream is opened at the number where we were and never at `now`, so that what closed in between is not lost. The
+listener's process.
 
-In mode `ledgers` silence has two steps, for a stream may be dead while its server is well, and the other way:
+In mode `ledgers` silence has two steps, because a stream can be dead while its server is healthy, and the other way:
 
-    STREAMING ── 30 s without a ledger ──▶ STREAMING anew ── 30 s more ──▶ a look at `/` ── no new ledger ──▶ stale
-        ▲                                        │                              └─ there is one ──▶ Lost
+    STREAMING ── 30 s without a ledger ──▶ STREAMING again ── 30 s more ──▶ ask `/` ── no new ledger ──▶ Lost, stale
+        ▲                                        │                             └─ there is one ──▶ Lost
         └─────────────── a ledger ───────────────┘
 """
 
@@ -34,30 +34,30 @@ from appliance.ledger.reader.client import Record, ServerAsync, StreamClient, fe
 from appliance.ledger.reader.session import CATCH_UP, ListenOptions, Lost, Tip
 from appliance.values import Amount, Ledger
 
-LIMIT = 200  # records a page and events a connection: the most that Horizon gives
+LIMIT = 200  # records of a page and events of a connection: the most that Horizon gives
 
 
 class Horizon:
-    """A visit to the Horizon at `endpoint`, which may be asked for `allowance`."""
+    """A session with the Horizon server at `endpoint`; what it asks for is taken from `allowance`."""
 
-    def __init__(self, endpoint: str, way: ListenOptions, allowance: Allowance) -> None:
-        self._way, self._patience, self._allowance = way, way.patience, allowance
-        self._client = StreamClient(way.patience, allowance)
+    def __init__(self, endpoint: str, options: ListenOptions, allowance: Allowance) -> None:
+        self._options, self._timeouts, self._allowance = options, options.timeouts, allowance
+        self._client = StreamClient(options.timeouts, allowance)
         self._server = ServerAsync(endpoint, self._client)
         self._now = asyncio.get_running_loop().time
         self._bad = 0
 
     @property
     def dropped(self) -> int:
-        """How many events and records made no sense."""
+        """How many events and records were malformed."""
         return self._bad + self._client.dropped
 
     async def close(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         await self._server.close()
 
     async def tip(self, network: Network) -> Tip:
-        """The last ledger of Horizon's first page, which must be `network`'s."""
+        """The last ledger by the server's root page, which must state the passphrase of `network`; raises Lost."""
         root = await fetch(self._server.root())
         if root.get("network_passphrase") != network.passphrase:
             raise Lost(f"serves another network than {network.name}")
@@ -73,29 +73,29 @@ class Horizon:
 
     def ledgers(self, cursor: int, *, primer: bool) -> AsyncGenerator[tuple[int, Ledger], None]:
         """Each ledger after `cursor`, with the cursor after it."""
-        if self._way.mode == "operations":
+        if self._options.mode == "operations":
             return self._operations(cursor)
         return self._ledgers(cursor, primer)
 
     # --- ledgers, and their operations in pages -------------------------------------------------------------
 
     async def _ledgers(self, cursor: int, primer: bool) -> AsyncGenerator[tuple[int, Ledger], None]:
-        pages = 1 if primer else self._way.pages
+        pages = 1 if primer else self._options.pages
         async with aclosing(self._closes(cursor)) as closes:
             async for ledger in closes:
                 whole = replace(ledger, amounts=await self._amounts(ledger, pages))
-                pages = self._way.pages
+                pages = self._options.pages
                 yield ((ledger.sequence + 1) << 32) - 1, whole
 
     async def _closes(self, cursor: int) -> AsyncGenerator[Ledger, None]:
-        """Each ledger after `cursor`, once it has closed, still without amounts."""
+        """Each ledger after `cursor` when it closes, still without amounts."""
         quiet = False
         while True:
             last = self._now()
             async with aclosing(self._server.ledgers().cursor(cursor).limit(LIMIT).stream()) as records:
                 while True:
                     try:
-                        async with asyncio.timeout_at(last + self._patience.ledger):
+                        async with asyncio.timeout_at(last + self._timeouts.ledger):
                             ledger = ledger_from_record(await anext(records))
                     except TimeoutError:
                         break
@@ -107,7 +107,7 @@ class Horizon:
                         yield ledger
                         last, quiet = self._now(), False
             if quiet and (await self.tip(self._network)).sequence <= cursor >> 32:
-                raise Lost(f"has had no new ledger for {2 * self._patience.ledger:.0f} s", stale=True)
+                raise Lost(f"has had no new ledger for {self._timeouts.stale:.0f} s", stale=True)
             if quiet:
                 raise Lost("has new ledgers, but streams none")
             quiet = True
@@ -121,12 +121,12 @@ class Horizon:
                 break
             records = await self._page(ledger.sequence, cursor)
             if len(records) < min(LIMIT, left):
-                # Behind one name there may be several Horizons, and this one may not have the whole ledger yet.
-                await asyncio.sleep(self._patience.again)
+                # One name can stand for several servers, and this one perhaps lacks the end of the ledger yet.
+                await asyncio.sleep(self._timeouts.again)
                 records = await self._page(ledger.sequence, cursor)
             for record in records:
                 try:
-                    # By number and not by the page's own link, which could name any host.
+                    # By number and not by the page's link to the next, which could name any host.
                     cursor = max(cursor, parse_paging_token(record.get("paging_token")))
                     amounts += amounts_of(record, ledger.sequence)
                 except BadRecord:
@@ -135,7 +135,7 @@ class Horizon:
         return tuple(amounts)
 
     async def _page(self, sequence: int, cursor: int) -> list[Record]:
-        """Up to 200 operations of a ledger after `cursor`, none where the ledger is not known."""
+        """Up to 200 operations of a ledger after `cursor`; none if the server does not know the ledger."""
         page = self._server.operations().for_ledger(sequence).include_failed(False)
         try:
             records = (await fetch(page.cursor(cursor).limit(LIMIT)))["_embedded"]["records"]
@@ -152,19 +152,19 @@ class Horizon:
     # --- operations alone -----------------------------------------------------------------------------------
 
     async def _operations(self, cursor: int) -> AsyncGenerator[tuple[int, Ledger], None]:
-        """Each ledger's operations after `cursor`, with the cursor after them: /operations alone.
+        """Each ledger's operations after `cursor`, with the cursor after them, from /operations alone.
 
-        Nothing on that stream says that a ledger is through. It is, once an operation of a later one comes,
-        or none at all for `Patience.burst`: longer than taking the stream up again after 200 events, shorter
-        than Horizon's pause between two ledgers. Stragglers come as one more Ledger of the same sequence.
-        Where none comes for long, a look at `/` tells whether the network is quiet, which is an empty ledger,
-        or stands still.
+        Nothing on that stream marks the end of a ledger. It has ended when an operation of a later one comes, or none
+        at all for `Timeouts.burst`: longer than opening the stream again after 200 events, shorter than Horizon's pause
+        between two ledgers. Operations that come later than that are one more Ledger of the same sequence. When none
+        comes for `Timeouts.probe`, the root page shows whether the network is quiet, which is an empty Ledger, or the
+        server is stale.
         """
         stream = self._server.operations().include_failed(False).cursor(cursor).limit(LIMIT).stream()
         held: list[Record] = []
-        moved = looked = self._now()  # when the network was seen to go on, and when we last looked for it
+        moved = probed = self._now()  # when the network last moved, and when we last asked for it
         latest = cursor >> 32
-        async with aclosing(_with_pauses(stream, self._patience.burst)) as records:
+        async with aclosing(_with_pauses(stream, self._timeouts.burst)) as records:
             async for record in records:
                 try:
                     number = None if record is None else parse_paging_token(record.get("id"))
@@ -182,22 +182,22 @@ class Horizon:
                 if record is not None and number is not None:
                     held.append(record)
                     cursor = number
-                    moved = looked = self._now()
-                elif self._now() - looked >= self._patience.probe:
-                    tip, looked = await self.tip(self._network), self._now()
+                    moved = probed = self._now()
+                elif self._now() - probed >= self._timeouts.probe:
+                    tip, probed = await self.tip(self._network), self._now()
                     if tip.sequence > latest:
-                        latest, moved = tip.sequence, looked
-                        # Not further: the stream may be what is quiet, and what it owes is still wanted for a minute.
+                        latest, moved = tip.sequence, probed
+                        # Not further: perhaps only the stream is silent, and its operations count for a minute yet.
                         cursor = max(cursor, (latest - CATCH_UP) << 32)
                         yield cursor, Ledger(latest, tip.closed_at, 0, 0, 0, ())
-                    elif looked - moved >= 2 * self._patience.ledger:
-                        raise Lost(f"has had no new ledger for {looked - moved:.0f} s", stale=True)
+                    elif probed - moved >= self._timeouts.stale:
+                        raise Lost(f"has had no new ledger for {probed - moved:.0f} s", stale=True)
 
 
 async def _with_pauses(
     stream: AsyncGenerator[Record, None], seconds: float
 ) -> AsyncGenerator[Record | None, None]:
-    """What `stream` brings, and None whenever it has brought nothing for `seconds`."""
+    """The records of `stream`, and None each time that it has brought none for `seconds`."""
     brought: deque[Record] = deque()
     more, room = asyncio.Event(), asyncio.Event()
 
@@ -206,7 +206,7 @@ async def _with_pauses(
             async for record in stream:
                 brought.append(record)
                 more.set()
-                if len(brought) == LIMIT:  # a server that never pauses must not fill the memory
+                if len(brought) == LIMIT:  # the memory is bounded even if a server never pauses
                     room.clear()
                     await room.wait()
         finally:
@@ -226,7 +226,7 @@ async def _with_pauses(
                 yield brought.popleft()
             room.set()
             if reading.done():
-                reading.result()  # this raises why the stream has ended
+                reading.result()  # raises why the stream has ended
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)

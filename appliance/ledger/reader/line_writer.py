@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The listener's voice: tape lines to a pipe that somebody may read slowly, or not at all.
+"""Writes tape lines to a pipe whose reader can be slow, or stalled.
 
-The one rule: to say something never waits. A thread writes; what it cannot write yet is kept, up to KEPT lines, and
-then the oldest ledger gives way: of an hour that nobody read, the last minute is heard. States give way last, for
-without them the reader would not know whose ledgers these are.
+`write` never blocks. A thread writes; lines that it cannot write yet are queued, up to MAX_QUEUED, and then the oldest
+ledger is dropped: after an hour without a reader, the last minute is left. States are dropped last, because without
+them the reader cannot tell which network a ledger is of. The listener's main thread calls; a thread of its own writes.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ import threading
 from appliance.ledger.tape import Header, Line, encode
 from appliance.values import Link
 
-KEPT = 24  # lines; two minutes of ledgers, of some 25 kB each
+MAX_QUEUED = 24  # lines; two minutes of ledgers, of some 25 kB each
 
 
 class LineWriter:
-    """Writes lines to a file descriptor. A pipe that has broken is told by BrokenPipeError at the next line."""
+    """Writes lines to a file descriptor. After the pipe has broken, the next `write` raises BrokenPipeError."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._kept: list[Header | Line] = []
-        self._more = threading.Condition()
+        self._queued: list[Header | Line] = []
+        self._changed = threading.Condition()
         self._broken = False
-        threading.Thread(target=self._write, name="voice", daemon=True).start()
+        threading.Thread(target=self._run, name="line writer", daemon=True).start()
 
-    def say(self, line: Header | Line) -> None:
-        """Write `line` as soon as may be."""
-        with self._more:
+    def write(self, line: Header | Line) -> None:
+        """Queue `line`."""
+        with self._changed:
             if self._broken:
                 raise BrokenPipeError
-            self._kept.append(line)
-            if len(self._kept) > KEPT:
-                least = next((at for at, kept in enumerate(self._kept) if not _is_state(kept)), 0)
-                del self._kept[least]
-            self._more.notify()
+            self._queued.append(line)
+            if len(self._queued) > MAX_QUEUED:
+                oldest = next((at for at, line in enumerate(self._queued) if not _is_state(line)), 0)
+                del self._queued[oldest]
+            self._changed.notify()
 
-    def _write(self) -> None:
+    def _run(self) -> None:
         while True:
-            with self._more:
-                self._more.wait_for(lambda: self._kept)
-                line = self._kept.pop(0)
+            with self._changed:
+                self._changed.wait_for(lambda: self._queued)
+                line = self._queued.pop(0)
             rest = encode(line).encode() + b"\n"
             try:
                 while rest:

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tapes from files: operations as Horizon renders them, one JSON record a line, plain or gzip.
+"""Makes a tape from files of Horizon's operations, one JSON record a line, plain or gzip.
 
-The one rule: a tape tells what the network did, when it did it; what a file leaves out is not made up. A bad
-record is dropped and counted. Reads and writes files and nothing else; runs in `stellar-wind record --from`.
+The tape has what the files hold, with the network's own times; what they lack is not invented. A malformed record is
+dropped and counted. Files only, no network. The body of `stellar-wind record --from`.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -18,6 +16,8 @@ from typing import Any
 
 from appliance.ledger.reader.amounts import BadRecord, ledger_from_operations, ledger_from_record, ledger_of
 from appliance.ledger.tape import Header, Line, TapeWriter
+from appliance.ledger.tape.format import MAX_LINE
+from appliance.saved.lines import UNREADABLE, open_lines, reason
 from appliance.values import BoxError, Ledger
 
 
@@ -27,18 +27,18 @@ class BadRecording(BoxError, ValueError):
 
 @dataclass(slots=True)
 class Recording:
-    """The ledgers that some files tell of, in the order of the network."""
+    """The ledgers in some files, in the order of the network."""
 
     ledgers: list[Ledger] = field(default_factory=list)
     dropped: int = 0  # bad records
 
     def lines(self) -> Iterator[Line]:
-        """The tape's lines: second 0 is the close of the first ledger."""
+        """The lines of the tape; second 0 is the close of the first ledger."""
         for ledger in self.ledgers:
             yield Line(float(ledger.closed_at - self.ledgers[0].closed_at), ledger)
 
     def __str__(self) -> str:
-        """The recording in one sentence."""
+        """A summary in one sentence."""
         operations = sum(ledger.operations for ledger in self.ledgers)
         amounts = sum(len(ledger.amounts) for ledger in self.ledgers)
         return (
@@ -48,11 +48,11 @@ class Recording:
 
 
 def from_operations(operations: Iterable[Path], ledgers: Path | None = None) -> Recording:
-    """The ledgers of which the files `operations` hold the operations, each ledger's in one piece.
+    """The ledgers whose operations are in the files `operations`, each ledger's in one piece.
 
-    The file `ledgers` holds Horizon's ledger records: it adds the ledgers without operations, and has the
-    last word on times and counts. Without it a ledger closes when its operations say that they were made, and
-    the transactions are those that have operations. Raises BadRecording, in one sentence.
+    The file `ledgers` holds Horizon's ledger records: it adds the ledgers without operations, and its times and counts
+    take precedence. Without it a ledger has the time of its operations, and its transactions are those that have
+    operations. Raises BadRecording.
     """
     recording = Recording()
     found: dict[int, Ledger] = {}
@@ -71,10 +71,8 @@ def from_operations(operations: Iterable[Path], ledgers: Path | None = None) -> 
         except BadRecord:
             recording.dropped += 1
             continue
-        amounts_from_events = found.get(ledger.sequence)
-        found[ledger.sequence] = (
-            replace(ledger, amounts=amounts_from_events.amounts) if amounts_from_events else ledger
-        )
+        known = found.get(ledger.sequence)
+        found[ledger.sequence] = replace(ledger, amounts=known.amounts) if known else ledger
     if not found:
         raise BadRecording(
             "The files hold no operation and no ledger: give Horizon's JSON, one record a line."
@@ -84,16 +82,16 @@ def from_operations(operations: Iterable[Path], ledgers: Path | None = None) -> 
 
 
 def record_files(operations: Iterable[Path], ledgers: Path | None, output: Path, network: str) -> str:
-    """Write the tape `output` from files, and say in one sentence what is on it."""
+    """Write the tape `output` from files; return a summary in one sentence."""
     recording = from_operations(operations, ledgers)
-    with TapeWriter(output, Header(network, "operations as Horizon told them")) as tape:
+    with TapeWriter(output, Header(network, "from operations of Horizon")) as tape:
         for line in recording.lines():
             tape.write(line)
     return f"Recorded {recording}"
 
 
 def _records(paths: Iterable[Path], recording: Recording) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Every operation with the ledger that holds it."""
+    """Every operation with the sequence of its ledger."""
     for path in paths:
         for found in _json_lines(path, recording):
             try:
@@ -105,16 +103,14 @@ def _records(paths: Iterable[Path], recording: Recording) -> Iterator[tuple[int,
 def _json_lines(path: Path, recording: Recording) -> Iterator[Mapping[str, Any]]:
     """The JSON objects of a file, one a line."""
     try:
-        with path.open("rb") as raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"
-            for line in gzip.GzipFile(fileobj=raw) if packed else raw:
-                try:
-                    found = json.loads(line)
-                except (ValueError, RecursionError):
-                    found = None
-                if isinstance(found, dict):
-                    yield found
-                else:
-                    recording.dropped += 1
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadRecording(f"Cannot read {path}: {error}. Check the path and the file.") from error
+        for line in open_lines(path, MAX_LINE)():
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                found = None
+            if isinstance(found, dict):
+                yield found
+            else:
+                recording.dropped += 1
+    except UNREADABLE as error:
+        raise BadRecording(f"Cannot read {path}: {reason(error)}. Check the path and the file.") from error

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which ways lead out of this computer, by the kernel's routing tables (proc(5), route(8)).
+"""The default routes of this computer, by the kernel's routing tables (proc(5), route(8)).
 
-The one rule: a default route is a way; whether somebody answers at its end is for those who call. Pure; any thread.
+A default route says that there is a cable or a known Wi-Fi, not that a server answers. The listener's process, and
+doctor.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# As this very process sees them: a sandbox may hide all of /proc but the processes.
+# Of this process: a sandbox can hide everything of /proc but the processes.
 IPV4, IPV6 = "/proc/self/net/route", "/proc/self/net/ipv6_route"
-ANYWHERE = "0" * 8, "0" * 32  # as each table writes the address of everything
+ANYWHERE = "0" * 8, "0" * 32  # the default route's address in each table
 
 
 def ways_out(ipv4: str, ipv6: str) -> list[str]:
@@ -23,7 +24,7 @@ def ways_out(ipv4: str, ipv6: str) -> list[str]:
 
 
 def has_default_route() -> bool:
-    """Whether there is any way out, as far as can be told: a system without these tables may well have one."""
+    """Whether there is a default route; True on a system without these tables."""
     with suppress(OSError):
         return bool(ways_out(Path(IPV4).read_text(), Path(IPV6).read_text() if Path(IPV6).exists() else ""))
     return True

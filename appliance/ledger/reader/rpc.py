@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A visit to a Stellar RPC server, which streams nothing: it is asked for its last ledger, and then for each new one.
+"""A session with a Stellar RPC server. It has no streams: it is polled for its last ledger, and read for each new one.
 
-The one rule: a cursor means here what it means at a Horizon, so that a list of servers may hold both kinds.
-Runs in the listener's process and nowhere else, because it imports `client`.
+A cursor means the same as at a Horizon server, so that a list of endpoints can hold both kinds. Loaded only for an RPC
+endpoint. The listener's process.
 
     at first                 getNetwork      its passphrase
-    every 2.5 s              getHealth       its last ledger, in 150 bytes; getLatestLedger has the whole ledger in it
-    for each ledger, either  getEvents       what moved: each movement, but no offers; where classic events are on
-    or                       getTransactions all that Horizon tells, in XDR with its meta: 2.6 kB a transaction
+    every 2.5 s              getHealth       its last ledger, in 150 bytes; getLatestLedger sends the whole ledger
+    for each ledger, either  getEvents       what moved: every movement, but no offers; if classic events are on
+    or                       getTransactions all that Horizon has, in XDR with its meta: 2.6 kB a transaction
 
-Events are the better default, for the traffic: one is 0.6 kB, so that 1.5 GB a day are some 170 amounts a ledger. The
-transactions of a ledger of 2024 are 860 kB, six in ten of them failed, and 40 of them are what the traffic allows.
-What is lost: offers that nobody took, the number of failed transactions, operations that moved nothing, and what is
-a new account. A node without EMIT_CLASSIC_EVENTS has no events of payments. Whether it has it is seen by its fees:
-every transaction pays one, and only then is it an event.
+Events are the better default because of the traffic: one is 0.6 kB, so that 1.5 GB a day are some 170 amounts a ledger.
+The transactions of a ledger of 2024 are 860 kB, six in ten of them failed, and the traffic allows 40 of them. Events
+lack offers that nobody took, the number of failed transactions, operations that moved nothing and new accounts.
+A node without EMIT_CLASSIC_EVENTS has no events of payments. Its fees show whether it has them: every transaction pays
+one, and with that option each fee is an event.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from appliance.ledger.networks import Network
 from appliance.ledger.reader import xdr
 from appliance.ledger.reader.amounts import BadRecord
 from appliance.ledger.reader.budget import Allowance
-from appliance.ledger.reader.client import (
+from appliance.ledger.reader.client import StreamClient
+from appliance.ledger.reader.session import CATCH_UP, ListenOptions, Lost, Tip
+from appliance.ledger.reader.soroban import (
     EventFilter,
     EventFilterType,
     EventInfo,
     GetEventsResponse,
     SorobanServerAsync,
-    StreamClient,
     Transaction,
     answer,
 )
-from appliance.ledger.reader.session import CATCH_UP, ListenOptions, Lost, Tip
 from appliance.values import Amount, Ledger
 
 EVENTS = 200  # a page: 130 kB. A server gives 10,000 at most
 TRANSACTIONS = 50  # a page: 130 kB. A server gives 200 at most
-FEES = 100  # ledgers in which a fee is looked for; a test network has nothing in every second one
+FEES = 100  # ledgers in which a fee is looked for; every second one of a test network is empty
 
 R = TypeVar("R", EventInfo, Transaction)
 
@@ -67,20 +67,20 @@ _FLOW = _filter(*([xdr.topic(name), *["*"] * count] for name, count in xdr.FLOWS
 
 
 class Rpc:
-    """A visit to the Stellar RPC server at `endpoint`, which may be asked for `allowance`."""
+    """A session with the Stellar RPC server at `endpoint`; what it asks for is taken from `allowance`."""
 
-    def __init__(self, endpoint: str, way: ListenOptions, allowance: Allowance) -> None:
-        self._way, self._patience, self._allowance = way, way.patience, allowance
-        self._server = SorobanServerAsync(endpoint, StreamClient(way.patience, allowance))
+    def __init__(self, endpoint: str, options: ListenOptions, allowance: Allowance) -> None:
+        self._options, self._timeouts, self._allowance = options, options.timeouts, allowance
+        self._server = SorobanServerAsync(endpoint, StreamClient(options.timeouts, allowance))
         self._now = asyncio.get_running_loop().time
-        self.dropped = 0
+        self.dropped = 0  # malformed records
 
     async def close(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         await self._server.close()
 
     async def tip(self, network: Network) -> Tip:
-        """The last ledger of the server, which must be `network`'s."""
+        """The server's last ledger, once it has stated the passphrase of `network`; raises Lost."""
         if (await answer(self._server.get_network())).passphrase != network.passphrase:
             raise Lost(f"serves another network than {network.name}")
         latest, oldest = await self._range()
@@ -96,29 +96,29 @@ class Rpc:
             health = await answer(self._server.get_health())
         except Lost as lost:
             if lost.status < 0:  # JSON-RPC's codes are
-                raise Lost("says itself that it is behind its network", stale=True) from lost
+                raise Lost("reports that it is behind its network", stale=True) from lost
             raise
         return health.latest_ledger, health.oldest_ledger
 
     async def ledgers(self, cursor: int, *, primer: bool) -> AsyncGenerator[tuple[int, Ledger], None]:
-        """Each ledger after `cursor`, with the cursor after it. Where that is within a ledger, first its rest."""
-        pages = 1 if primer else self._way.pages
+        """Each ledger after `cursor`, with the cursor after it; of a ledger that `cursor` is within, the rest."""
+        pages = 1 if primer else self._options.pages
         following, latest = cursor + 1 >> 32, self._known.sequence
         moved = self._now()
         while True:
             while following <= latest:
                 ledger = await self._ledger(following, cursor, pages)
                 after = ((following + 1) << 32) - 1
-                if ledger.operations or not cursor + 1 & 0xFFFF_FFFF:  # else its rest is nothing
+                if ledger.operations or not cursor + 1 & 0xFFFF_FFFF:  # else nothing was left of it
                     yield after, ledger
-                cursor, following, pages, moved = after, following + 1, self._way.pages, self._now()
-            if self._now() - moved >= 2 * self._patience.ledger:
-                raise Lost(f"has had no new ledger for {2 * self._patience.ledger:.0f} s", stale=True)
-            await asyncio.sleep(self._patience.poll)
+                cursor, following, pages, moved = after, following + 1, self._options.pages, self._now()
+            if self._now() - moved >= self._timeouts.stale:
+                raise Lost(f"has had no new ledger for {self._timeouts.stale:.0f} s", stale=True)
+            await asyncio.sleep(self._timeouts.poll)
             latest, oldest = await self._range()
             if oldest > following:
                 raise Lost("no longer has the ledger that comes next")
-            if latest - following > CATCH_UP:  # the next visit says how many are skipped
+            if latest - following > CATCH_UP:  # the next session skips some
                 raise Lost("is far ahead of what was read of it")
 
     async def _ledger(self, sequence: int, cursor: int, pages: int) -> Ledger:
@@ -127,7 +127,7 @@ class Rpc:
         return await self._of_transactions(sequence, cursor, pages)
 
     async def _read(self, ask: Ask[R], sequence: int, pages: int, limit: int) -> tuple[list[R], int]:
-        """A ledger's first records, and when it was closed as far as the server's last ledger tells."""
+        """A ledger's first records, and an estimate of its close time."""
         records: list[R] = []
         cursor: str | None = None
         before = latest = self._known
@@ -139,13 +139,13 @@ class Rpc:
             latest, cursor = page.latest, page.cursor
             if len(records) < number * limit:
                 break
-        # Where nothing else tells it: as even as can be between two ledgers that are known.
+        # A ledger without records has no close time: interpolate between two known ledgers.
         ledgers = max(1, latest.sequence - before.sequence)
         seconds = latest.closed_at - before.closed_at
         return records, before.closed_at + seconds * (sequence - before.sequence) // ledgers
 
     async def _page(self, ask: Ask[R], start: int, sequence: int, cursor: str | None = None) -> _Page[R]:
-        """A page of a server that has the ledger `sequence`. Behind one name there may be several: so asked twice."""
+        """A page of a server that has the ledger `sequence`. One name can stand for several servers: so asked twice."""
         try:
             page = await ask(start, cursor)
             if page.latest.sequence >= sequence:
@@ -153,10 +153,10 @@ class Rpc:
         except Lost as lost:
             if lost.status >= 0:
                 raise
-        await asyncio.sleep(self._patience.again)
+        await asyncio.sleep(self._timeouts.again)
         page = await ask(start, cursor)
         if page.latest.sequence < sequence:
-            raise Lost("does not have the ledger that it says is its last")
+            raise Lost("lacks the ledger that it calls its last")
         return page
 
     # --- a ledger by its events -----------------------------------------------------------------------------
@@ -175,18 +175,18 @@ class Rpc:
         return _Page(page.events, Tip(page.latest_ledger, page.latest_Ledger_close_time), page.cursor)
 
     async def _of_events(self, sequence: int, pages: int) -> Ledger:
-        """A ledger as far as its events tell of it: `operations` are those that moved something."""
+        """A ledger by its events: its `operations` are those that moved something."""
         events, closed_at = await self._read(self._moves, sequence, pages, EVENTS)
         if events:
             closed_at = int(events[0].ledger_close_at.timestamp())
         self._known = Tip(sequence, closed_at)
         operations = [list(group) for _, group in groupby(events, _operation)]
-        amounts = [amount for group in operations for amount in self._told(group, sequence)]
+        amounts = [amount for group in operations for amount in self._amounts(group, sequence)]
         succeeded = len({event.transaction_index for event in events})
         return Ledger(sequence, closed_at, len(operations), succeeded, 0, tuple(amounts))
 
-    def _told(self, group: list[EventInfo], sequence: int) -> tuple[Amount, ...]:
-        """The amounts of an operation, by those of its events that make sense."""
+    def _amounts(self, group: list[EventInfo], sequence: int) -> tuple[Amount, ...]:
+        """The amounts of an operation, by those of its events that are well-formed."""
         events: list[xdr.Event] = []
         for info in group:
             try:

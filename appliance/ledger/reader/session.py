@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a source of ledgers is: a visit to one server, which tells its last ledger and then each one after it.
+"""A session: one attempt with one server, which gives its last ledger and then each one after it.
 
-The one rule: whatever goes wrong on a visit is one error, Lost, and ends it. A cursor is a number that all servers
-of a network share (sequence << 32 | operation), so that the next visit may be to another server, even of another
-kind. Pure; any thread. Where a visit begins, `resume` says:
+Whatever goes wrong is one error, Lost, and ends the session. A cursor is a number that all servers of a network share
+(sequence << 32 | operation), so that the next session can be with another server, even of another kind. Values and
+a Protocol, without I/O; the listener's process.
 
-    the server's last ledger, against   means                             go on
-    the last one heard
-    ─────────────────────────────────   ───────────────────────────────   ─────────────────────────────────
-    none was heard                      a new beginning                   with it: something sounds at once
-    lower, but closed later             the network was begun anew        with it
-    lower, beyond CATCH_UP              this server has stopped           elsewhere: Lost
-    within CATCH_UP                     we were away, or it lags          after the last one heard: no loss
-    higher, beyond CATCH_UP             we were away for long             with it; the others are skipped
+Where a session begins (`resume`). This is the listener's only rule against loss and repetition; the player has one of
+its own for a new listener (`feed.played`).
+
+    the server's last ledger,       means                             go on
+    compared with the last one read
+    -----------------------------   -------------------------------   --------------------------------------
+    none was read                   the first session                 with it: something sounds at once
+    lower, but closed later         the network was reset             with it
+    lower by more than CATCH_UP     this server has stopped           with another server: Lost
+    within CATCH_UP                 we were away, or it lags          after the last one read: nothing is lost
+    higher by more than CATCH_UP    we were away for long             with it; the others are skipped
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from appliance.ledger.networks import Network
+from appliance.ledger.staleness import PROBE_AFTER, REOPEN_AFTER, SILENT_AFTER
 from appliance.values import BoxError, Ledger
 
 CATCH_UP = 12  # ledgers, about a minute; a longer absence is not replayed into the music
@@ -30,7 +34,7 @@ Mode = Literal["ledgers", "operations"]
 
 
 class Lost(BoxError, ConnectionError):
-    """The end of a visit. Its text goes on after the server's name and tells the owner why."""
+    """The end of a session. Its text follows the server's name and tells the owner why."""
 
     def __init__(
         self,
@@ -46,29 +50,32 @@ class Lost(BoxError, ConnectionError):
         super().__init__(reason)
         self.limited = limited  # the server asks for fewer requests
         self.retry_after = retry_after  # seconds that it asks for, 0 if it does not say
-        self.stale = stale  # the server answers, but its ledgers stand still
+        self.stale = stale  # the server answers, but has no new ledgers
         self.status = status  # of HTTP, or an RPC server's code, where that was what was wrong
-        self.unproven = unproven  # its certificate does not count, perhaps because of our clock
-        self.unfound = unfound  # nobody knows where it is
+        self.unproven = unproven  # its certificate is not valid, perhaps because our clock is wrong
+        self.unfound = unfound  # its name has no address
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long each part of a conversation may take, in seconds."""
+    """How long each part of a conversation can take, in seconds. For the last four see `ledger.staleness`, too."""
 
     connect: float = 10.0  # name, TCP and TLS
     answer: float = 20.0  # from a request to the end of the answer's header; of a stream, to its hello
     page: float = 15.0  # from a request to the last byte of its page
-    silence: float = 70.0  # without a whole event on a stream: Horizon itself ends a quiet one after 55 s
-    ledger: float = 30.0  # without a new ledger: then the stream is opened anew; after twice this, STALE
-    stream: float = 30.0  # a stream that ends earlier, without its 200 events, was not ended in good order
+    stream: float = 30.0  # a stream that ends earlier, without its 200 events, was broken off
     burst: float = 1.0  # a pause that ends a ledger's operations: Horizon looks for new ones every 5 s
-    probe: float = 15.0  # without an operation: look whether ledgers close. The box waits 20 s for one
-    again: float = 1.0  # until a page that lacks operations is asked for once more
-    poll: float = (
-        2.5  # between two questions for the last ledger, 1,440 an hour; as short as a ledger may get
-    )
-    home: float = 900.0  # until the first endpoint of a list is tried again
+    again: float = 1.0  # before a page that lacks operations is asked for once more
+    poll: float = 2.5  # between two questions for the last ledger: 1,440 an hour, and the shortest ledger
+    home: float = 900.0  # before the first endpoint of a list is tried again
+    probe: float = PROBE_AFTER  # without an operation: ask whether ledgers close
+    ledger: float = REOPEN_AFTER  # without a ledger: open the stream again
+    silence: float = SILENT_AFTER  # without a whole event on a stream: close the connection
+
+    @property
+    def stale(self) -> float:
+        """Without a ledger: the server is stale."""
+        return 2 * self.ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class ListenOptions:
 
     mode: Mode = "ledgers"  # of a Horizon: ledgers, with operations in pages, or all operations alone
     pages: int = 3  # of 200 operations, events or 50 transactions, read of one ledger at most
-    patience: Timeouts = Timeouts()
+    timeouts: Timeouts = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +100,31 @@ class Session(Protocol):
 
     @property
     def dropped(self) -> int:
-        """How many events and records made no sense."""
+        """How many events and records were malformed."""
 
     async def tip(self, network: Network) -> Tip:
-        """The server's last closed ledger, once it has shown that it serves `network`; raises Lost."""
+        """The server's last closed ledger, once it has stated the passphrase of `network`; raises Lost."""
 
     def ledgers(self, cursor: int, *, primer: bool) -> AsyncGenerator[tuple[int, Ledger], None]:
-        """Each ledger after `cursor`, with the cursor after it; raises Lost, and never ends otherwise.
+        """Each ledger after `cursor`, with the cursor after it; raises Lost, and does not end otherwise.
 
-        `primer` says that the first one is wanted soon rather than whole: something must sound.
+        With `primer` the first ledger is read only in part, to sound sooner.
         """
 
     async def close(self) -> None:
-        """End every connection."""
+        """Close every connection."""
 
 
 def resume(tip: Tip, last: Tip | None, cursor: int) -> tuple[int, int]:
     """The cursor to go on from, and how many ledgers are skipped by that; raises Lost. See the table above."""
-    anew = (tip.sequence << 32) - 1  # just before the server's last ledger
+    newest = (tip.sequence << 32) - 1  # just before the server's last ledger
     if last is None:
-        return anew, 0
-    lag = tip.sequence - last.sequence
-    if lag < 0 and tip.closed_at > last.closed_at:
-        return anew, 0
-    if lag < -CATCH_UP:
-        raise Lost(f"is {-lag} ledgers behind", stale=True)
-    if lag <= CATCH_UP:
+        return newest, 0
+    lead = tip.sequence - last.sequence
+    if lead < 0 and tip.closed_at > last.closed_at:
+        return newest, 0
+    if lead < -CATCH_UP:
+        raise Lost(f"is {-lead} ledgers behind", stale=True)
+    if lead <= CATCH_UP:
         return cursor, 0
-    return anew, lag - 1
+    return newest, lead - 1

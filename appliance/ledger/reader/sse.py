@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Server-sent events: bytes in, events out, in whatever pieces the bytes come.
+"""A parser of server-sent events: bytes in, in pieces of any size, and events out.
 
-The one rule: a broken event costs only itself. An id counts once its event has been handed out, so that a
-connection cut in mid-event is resumed before that event, never after it. Pure: no socket, no clock; any
-thread.
+A malformed event affects no other event. An id applies once its event has been returned, so that a connection that
+breaks in the middle of an event is resumed before that event, never after it. No socket, no clock. The listener's
+process.
 
 Bytes become lines; LF, CR and CRLF end one, also when CRLF is cut in two. A BOM before the first line is
 dropped. Each line is one step:
@@ -16,9 +16,9 @@ dropped. Each line is one step:
     "id:V"          the event                notes V, unless V holds a NUL
     "retry:V"       the connection           sets `retry`, if V is nothing but digits
     anything else   an unknown field         nothing
-    ""              an event without data    forgets name and id
-    ""              an event not in UTF-8    forgets it and adds one to `dropped`
-    ""              an event with data       commits the id and hands it out
+    ""              an event without data    discards name and id
+    ""              an event not in UTF-8    discards it and adds one to `dropped`
+    ""              an event with data       commits the id and returns it
 
 One space after the colon is not part of V; a line without a colon is a field with an empty V.
 """
@@ -35,12 +35,12 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class EventTooLong(BoxError, ValueError):
-    """The server sent an event beyond MAX_EVENT bytes, or a line that does not end. Close the connection."""
+    """The server sent an event or a line of more than MAX_EVENT bytes. Close the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as the server meant it."""
+    """One event."""
 
     name: str  # "message" where the server gave none
     data: str
@@ -48,18 +48,18 @@ class Event:
 
 
 class Parser:
-    """Reads one connection. `retry` is in milliseconds, None until the server says one."""
+    """Parses one connection. `retry` is in milliseconds, None until the server sends it."""
 
     def __init__(self) -> None:
         self.retry: int | None = None
         self.dropped = 0
-        self._committed = b""  # id of the last event handed out
+        self._committed = b""  # id of the last event returned
         self._line = bytearray()  # the beginning of a line whose end has not come
         self._cr = False  # the last byte was a CR: a LF that follows belongs to it
         self._first = True
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._name = b""
         self._id: bytes | None = None
         self._data: list[bytes] = []
@@ -68,13 +68,13 @@ class Parser:
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """The events that `chunk` completes. Iterate to the end before the next call.
 
-        Raises EventTooLong, after which the parser is of no more use.
+        Raises EventTooLong, after which the parser cannot be used any more.
         """
         if chunk:
             start = int(self._cr and chunk[:1] == b"\n")
             self._cr = chunk.endswith(b"\r")
             chunk = chunk[start:]
-        # On bytes, splitlines knows exactly the three line endings of the format.
+        # On bytes, splitlines uses exactly the three line endings of the format.
         for piece in chunk.splitlines(keepends=True):
             line = piece.rstrip(b"\r\n")
             if self._size + len(self._line) + len(line) > MAX_EVENT:
@@ -94,7 +94,7 @@ class Parser:
                 yield event
 
     def _take(self, line: bytes) -> None:
-        """Take in one field. A comment is a field without a name."""
+        """Process one field. A comment is a field without a name."""
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
@@ -105,12 +105,12 @@ class Parser:
         elif name == b"id" and b"\0" not in value:
             self._id = value
         elif name == b"retry" and value.isdigit():
-            self.retry = int(value[:9])  # nine digits are eleven days; int() of ten thousand is an attack
+            self.retry = int(value[:9])  # nine digits are eleven days; int() of ten thousand digits is slow
 
     def _dispatch(self) -> Event | None:
-        """End the event at a blank line; what has no data, or is not in UTF-8, is no event."""
+        """End the event at a blank line; None if it has no data or is not UTF-8."""
         name, number, data = self._name, self._id, self._data
-        self._forget()
+        self._reset()
         if not data:
             return None
         number = self._committed if number is None else number

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From Stellar's own binary records (XDR) to amounts, as `amounts` does it from Horizon's JSON.
+"""Parses Stellar's binary records (XDR): the amounts of an operation, as `amounts` does it for Horizon's JSON.
 
-The one rule: the same operation gives the same amounts here as there, exact to the stroop, and whatever the bytes
-hold, the only exception that leaves this module is BadRecord. Imports stellar_sdk for decoding, and for nothing
-that opens a connection. Pure; any thread.
+The same operation gives the same amounts here as there, exact to the stroop. Whatever the bytes hold, the only
+exception that leaves this module is BadRecord. stellar_sdk only decodes here and opens no connection. Pure functions;
+loaded only for an RPC endpoint.
 
-A transaction tells everything: its envelope the offers and payments, its result what a path payment delivered, its
-meta how a pool's reserves moved, its events what a contract moved. An event of CAP-67 tells only that something
-moved. What it was shows in the events of the same operation, as far as it shows at all:
+A transaction has everything: its envelope the offers and payments, its result what a path payment delivered, its meta
+how a pool's reserves changed, its events what a contract moved. An event of CAP-67 says only that something moved; the
+kind of operation is derived from all events of the operation, as far as possible:
 
     an end of it is a contract           CONTRACT      each of them, at most MAX_CHANGES
-    all go to pools, or all come out     POOL          the first: both sides of a pool tell the same flow
+    all go to pools, or all come out     POOL          the first: both reserves show the same flow
     a claimable balance is an end        CLAIMABLE
     a clawback                           CLAWBACK
     several                              PATH_PAYMENT  the last: what is delivered; or an offer that was taken
-    one                                  PAYMENT       or an account that is created: the event is the same
+    one                                  PAYMENT       or a new account: the event is the same
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from appliance.ledger.reader.amounts import MAX_CHANGES, BadRecord
 from appliance.ledger.tape.format import MAX_CLASSIC, MAX_CONTRACT
 from appliance.values import Amount, Kind
 
-# The topics of events that move an asset of Stellar's own, after their name; those of other tokens lack the asset.
+# How many topics follow the name of an event that moves a Stellar asset; events of other tokens lack the asset.
 FLOWS = {"transfer": 3, "mint": 2, "burn": 2, "clawback": 2}
 
 _Flow = tuple[int, bool]  # stroops, native
@@ -55,32 +55,32 @@ def topic(name: str) -> str:
 
 
 def event(contract: str, topics: Sequence[str], value: str, passphrase: str) -> Event:
-    """The movement that an event of the contract with this address tells; raises BadRecord."""
+    """The movement in an event of the contract at this address; raises BadRecord."""
     with _as_bad():
         name, *ends, asset = topics
         values = [_topic(name), *map(xdr.SCVal.from_xdr, ends), _topic(asset)]
         found = _event(contract, values, xdr.SCVal.from_xdr(value), passphrase)
     if found is None:
-        raise BadRecord("An event that moves nothing of Stellar's own.")
+        raise BadRecord("An event that moves no Stellar asset.")
     return found
 
 
 def amounts_from_events(events: Sequence[Event], ledger: int) -> tuple[Amount, ...]:
-    """The non-zero amounts of one operation, of whose events there is at least one. See the table above."""
+    """The non-zero amounts of one operation by its events, at least one. See the table above."""
     ends = {end for event in events for end in event.ends}
     pools = {event.ends.index(_End.SC_ADDRESS_TYPE_LIQUIDITY_POOL) for event in events if _pooled(event)}
-    kind, heard = Kind.PAYMENT, events[-1:]
+    kind, counted = Kind.PAYMENT, events[-1:]
     if _End.SC_ADDRESS_TYPE_CONTRACT in ends:
-        kind, heard = Kind.CONTRACT, events[:MAX_CHANGES]
+        kind, counted = Kind.CONTRACT, events[:MAX_CHANGES]
     elif len(pools) == 1 and all(map(_pooled, events)):
-        kind, heard = Kind.POOL, events[:1]
+        kind, counted = Kind.POOL, events[:1]
     elif _End.SC_ADDRESS_TYPE_CLAIMABLE_BALANCE in ends:
         kind = Kind.CLAIMABLE
     elif events[0].name == "clawback":
         kind = Kind.CLAWBACK
     elif len(events) > 1:
         kind = Kind.PATH_PAYMENT
-    return tuple(Amount(e.stroops, kind, e.native, ledger) for e in heard if e.stroops > 0)
+    return tuple(Amount(e.stroops, kind, e.native, ledger) for e in counted if e.stroops > 0)
 
 
 def operations(
@@ -93,7 +93,7 @@ def operations(
 ) -> list[tuple[Amount, ...]]:
     """The non-zero amounts of each operation of a successful transaction; raises BadRecord.
 
-    `events` are those of its contracts, by operation, where the server gives them; else they are in the meta.
+    `events` are those of its contracts, by operation, if the server sends them; otherwise they are in the meta.
     """
     with _as_bad():
         bodies = [operation.body for operation in _transaction(envelope).operations]
@@ -113,13 +113,13 @@ def operations(
 
 @contextmanager
 def _as_bad() -> Iterator[None]:
-    """Turn whatever bytes can do to a decoder into BadRecord."""
+    """Turn every error that malformed bytes can cause in a decoder into BadRecord."""
     try:
         yield
     except (SdkError, ValueError, TypeError, AttributeError, LookupError, EOFError, RecursionError) as error:
         if isinstance(error, BadRecord):
             raise
-        raise BadRecord("XDR that makes no sense.") from error
+        raise BadRecord("Malformed XDR.") from error
 
 
 # --- events -------------------------------------------------------------------------------------------------
@@ -130,33 +130,33 @@ def _pooled(event: Event) -> bool:
 
 
 def _event(contract: str, topics: Sequence[xdr.SCVal], value: xdr.SCVal, passphrase: str) -> Event | None:
-    """The movement that an event tells; None where it tells none of an asset of Stellar's own."""
+    """The movement in an event; None if it moves no Stellar asset."""
     if len(topics) < 3 or topics[0].type != xdr.SCValType.SCV_SYMBOL:
         return None
     name, asset = scval.from_symbol(topics[0]), topics[-1]
     if len(topics) != FLOWS.get(name, 0) + 1 or asset.type != xdr.SCValType.SCV_STRING:
         return None
     text = scval.from_string(asset).decode()
-    if contract != _contract(text, passphrase):  # anybody may write a contract that says so
+    if contract != _contract(text, passphrase):  # anybody can deploy a contract that claims it
         return None
     if value.map is not None:  # with the memo of a payment that has one
         pairs = {scval.from_symbol(entry.key): entry.val for entry in value.map.sc_map}
         value = pairs["amount"]
     amount = scval.from_int128(value)
     if not 0 <= amount <= MAX_CONTRACT:
-        raise BadRecord("An event whose amount cannot be.")
+        raise BadRecord("An event whose amount is out of range.")
     ends = tuple(end.address.type for end in topics[1:-1] if end.address)
     return Event(name, ends, text == "native", amount)
 
 
-@lru_cache(1024)  # the names and assets come again and again; accounts are not kept
+@lru_cache(1024)  # names and assets repeat; accounts are not cached
 def _topic(text: str) -> xdr.SCVal:
     return xdr.SCVal.from_xdr(text)
 
 
 @lru_cache(1024)  # each costs two hashes
 def _contract(asset: str, passphrase: str) -> str:
-    """The address of the contract that stands for an asset, as SEP-11 writes it."""
+    """The address of the contract of an asset, which is written as in SEP-11."""
     code, _, issuer = asset.partition(":")
     return (Asset.native() if asset == "native" else Asset(code, issuer)).contract_id(passphrase)
 
@@ -178,7 +178,7 @@ def _outcomes(result: str) -> Sequence[Any]:
 
 
 class _Moved:
-    """What only a transaction's meta and events tell; decoded where an operation asks for it, for it is large."""
+    """What only a transaction's meta and events contain. They are large, so they are decoded only when needed."""
 
     def __init__(self, meta: str, events: Sequence[Sequence[str]] | None, passphrase: str) -> None:
         self._text, self._events, self._passphrase = meta, events, passphrase
@@ -188,7 +188,7 @@ class _Moved:
         return meta.v4 or meta.v3 or meta.v2 or meta.v1
 
     def pool(self, at: int) -> _Flow:
-        """By how much the first reserve of a pool changed."""
+        """The change of a pool's first reserve."""
         before = after = 0
         native: bool | None = None
         for change in self._meta().operations[at].changes.ledger_entry_changes:
@@ -202,11 +202,11 @@ class _Moved:
             else:
                 after = reserve
         if native is None:
-            raise BadRecord("A pool's operation whose meta has no pool.")
+            raise BadRecord("An operation of a pool whose meta has no pool.")
         return abs(after - before), native
 
     def contract(self, at: int) -> list[_Flow]:
-        """What a contract moved."""
+        """The flows of a contract's operation."""
         events = [self._one(event) for event in self._raw(at)]
         return [(event.stroops, event.native) for event in events if event is not None][:MAX_CHANGES]
 
@@ -229,7 +229,7 @@ class _Moved:
 
 
 def _flows(body: Any, outcome: Any, moved: _Moved, at: int) -> list[tuple[Kind, _Flow]]:
-    """What one operation moved, zeros included. By number, as in `amounts`."""
+    """The flows of one operation, zeros included. By type number, as in `amounts`."""
     match body.type.value:
         case 0:
             return [(Kind.CREATE, _flow(body.create_account_op.starting_balance))]
@@ -265,7 +265,7 @@ def _flows(body: Any, outcome: Any, moved: _Moved, at: int) -> list[tuple[Kind, 
 def _flow(amount: Any, asset: Any = None) -> _Flow:
     stroops = amount.int64
     if not 0 <= stroops <= MAX_CLASSIC:
-        raise BadRecord("An operation whose amount cannot be.")
+        raise BadRecord("An operation whose amount is out of range.")
     return stroops, asset is None or _native(asset)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the bundled recording was made: real amounts, in their real order, on real ledger times, as a tide.
+"""Makes the bundled recording from recorded tapes: real amounts in their order, at real ledger times, in tides.
 
-The one rule: nothing is invented. Each ledger of the arrangement closes when a ledger of the timing tape closed;
-it holds what one ledger of the quiet tape held, and, as the tide rises, a run of neighbouring amounts from one ledger
-of a busy tape. Only sequence numbers are new, and which run comes when is drawn with a fixed seed.
+Nothing is invented. Each ledger of the arrangement closes when a ledger of the timing tape closed. It holds what one
+ledger of the quiet tape held and, as the tide rises, a run of neighbouring amounts from one ledger of a busy tape. Only
+the sequence numbers are new; a fixed random seed decides which run comes when. A command of its own.
 
     python -m appliance.ledger.tape.arrange --busy A.tape B.tape --quiet C.tape --timing D.tape -o wind.jsonl.gz
 """
@@ -23,8 +23,8 @@ from appliance.values import Amount, Ledger
 
 PASSES = 4  # times through the timing tape; four times 39 minutes
 TIDES = 6  # in all; a whole number, so that the end meets the beginning
-BEGIN = 0.2  # of a tide: already rising when the box is plugged in
-FLOOD = 45  # amounts that a ledger of usual size brings at high tide; more would only be passed over
+BEGIN = 0.2  # of a tide: already rising when the box starts
+FLOOD = 45  # amounts of a ledger of mean size at high tide; more would not be played
 SEED = 2018  # the year of the first Stellar Wind
 
 ABOUT = (
@@ -43,13 +43,13 @@ def arrange(busy: list[Ledger], quiet: list[Ledger], timing: list[Ledger]) -> It
     """The arrangement's lines."""
     rng = Random(SEED)
     gaps = [after.closed_at - before.closed_at for before, after in pairwise(timing)]
-    gaps.append(round(mean(gaps)))  # from the last ledger to the first one of the next pass
+    gaps.append(round(mean(gaps)))  # from the last ledger to the first of the next pass
     usual = mean(ledger.operations for ledger in timing)
     count, seconds = len(timing) * PASSES, 0.0
     for index in range(count):
-        told, calm = timing[index % len(timing)], quiet[index % len(quiet)]
+        timed, calm = timing[index % len(timing)], quiet[index % len(quiet)]
         tide = 0.5 - 0.5 * math.cos(2 * math.pi * (TIDES * index / count + BEGIN))
-        run = _run(rng, busy, round(FLOOD * tide * told.operations / usual))
+        run = _run(rng, busy, round(FLOOD * tide * timed.operations / usual))
         found = (*run, *calm.amounts)
         seconds += gaps[index % len(gaps)]
         yield Line(
@@ -57,16 +57,16 @@ def arrange(busy: list[Ledger], quiet: list[Ledger], timing: list[Ledger]) -> It
             Ledger(
                 sequence=index + 1,
                 closed_at=timing[0].closed_at + round(seconds),
-                operations=round(tide * told.operations) + calm.operations,
-                succeeded=round(tide * told.succeeded) + calm.succeeded,
-                failed=round(tide * told.failed) + calm.failed,
+                operations=round(tide * timed.operations) + calm.operations,
+                succeeded=round(tide * timed.succeeded) + calm.succeeded,
+                failed=round(tide * timed.failed) + calm.failed,
                 amounts=tuple(Amount(a.stroops, a.kind, a.native, index + 1) for a in found),
             ),
         )
 
 
 def _run(rng: Random, ledgers: list[Ledger], length: int) -> tuple[Amount, ...]:
-    """Neighbouring amounts of one of the ledgers, the longer ledgers as much more often as they are longer."""
+    """Neighbouring amounts of one of the ledgers, chosen with a probability in proportion to its length."""
     (chosen,) = rng.choices(ledgers, [len(ledger.amounts) for ledger in ledgers])
     start = rng.randrange(max(1, len(chosen.amounts) - length))
     return chosen.amounts[start : start + length]

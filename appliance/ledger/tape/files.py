@@ -2,8 +2,8 @@
 """Tape files, plain or gzip, from a disk or a pipe: read as a stream, written line by line.
 
 A tape can be hours long and can come from anywhere, so it is never read whole: one line of at most MAX_LINE bytes is
-in memory at a time. A wrong line is dropped and counted. Reading stops at a torn end, at a line that is too long,
-after MAX_BAD wrong lines in a row, or after MAX_IDLE lines in a row without a ledger. Any thread.
+in memory at a time. A malformed line is dropped and counted. Reading stops at a torn end, at a line that is too long,
+after MAX_BAD malformed lines in a row, or after MAX_IDLE lines in a row without a ledger. One thread at a time.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from appliance.values import Ledger
 
 log = logging.getLogger(__name__)
 
-MAX_BAD = 1_000  # wrong lines in a row: this is no tape any more
+MAX_BAD = 1_000  # malformed lines in a row
 MAX_IDLE = 200_000  # lines in a row without a ledger; a month without a network writes 170,000
 
 
 class Tape:
     """A tape in a file. Each iteration reads it from its start.
 
-    `dropped` counts the wrong lines of the last iteration, and `ended` says in one sentence why it stopped early
-    ("" if it reached the end of the file).
+    `dropped` counts the malformed lines of the last iteration, and `ended` says in one sentence why it stopped early
+    ("" if it reached the end of the file). Either is logged once, at the end of an iteration that had ledgers.
     """
 
     def __init__(self, path: Path, lines: Callable[[], Iterator[bytes]], header: Header) -> None:
         self.path, self.header = path, header
         self._lines = lines
+        self._logged = False
         self.dropped = 0
         self.ended = ""
 
@@ -41,25 +42,36 @@ class Tape:
         self.dropped, self.ended = 0, ""
         bad = idle = 0
         lines = self._lines()
-        while bad <= MAX_BAD and idle <= MAX_IDLE:
-            try:
-                text = next(lines)
-                line = decode(text)
-            except StopIteration:
-                return
-            except (BadLine, BadTape):
-                bad, idle = bad + 1, idle + 1
-                self.dropped += 1
-                continue
-            except UNREADABLE as error:  # a torn end, or a worn-out card: what came before is good
-                self.ended = f"{self.path} is damaged: {reason(error)}."
-                return
-            bad = 0
-            if isinstance(line, Line):
-                idle = 0 if isinstance(line.entry, Ledger) else idle + 1
-                yield line
-        what = "wrong lines" if bad > MAX_BAD else "lines without a ledger"
-        self.ended = f"{self.path} was read only in part: it has {max(bad, idle) - 1:,} {what} in a row."
+        played = False  # a ledger came
+        try:
+            for text in lines:
+                try:
+                    line = decode(text)
+                except (BadLine, BadTape):
+                    line = None
+                    self.dropped += 1
+                bad = 0 if line else bad + 1
+                ledger = isinstance(line, Line) and isinstance(line.entry, Ledger)
+                idle = 0 if ledger else idle + 1
+                if bad > MAX_BAD or idle > MAX_IDLE:
+                    what = (
+                        f"{MAX_BAD:,} malformed lines"
+                        if bad > MAX_BAD
+                        else f"{MAX_IDLE:,} lines without a ledger"
+                    )
+                    self.ended = f"{self.path} was read only in part: it has more than {what} in a row."
+                    break
+                if isinstance(line, Line):
+                    played = played or ledger
+                    yield line
+        except UNREADABLE as error:  # a torn end, or a damaged card
+            self.ended = f"{self.path} was read only in part: {reason(error)}."
+        if played and (self.ended or self.dropped) and not self._logged:
+            self._logged = True
+            if self.ended:
+                log.warning("%s Only the ledgers before that are played.", self.ended)
+            else:
+                log.warning("%s has %d malformed lines, which are skipped.", self.path, self.dropped)
 
 
 def open_tape(path: Path) -> Tape:
@@ -84,27 +96,28 @@ def read_tape(path: Path, lines: Callable[[], Iterator[bytes]]) -> Tape:
 
 
 def require_ledger(tape: Tape) -> Tape:
-    """Return the same tape; raises BadTape if it holds no ledger, for then there is nothing to play."""
+    """Return the same tape; raises BadTape if it holds no ledger."""
     with closing(iter(tape)) as lines:
         if not any(isinstance(line.entry, Ledger) for line in lines):
-            why = tape.ended or f"{tape.path} holds no ledger."
+            malformed = f", but {tape.dropped:,} malformed lines" if tape.dropped else ""
+            why = tape.ended or f"{tape.path} holds no ledger{malformed}."
             raise BadTape(f"{why} There is nothing to play: record another tape.")
     return tape
 
 
 def bundled() -> Tape:
-    """The recording that ships with the box and plays when there is no network."""
+    """The recording that ships with the box, for when there is no network."""
     return open_tape(Path(__file__).with_name("wind.jsonl.gz"))
 
 
 def with_fallback(tape: Tape) -> Iterator[Line]:
-    """The lines of `tape`; if none of it can be read now, those of the recording that ships."""
+    """The lines of `tape`; if none of it can be read now, those of the bundled recording."""
     empty = True
     for line in tape:
         empty = False
         yield line
     if empty:
-        log.warning("%s cannot be read any more; the box plays the recording that ships.", tape.path)
+        log.warning("Cannot read %s any more; the bundled recording plays until it is back.", tape.path)
         yield from bundled()
 
 

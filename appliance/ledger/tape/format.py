@@ -13,7 +13,6 @@ fields that it does not know, and refuses another format. Pure; any thread.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from appliance.values import Amount, BoxError, Kind, Ledger, Link, LinkState
 VERSION = 1
 MAX_LINE = 1 << 20  # bytes; a ledger of 10,000 amounts takes 300 kB
 MAX_SECONDS = 1e9  # of `t` and `retry_in`: 30 years
+MAX_TEXT = 2_000  # characters of a name or a sentence
 # Stroops. A classic amount is a signed 64-bit integer; a contract's (SEP-41) is a signed 128-bit one.
 MAX_CLASSIC = 2**63 - 1
 MAX_CONTRACT = 2**127 - 1
@@ -46,12 +46,12 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Nothing happened, but the listener is alive."""
+    """No news; the listener is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One moment of a tape."""
+    """One line of a tape but its header."""
 
     seconds: float  # since the tape began
     entry: Ledger | Link | Heartbeat
@@ -101,8 +101,8 @@ def decode(text: str | bytes) -> Header | Line:
             seconds,
             Link(
                 LinkState(fields["state"]),
-                str(fields["network"]),
-                str(fields.get("reason", "")),
+                _text(fields["network"]),
+                _text(fields.get("reason", "")),
                 _seconds(fields.get("retry_in", 0.0)),
             ),
         )
@@ -113,9 +113,9 @@ def decode(text: str | bytes) -> Header | Line:
 
 
 def _header(fields: dict[str, Any]) -> Header:
-    if fields["tape"] != VERSION:
+    if type(fields["tape"]) is not int or fields["tape"] != VERSION:
         raise BadTape(f"This tape has format {fields['tape']!r:.20}; this version plays format {VERSION}.")
-    return Header(str(fields["network"]), str(fields.get("about", "")))
+    return Header(_text(fields["network"]), _text(fields.get("about", "")))
 
 
 def _ledger(fields: dict[str, Any]) -> Ledger:
@@ -127,24 +127,30 @@ def _ledger(fields: dict[str, Any]) -> Ledger:
         succeeded=_count(fields["succeeded"]),
         failed=_count(fields["failed"]),
         amounts=tuple(
-            Amount(_count(stroops, 1, MAX_CONTRACT), _KINDS[kind], bool(native), sequence)
+            Amount(_count(stroops, 1, MAX_CONTRACT), _KINDS[kind], bool(_count(native, 0, 1)), sequence)
             for kind, native, stroops in fields["amounts"]
         ),
     )
 
 
-def _seconds(value: object) -> float:
-    """A finite JSON number from 0 to MAX_SECONDS; a boolean or a text in its place is wrong."""
-    if type(value) not in (int, float):
+def _text(value: object) -> str:
+    """A JSON string of at most MAX_TEXT characters, all of which UTF-8 can encode; anything else is wrong."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError(type(value))
+    value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+    return value
+
+
+def _seconds(value: Any) -> float:
+    """A finite JSON number from 0 to MAX_SECONDS; anything else is wrong. -0.0 is read as 0.0."""
+    # Compared before it is converted: an integer of 400 digits is not a float. NaN compares false.
+    if type(value) not in (int, float) or not 0 <= value <= MAX_SECONDS:
         raise ValueError(value)
-    seconds = float(value)  # type: ignore[arg-type] # the line above has checked it
-    if not (math.isfinite(seconds) and 0 <= seconds <= MAX_SECONDS):
-        raise ValueError(value)
-    return seconds
+    return float(value) + 0.0
 
 
 def _count(value: object, least: int = 0, most: int = MAX_CLASSIC) -> int:
-    """A JSON integer from `least` to `most`; a float, a boolean or a text in its place is wrong."""
+    """A JSON integer from `least` to `most`; anything else is wrong, also a boolean or a float."""
     if type(value) is not int or not least <= value <= most:
         raise ValueError(value)
     return value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a tape: hands its ledgers out as time passes. Time is an argument; any one thread."""
+"""Plays a tape: returns its ledgers when they are due. Time is an argument; one thread, the performer's or main."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from appliance.ledger.tape.format import Line
 from appliance.values import Ledger
 
-SHORTEST = 1.0  # s of one round; a tape of no length would go round for ever
+SHORTEST = 1.0  # s of one round; a tape of no length would loop for ever
+AT_ONCE = (
+    4  # lines that one call reads: a tape with millions of them at one moment must not hold up its caller
+)
 
 
 class TapePlayer:
-    """Hands out a tape's ledgers when they are due. At its end it begins again if `loop` is set.
+    """Returns a tape's ledgers when they are due. With `loop` it begins again at the end.
 
-    `start` is the second of the tape at which to begin; `ended` is true once a tape without `loop` is through.
+    `start` is the second of the tape at which to begin. `ended` is true after the last ledger of a tape without `loop`.
     """
 
     def __init__(
@@ -22,7 +25,7 @@ class TapePlayer:
     ) -> None:
         self._lines, self._loop = lines, loop
         self._round = lines()
-        self._begun = -start  # s, the moment at which second 0 of this round lies
+        self._begun = -start  # s, when second 0 of this round is
         self._next = self._read()
         while start and self._next and self._next.seconds < start:
             self._next = self._read()
@@ -33,15 +36,20 @@ class TapePlayer:
         return self._next is None
 
     def until(self, seconds: float) -> list[Ledger]:
-        """The ledgers due by now, `seconds` after the player was made; each is handed out once."""
+        """The ledgers due by now, `seconds` after the player was made; each is returned once.
+
+        It reads at most AT_ONCE lines; what else is due comes with the next call.
+        """
         due: list[Ledger] = []
-        while self._next and self._begun + self._next.seconds <= seconds:
+        for _ in range(AT_ONCE):
             line = self._next
+            if line is None or self._begun + line.seconds > seconds:
+                break
             if isinstance(line.entry, Ledger):
                 due.append(line.entry)
             self._next = self._read()
             if self._next is None and self._loop:
-                # The pause between the last ledger and the first is as long as the first one's own time.
+                # The pause between the last ledger and the first is as long as the one before the first.
                 self._begun += max(line.seconds, SHORTEST)
                 self._round = self._lines()
                 self._next = self._read()

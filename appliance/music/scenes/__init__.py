@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes: what kind of place the box is. One file each, named here.
+"""The scenes, a file each, and the table of their names.
 
-The one rule: nothing else in the box knows a scene by its name. To write one, copy `night.py`, change its numbers,
-and add it to `SCENES`; for a melody of its own, see `original.py`.
+No other code depends on the name of a scene. To add one, copy `night.py`, change its numbers and add it to `SCENES`;
+for a melody of its own, see `original.py`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`night`: half as many notes, an octave lower, darker, no wind. For rooms in which somebody sleeps."""
+"""`night`: half as many notes, an octave lower, darker, without wind. For bedrooms."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ NIGHT = replace(
     WIND,
     name="night",
     low=36,  # C2 up to C5
-    pad_low=57,  # the chords rise, and leave the deep to the melody
+    pad_low=57,  # above the melody's low notes
     density=0.625,
-    bed=0.93,  # fewer notes leave more to it
+    bed=0.93,  # louder than in `wind`, because there are fewer notes
     hold=(28.0, 60.0),
     wind=0.0,
     space=0.75,

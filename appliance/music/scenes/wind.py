@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`wind`, the default: three octaves of bells and plucks over a slow bed, with the wind of the ledger behind."""
+"""`wind`, the default: three octaves of bells and plucks over a slow bed with wind."""
 
 from __future__ import annotations
 

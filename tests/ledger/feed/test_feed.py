@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is heard, and what is said about it, with a clock of our own and a listener's lines put in by hand."""
+"""What the feed passes on and logs, with a clock of our own; a listener's lines are put in by hand or by a process."""
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from appliance.ledger.feed.feed import Feed
-from appliance.ledger.feed.source import PATIENCE
-from appliance.ledger.tape import Line, TapePlayer
-from appliance.values import Amount, Kind, Ledger, Link, LinkState
+from appliance.ledger.staleness import AWAY_AFTER
+from appliance.ledger.tape import Line, TapePlayer, encode
+from appliance.values import Amount, BoxState, Kind, Ledger, Link, LinkState
 
-LEDGER = Ledger(7, 0, 1, 1, 0, (Amount(5, Kind.PAYMENT, True, 7),))
-NEXT = replace(LEDGER, sequence=8)
+LEDGER = Ledger(7, 1000, 1, 1, 0, (Amount(5, Kind.PAYMENT, True, 7),))
+NEXT = replace(LEDGER, sequence=8, closed_at=1005)
 RECORDED = Ledger(1, 0, 1, 1, 0, (Amount(5, Kind.PAYMENT, True, 1),))
-AWAY = Link(LinkState.BACKING_OFF, "public", "it is not there", 3.0)
+AWAY = Link(LinkState.BACKING_OFF, "public", "it does not answer", 3.0)
+NOWHERE = ["/nowhere/listener"]
 
 
 def recording() -> Iterator[Line]:
@@ -25,116 +28,150 @@ def recording() -> Iterator[Line]:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level(logging.INFO, "appliance.ledger.feed.feed"):
         yield caplog
 
 
-class Ear:
-    """A hearing, its clock, and what has come out of it."""
+class Fed:
+    """A feed, its clock, and the ledgers that it has passed on."""
 
-    def __init__(self, *, listener: bool = True, last: tuple[str, int] | None = None) -> None:
+    def __init__(self, command: list[str] | None = NOWHERE, last: tuple[str, int] | None = None) -> None:
         self.seconds = 0.0
-        self.heard: list[Ledger] = []
-        command = ["/nowhere/listener"] if listener else None
-        self.hearing = Feed(
-            TapePlayer(recording), command, "public", last, put=self.heard.append, clock=lambda: self.seconds
+        self.ledgers: list[Ledger] = []
+        self.feed = Feed(
+            TapePlayer(recording),
+            command,
+            "public",
+            last,
+            put=self.ledgers.append,
+            clock=lambda: self.seconds,
         )
+
+    def state(self) -> BoxState:
+        return self.feed.state
 
     def wait(self, seconds: float) -> None:
         self.seconds += seconds
-        self.hearing.play()
+        self.feed.tick()
 
 
-def test_the_recording_plays_until_the_network_speaks_and_when_it_is_silent() -> None:
-    ear = Ear()
-    ear.wait(0.1)
-    assert ear.heard == [RECORDED]
-    assert (ear.hearing.live, ear.hearing.away) == (False, False)
-    ear.hearing.hear(LEDGER)
-    ear.wait(PATIENCE - 0.1)
-    assert ear.heard == [RECORDED, LEDGER]
-    assert ear.hearing.live
-    ear.wait(0.2)
-    ear.wait(10.0)
-    assert ear.heard == [RECORDED, LEDGER, RECORDED]
-    assert (ear.hearing.live, ear.hearing.away) == (False, True)
+def test_the_recording_plays_until_the_network_answers_and_while_it_is_silent() -> None:
+    fed = Fed()
+    fed.wait(0.1)
+    assert fed.ledgers == [RECORDED]
+    assert fed.state() is BoxState.CONNECTING
+    fed.feed.take(LEDGER)
+    fed.wait(AWAY_AFTER - 0.1)
+    assert fed.ledgers == [RECORDED, LEDGER]
+    assert fed.state() is BoxState.LIVE
+    fed.wait(0.2)
+    fed.wait(10.0)
+    assert fed.ledgers == [RECORDED, LEDGER, RECORDED]
+    assert fed.state() is BoxState.OFFLINE
 
 
-def test_what_goes_away_is_told_once_and_so_is_its_return(said: pytest.LogCaptureFixture) -> None:
-    ear = Ear()
+def test_a_network_that_goes_away_is_logged_once_and_so_is_its_return(log: pytest.LogCaptureFixture) -> None:
+    fed = Fed()
     for _ in range(3):
-        ear.hearing.hear(AWAY)
-    ear.hearing.hear(LEDGER)
-    ear.hearing.hear(AWAY)  # its ledgers still play: no news yet
-    ear.hearing.hear(NEXT)
-    ear.wait(0.1)
+        fed.feed.take(AWAY)
+    fed.feed.take(LEDGER)
+    fed.feed.take(AWAY)  # its ledgers still play: no news yet
+    fed.feed.take(NEXT)
+    fed.wait(0.1)
     for _ in range(3):
-        ear.wait(PATIENCE)
-    assert said.messages == [
-        "The public network is away: it is not there. The recording plays.",
-        "Live: playing the public network.",
-        "The public network is away: it has said nothing for a while. The recording plays.",
-    ]
+        fed.wait(AWAY_AFTER)
+    away, live, silent = log.messages
+    assert "public network is away" in away
+    assert AWAY.reason in away
+    assert live.startswith("Live")
+    assert "public network is away" in silent
+    assert AWAY.reason not in silent
 
 
-def test_the_ledger_that_was_heard_before_a_restart_is_not_heard_again() -> None:
-    ear = Ear(last=("public", 7))
-    ear.hearing.hear(LEDGER)
-    assert (ear.heard, ear.hearing.live) == ([], False)
-    ear.hearing.hear(NEXT)
-    ear.hearing.hear(NEXT)
-    assert ear.heard == [NEXT]
-    assert ear.hearing.last == ("public", 8)
-    ear.hearing.switch("testnet")
-    ear.hearing.hear(NEXT)  # of another network, which counts for itself
-    assert ear.heard == [NEXT, NEXT]
+def test_the_ledger_that_was_played_before_a_restart_is_not_played_again() -> None:
+    fed = Fed(last=("public", 7))
+    fed.feed.take(LEDGER)
+    assert fed.ledgers == []
+    assert fed.state() is BoxState.CONNECTING
+    fed.feed.take(NEXT)
+    assert fed.ledgers == [NEXT]
+    assert fed.feed.last == ("public", 8)
+    fed.feed.switch("testnet")
+    fed.feed.take(NEXT)  # of another network
+    assert fed.ledgers == [NEXT, NEXT]
+    assert fed.feed.last == ("testnet", 8)
 
 
-def test_after_a_switch_nothing_is_known_of_the_network() -> None:
-    ear = Ear()
-    ear.hearing.hear(AWAY)
-    assert ear.hearing.away
-    ear.hearing.switch("testnet")
-    assert (ear.hearing.live, ear.hearing.away) == (False, False)
+def test_after_a_switch_the_other_network_is_connecting() -> None:
+    fed = Fed()
+    fed.feed.take(AWAY)
+    assert fed.state() is BoxState.OFFLINE
+    fed.feed.switch("testnet")
+    assert fed.state() is BoxState.CONNECTING
 
 
-def test_a_computer_without_a_way_out_is_one_until_something_else_is_heard() -> None:
-    ear = Ear()
+def test_a_computer_without_a_default_route_needs_a_set_up_until_another_state_comes() -> None:
+    fed = Fed()
     seen = []
     for state in (
         *(LinkState.UNPLUGGED, LinkState.CONNECTING) * 2,
         LinkState.BACKING_OFF,
         LinkState.UNPLUGGED,
     ):
-        ear.hearing.hear(replace(AWAY, state=state))
-        seen.append(ear.hearing.unplugged)
-    assert seen == [True] * 4 + [False, True]
-    ear.hearing.hear(LEDGER)
-    assert not ear.hearing.unplugged
+        fed.feed.take(replace(AWAY, state=state))
+        seen.append(fed.state())
+    assert seen == [BoxState.SETUP] * 4 + [BoxState.OFFLINE, BoxState.SETUP]
+    fed.feed.take(LEDGER)
+    assert fed.state() is BoxState.LIVE
 
 
-def test_without_a_listener_the_network_is_away_and_nobody_is_kept(said: pytest.LogCaptureFixture) -> None:
-    ear = Ear(listener=False)
-    ear.hearing.begin()
-    asyncio.run(ear.hearing.listen(quiet=False))
-    ear.hearing.switch("testnet")
-    assert ear.hearing.away
-    assert said.messages == ["Playing the recording."]
+def test_without_a_listener_the_network_is_away_and_none_is_started(log: pytest.LogCaptureFixture) -> None:
+    fed = Fed(command=None)
+    asyncio.run(fed.feed.listen(quiet=False))
+    fed.feed.switch("testnet")
+    assert fed.state() is BoxState.OFFLINE
+    assert log.messages == []
 
 
-def test_a_listener_is_kept_and_told_of_a_switch(said: pytest.LogCaptureFixture) -> None:
-    ear = Ear()
-    ear.hearing.begin()
+async def listening(fed: Fed, until: object) -> None:
+    """Run the feed with its listener until `until()` holds."""
+    assert callable(until)
+    tasks = [asyncio.create_task(fed.feed.run()), asyncio.create_task(fed.feed.listen(quiet=True))]
+    try:
+        async with asyncio.timeout(60):
+            while not until():
+                await asyncio.sleep(0.01)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def run() -> None:
-        task = asyncio.create_task(ear.hearing.listen(quiet=True))
-        while not ear.hearing.away:
-            await asyncio.sleep(0.01)
-        ear.hearing.switch("testnet")
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(run())
-    assert said.messages[0] == "Playing the recording until the network answers."
-    assert "No such file" in said.messages[1]
+def test_what_plays_at_first_and_why_there_is_no_network_is_logged(log: pytest.LogCaptureFixture) -> None:
+    fed = Fed()
+    asyncio.run(listening(fed, lambda: fed.state() is BoxState.OFFLINE))
+    assert "recording" in log.messages[0]
+    assert "No such file" in log.messages[1]
+
+
+def test_no_ledger_is_played_twice_when_the_listener_is_restarted(tmp_path: Path) -> None:
+    def lines(*entries: Ledger | Link) -> str:
+        return "".join(encode(Line(0.0, entry)) + "\n" for entry in entries)
+
+    def ledger(sequence: int) -> Ledger:
+        return Ledger(sequence, 1000 + sequence, 0, 0, 0, ())
+
+    live = Link(LinkState.LIVE, "public")
+    wrong = Ledger(6, 2**40, 0, 0, 0, ())  # closed in the far future; what follows counts all the same
+    (tmp_path / "first").write_text(lines(live, wrong, ledger(7), ledger(8)))
+    (tmp_path / "second").write_text(lines(live, ledger(8), ledger(9), ledger(9)))
+    program = (
+        f"import pathlib, sys\nhere = pathlib.Path({str(tmp_path)!r})\nfile = here / 'first'\n"
+        "again = not file.exists()\nfile = here / 'second' if again else file\n"
+        "print(file.read_text(), end='', flush=True)\nif again: sys.stdin.read()\nfile.unlink()\n"
+    )
+    fed = Fed([sys.executable, "-S", "-c", program])
+    asyncio.run(listening(fed, lambda: sum(ledger.sequence == 9 for ledger in fed.ledgers) == 2))
+    # What one listener sends twice is played twice: of a stream of operations it is a second part of the ledger.
+    assert [ledger.sequence for ledger in fed.ledgers if ledger != RECORDED] == [6, 7, 8, 9, 9]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keeper with real processes: small programs that speak as a listener would, or misbehave."""
+"""The supervisor with real processes: small programs that write what a listener would, or something else."""
 
 import asyncio
 import gc
@@ -13,12 +13,12 @@ import pytest
 
 from appliance.ledger.feed.supervisor import Supervisor
 from appliance.ledger.tape import Header, Line, TapeWriter, encode
-from appliance.values import Amount, Controls, Kind, Ledger, Link, LinkState
+from appliance.values import Amount, Kind, Ledger, Link, LinkState
 
 LEDGER = Ledger(7, 0, 1, 1, 0, (Amount(5, Kind.PAYMENT, True, 7),))
 LIVE = Link(LinkState.LIVE, "public")
 
-Told = list[Ledger | Link]
+Entries = list[Ledger | Link]
 
 
 def program(body: str) -> list[str]:
@@ -33,22 +33,22 @@ def say(*entries: Ledger | Link) -> str:
 
 def keep(
     command: list[str],
-    play: Callable[[Supervisor, Told], Awaitable[None]],
+    play: Callable[[Supervisor, Entries], Awaitable[None]],
     network: str = "public",
     **limits: Any,
-) -> tuple[Supervisor, Told]:
-    told: Told = []
-    keeper = Supervisor(command, network, told.append, **({"pause": 0.01} | limits))
+) -> tuple[Supervisor, Entries]:
+    entries: Entries = []
+    supervisor = Supervisor(command, network, entries.append, **({"pause": 0.01} | limits))
 
     async def run() -> None:
-        task = asyncio.create_task(keeper.run())
+        task = asyncio.create_task(supervisor.run())
         async with asyncio.timeout(60):
-            await play(keeper, told)
+            await play(supervisor, entries)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(run())
-    return keeper, told
+    return supervisor, entries
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -56,80 +56,81 @@ async def until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_it_hears_what_the_listener_says() -> None:
-    keeper, told = keep(
-        program(say(LIVE, LEDGER) + "sys.stdin.read()"), lambda _, told: until(lambda: len(told) == 2)
+def test_it_passes_on_what_the_listener_writes() -> None:
+    supervisor, entries = keep(
+        program(say(LIVE, LEDGER) + "sys.stdin.read()"), lambda _, entries: until(lambda: len(entries) == 2)
     )
-    assert told == [LIVE, LEDGER]
-    assert keeper.starts == 1
+    assert entries == [LIVE, LEDGER]
+    assert supervisor.starts == 1
 
 
 def test_a_dead_listener_is_replaced() -> None:
-    _keeper, told = keep(
-        program(say(LIVE, LEDGER) + "sys.exit(3)"), lambda keeper, _: until(lambda: keeper.starts == 3)
+    _, entries = keep(
+        program(say(LIVE, LEDGER) + "sys.exit(3)"),
+        lambda supervisor, _: until(lambda: supervisor.starts == 3),
     )
-    assert told[:3] == [LIVE, LEDGER, Link(LinkState.OFFLINE, "public", "exit code 3", 0.01)]
-    assert [entry.retry_in for entry in told if isinstance(entry, Link) and entry.reason] == [0.01, 0.02]
+    assert entries[:3] == [LIVE, LEDGER, Link(LinkState.OFFLINE, "public", "exit code 3", 0.01)]
+    assert [entry.retry_in for entry in entries if isinstance(entry, Link) and entry.reason] == [0.01, 0.02]
 
 
 def test_a_listener_that_cannot_be_started_is_tried_again() -> None:
-    _keeper, told = keep(["/nowhere/listener"], lambda keeper, _: until(lambda: keeper.starts == 2))
-    assert isinstance(told[0], Link)
-    assert "No such file" in told[0].reason
+    _, entries = keep(["/nowhere/listener"], lambda supervisor, _: until(lambda: supervisor.starts == 2))
+    assert isinstance(entries[0], Link)
+    assert "No such file" in entries[0].reason
 
 
-def test_nonsense_is_dropped_and_counted() -> None:
+def test_malformed_lines_are_dropped_and_counted() -> None:
     body = "say('what?')\nsay('{}')\nsay('{\"tape\":99}')\n" + say(LIVE, LEDGER) + "sys.stdin.read()"
-    keeper, told = keep(program(body), lambda _, told: until(lambda: len(told) == 2))
-    assert told == [LIVE, LEDGER]
-    assert keeper.dropped == 3
+    supervisor, entries = keep(program(body), lambda _, entries: until(lambda: len(entries) == 2))
+    assert entries == [LIVE, LEDGER]
+    assert supervisor.dropped == 3
 
 
 def test_a_listener_without_newlines_is_replaced() -> None:
-    _keeper, told = keep(
+    _, entries = keep(
         program("os.write(1, b'x' * (3 << 20))\nsys.stdin.read()"),
-        lambda keeper, _: until(lambda: keeper.starts == 2),
+        lambda supervisor, _: until(lambda: supervisor.starts == 2),
     )
-    assert told[0] == Link(LinkState.OFFLINE, "public", "it sent an endless line", 0.01)
+    assert entries[0] == Link(LinkState.OFFLINE, "public", "it has sent a line of more than 1 MB", 0.01)
 
 
-def test_after_a_switch_only_the_wanted_network_is_heard() -> None:
+def test_after_a_switch_only_lines_of_the_wanted_network_are_passed_on() -> None:
     testnet = Link(LinkState.SWITCHING, "testnet")
     body = (
         say(LIVE, LEDGER) + "wish = json.loads(sys.stdin.readline())['network']\n" + say(LEDGER, LIVE, LEDGER)
     )
     body += f"assert wish == 'testnet'\n{say(testnet, LEDGER)}sys.stdin.read()"
 
-    async def play(keeper: Supervisor, told: Told) -> None:
-        await until(lambda: len(told) == 2)
-        keeper.switch("testnet")
-        await until(lambda: len(told) >= 4)
+    async def play(supervisor: Supervisor, entries: Entries) -> None:
+        await until(lambda: len(entries) == 2)
+        supervisor.switch("testnet")
+        await until(lambda: len(entries) >= 4)
 
-    _, told = keep(program(body), play)
-    assert told == [LIVE, LEDGER, testnet, LEDGER]
+    _, entries = keep(program(body), play)
+    assert entries == [LIVE, LEDGER, testnet, LEDGER]
 
 
 def test_a_replacement_follows_the_wanted_network() -> None:
     body = 'say(\'{"t":0,"state":"connecting","network":"%s"}\' % network)\nsys.stdin.readline()\nsys.exit(1)'
 
-    async def play(keeper: Supervisor, told: Told) -> None:
-        await until(lambda: len(told) == 1)
-        keeper.switch("testnet")
-        await until(lambda: len(told) >= 3)
+    async def play(supervisor: Supervisor, entries: Entries) -> None:
+        await until(lambda: len(entries) == 1)
+        supervisor.switch("testnet")
+        await until(lambda: len(entries) >= 3)
 
-    _, told = keep(program(body), play)
-    assert [entry.network for entry in told if isinstance(entry, Link)] == ["public", "testnet", "testnet"]
-    assert told[2] == Link(LinkState.CONNECTING, "testnet")
+    _, entries = keep(program(body), play)
+    assert [entry.network for entry in entries if isinstance(entry, Link)] == ["public", "testnet", "testnet"]
+    assert entries[2] == Link(LinkState.CONNECTING, "testnet")
 
 
 def test_a_listener_that_does_not_leave_is_made_to() -> None:
     body = "import signal\n" + say(Link(LinkState.LIVE, "public", "")) + "signal.pause()"
-    _, told = keep(program(body), lambda _, told: until(lambda: len(told) == 1))
-    assert len(told) == 1  # and `keep` has ended, which would else wait for ever
+    _, entries = keep(program(body), lambda _, entries: until(lambda: len(entries) == 1))
+    assert len(entries) == 1  # and `keep` has returned, which would otherwise wait for ever
 
 
-def test_it_stops_at_whatever_moment_it_is_told_to() -> None:
-    """Also while it sees out a listener that has died: a cancellation must not be lost on the way."""
+def test_it_stops_at_any_moment() -> None:
+    """Also while it ends a listener: the cancellation must not be lost."""
 
     async def run() -> None:
         for step in range(200):
@@ -142,10 +143,12 @@ def test_it_stops_at_whatever_moment_it_is_told_to() -> None:
     asyncio.run(run())
 
 
-def test_a_hung_listener_does_not_outlive_its_keeper(tmp_path: Path) -> None:
+def test_a_hung_listener_does_not_outlive_its_supervisor(tmp_path: Path) -> None:
     body = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n" + say(LIVE)
-    told: Told = []
-    keeper = Supervisor(program(body + "import time\ntime.sleep(60)"), "public", told.append, hung=0.001)
+    entries: Entries = []
+    supervisor = Supervisor(
+        program(body + "import time\ntime.sleep(60)"), "public", entries.append, hung=0.001
+    )
 
     def lives() -> bool:
         try:
@@ -155,80 +158,82 @@ def test_a_hung_listener_does_not_outlive_its_keeper(tmp_path: Path) -> None:
         return True
 
     async def run() -> None:
-        task = asyncio.create_task(keeper.run())
+        task = asyncio.create_task(supervisor.run())
         async with asyncio.timeout(60):
-            await until(lambda: told == [LIVE])
+            await until(lambda: entries == [LIVE])
             await asyncio.sleep(0.05)
             assert lives()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(run())
-    assert not lives()  # nor is it left unburied: then it could still be asked
-    gc.collect()  # what was left open says so here, and not in some later test
+    assert not lives()  # nor is it a zombie, which os.kill would find
+    gc.collect()  # a ResourceWarning for what was left open comes here and not in a later test
 
 
 def test_what_a_dead_listener_leaves_behind_goes_too() -> None:
-    """Somebody's own listener may be a shell script: what it started holds the pipe, and the script has gone."""
+    """A listener can be a shell script, whose child holds the pipe after the script has ended."""
     command = ["sh", "-c", "sleep 600 & echo $!"]
-    keeper, told = keep(command, lambda keeper, told: until(lambda: keeper.dropped == 1))
-    assert keeper.dropped == 1  # and `keep` has ended, which waits for all of them
-    assert told == []
+    supervisor, entries = keep(command, lambda supervisor, entries: until(lambda: supervisor.dropped == 1))
+    assert supervisor.dropped == 1  # and `keep` has returned, which waits for the child too
+    assert entries == []
 
 
 def test_cat_of_a_tape_is_a_listener(tmp_path: Path) -> None:
     with TapeWriter(tmp_path / "x.tape", Header("public")) as tape:
-        for entry in (
-            LIVE,
-            Controls(1.0, 72.0, "public"),
-            LEDGER,
-        ):  # hands are nobody's business but a render's
-            tape.write(Line(1.0, entry))
-    # The network's name is the last word of the command; `cat` would take it for a file.
+        tape.write(Line(1.0, LIVE))
+        tape.write(Line(1.0, LEDGER))
+    # The network's name is added as the last word of the command, which `cat` would take for a file.
     command = ["sh", "-c", f"cat {tmp_path}/x.tape"]
-    _, told = keep(command, lambda _, told: until(lambda: len(told) >= 2))
-    assert told[:2] == [LIVE, LEDGER]
+    _, entries = keep(command, lambda _, entries: until(lambda: len(entries) >= 2))
+    assert entries[:2] == [LIVE, LEDGER]
 
 
 def test_switching_without_a_listener_waits_for_the_next_one() -> None:
-    keeper = Supervisor(["true"], "public", lambda _: None)
-    keeper.switch("testnet")
-    assert keeper.starts == 0
+    supervisor = Supervisor(["true"], "public", lambda _: None)
+    supervisor.switch("testnet")
+    assert supervisor.starts == 0
 
 
-# --- a listener that goes wrong, in each way that there is
+# --- a listener that fails
 
 
-def replaced(body: str, why: str, **limits: Any) -> tuple[Supervisor, Told]:
+def replaced(body: str, why: str, **limits: Any) -> tuple[Supervisor, Entries]:
     """Keep a listener that runs `body` until it is replaced, which must be for the reason `why`."""
-    keeper, told = keep(program(body), lambda keeper, _: until(lambda: keeper.starts == 2), **limits)
-    reasons = [entry.reason for entry in told if isinstance(entry, Link) and entry.state is LinkState.OFFLINE]
+    supervisor, entries = keep(
+        program(body), lambda supervisor, _: until(lambda: supervisor.starts == 2), **limits
+    )
+    reasons = [
+        entry.reason for entry in entries if isinstance(entry, Link) and entry.state is LinkState.OFFLINE
+    ]
     assert reasons[0] == why
-    return keeper, told
+    return supervisor, entries
 
 
 def test_a_stopped_listener_is_replaced() -> None:
     body = say(LIVE, LEDGER) + "import signal\nos.kill(os.getpid(), signal.SIGSTOP)"
-    _, told = replaced(body, "it said nothing for 0 s", hung=0.3)
-    assert told[:2] == [LIVE, LEDGER]
+    _, entries = replaced(body, "it has sent nothing for 0 s", hung=0.3)
+    assert entries[:2] == [LIVE, LEDGER]
 
 
 def test_a_killed_listener_is_replaced() -> None:
     replaced(say(LIVE) + "import signal\nos.kill(os.getpid(), signal.SIGKILL)", "exit code -9")
 
 
-def test_a_silent_listener_is_replaced_and_one_with_a_pulse_is_not() -> None:
-    replaced("sys.stdin.read()", "it said nothing for 0 s", first=0.3)
+def test_a_silent_listener_is_replaced_and_one_with_a_heartbeat_is_not() -> None:
+    replaced("sys.stdin.read()", "it has sent nothing for 0 s", first=0.3)
     body = "import time\n" + say(LIVE) + "while True: time.sleep(0.03); say('{\"t\":1}')"
-    keeper, told = keep(program(body), lambda *_: asyncio.sleep(0.05), hung=0.5)
-    assert keeper.starts == 1
-    assert told in ([], [LIVE])  # a pulse is for the keeper alone
+    supervisor, entries = keep(program(body), lambda *_: asyncio.sleep(0.05), hung=0.5)
+    assert supervisor.starts == 1
+    assert entries in ([], [LIVE])  # a heartbeat is for the supervisor alone
 
 
 def test_a_listener_may_take_its_time_to_start() -> None:
     body = "import time\ntime.sleep(0.05)\n" + say(LIVE) + "sys.stdin.read()"
-    _, told = keep(program(body), lambda _, told: until(lambda: len(told) == 2), hung=0.001, pause=60.0)
-    assert told == [LIVE, Link(LinkState.OFFLINE, "public", "it said nothing for 0 s", 60.0)]
+    _, entries = keep(
+        program(body), lambda _, entries: until(lambda: len(entries) == 2), hung=0.001, pause=60.0
+    )
+    assert entries == [LIVE, Link(LinkState.OFFLINE, "public", "it has sent nothing for 0 s", 60.0)]
 
 
 def test_a_listener_that_leaks_has_an_end() -> None:
@@ -237,56 +242,51 @@ def test_a_listener_that_leaks_has_an_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["what?", "{", '{"tape":2,"network":"x"}', "\\u2028", '{"t":"x"}', "[" * 5000]
+    "malformed", ["what?", "{", '{"tape":2,"network":"x"}', "\\u2028", '{"t":"x"}', "[" * 5000]
 )
-def test_a_listener_that_raves_is_replaced(nonsense: str) -> None:
-    keeper, _ = replaced(
-        f"for _ in range(1000): print({nonsense!r}, flush=True)\nsys.stdin.read()", "it talks nonsense"
+def test_a_listener_that_writes_malformed_lines_is_replaced(malformed: str) -> None:
+    supervisor, _ = replaced(
+        f"for _ in range(1000): print({malformed!r}, flush=True)\nsys.stdin.read()",
+        "it has sent 100 malformed lines in a row",
     )
-    assert keeper.dropped >= 100
+    assert supervisor.dropped >= 100
 
 
 def test_random_bytes_are_survived() -> None:
     body = (
         "import random\nos.write(1, random.Random(5).randbytes(16000) + b'\\n')\n" + say(LIVE) + "sys.exit(4)"
     )
-    keeper, told = replaced(body, "exit code 4")
-    assert LIVE in told
-    assert keeper.dropped
+    supervisor, entries = replaced(body, "exit code 4")
+    assert LIVE in entries
+    assert supervisor.dropped
 
 
 def test_half_a_line_is_none() -> None:
     whole = encode(Line(0.0, LEDGER))
     body = say(LIVE) + f"os.write(1, {whole[:40]!r}.encode())\nsys.exit(0)"
-    _, told = replaced(body, "exit code 0")
-    assert LEDGER not in told
+    _, entries = replaced(body, "exit code 0")
+    assert LEDGER not in entries
 
 
-def test_nothing_is_told_twice_across_a_restart(tmp_path: Path) -> None:
-    def ledger(sequence: int) -> Ledger:
-        return Ledger(sequence, 1000 + sequence, 0, 0, 0, ())
-
-    absurd = Ledger(6, 2**40, 0, 0, 0, ())  # closed in the far future; what follows counts all the same
-    first, second = say(LIVE, absurd, ledger(7), ledger(8)), say(LIVE, ledger(8), ledger(9))
-    mark = tmp_path / "second"
-    body = f"import pathlib\nmark = pathlib.Path({str(mark)!r})\nif mark.exists():\n"
-    body += "".join(f"    {line}\n" for line in second.splitlines()) + "    sys.stdin.read()\n"
-    body += f"mark.touch()\n{first}os._exit(9)"
-    _, told = keep(
-        program(body), lambda _, told: until(lambda: any(getattr(e, "sequence", 0) == 9 for e in told))
+def test_each_start_is_reported() -> None:
+    starts: list[None] = []
+    supervisor, _ = keep(
+        program("sys.exit(1)"),
+        lambda supervisor, _: until(lambda: supervisor.starts >= 2),
+        started=lambda: starts.append(None),
     )
-    assert [entry.sequence for entry in told if isinstance(entry, Ledger)] == [6, 7, 8, 9]
+    assert len(starts) == supervisor.starts
 
 
 def test_a_flood_of_lines_leaves_time_for_others() -> None:
     most = 0
 
-    async def play(_: Supervisor, told: Told) -> None:
+    async def play(_: Supervisor, entries: Entries) -> None:
         nonlocal most
-        while len(told) < 30_000:
-            before = len(told)
+        while len(entries) < 30_000:
+            before = len(entries)
             await asyncio.sleep(0)
-            most = max(most, len(told) - before)
+            most = max(most, len(entries) - before)
 
     keep(program(say(LIVE) + f"while True: say({encode(Line(0.0, LEDGER))!r})"), play)
-    assert most <= 2  # lines between two turns of the others'
+    assert most <= 2  # lines between two turns of other tasks

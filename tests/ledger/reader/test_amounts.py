@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from appliance.ledger.reader.amounts import (
     MAX_CHANGES,
-    MAX_CLASSIC,
-    MAX_CONTRACT,
     BadRecord,
     amounts_of,
     ledger_from_operations,
@@ -21,6 +19,7 @@ from appliance.ledger.reader.amounts import (
     parse_paging_token,
     parse_time,
 )
+from appliance.ledger.tape.format import MAX_CLASSIC, MAX_CONTRACT
 from appliance.values import Amount, Kind, Ledger
 from tests.support.horizon_records import ledger_record, operation, payment, recorded, rows
 

@@ -22,7 +22,7 @@ class Least(random.Random):
         return a
 
 
-def test_waits_grow_twofold_up_to_a_minute() -> None:
+def test_waits_double_up_to_a_minute() -> None:
     backoff = Backoff(chance=Most())
     assert [backoff.failed(0) for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
 
@@ -33,7 +33,7 @@ def test_a_429_waits_longer() -> None:
 
 
 def test_who_cannot_prove_who_it_is_is_asked_soon_again() -> None:
-    """N15: the clock may be right at any moment, and nothing but a handshake is asked until then."""
+    """N15: the clock can be set at any moment, and until then only a handshake is tried."""
     backoff = Backoff(chance=Most())
     assert [backoff.failed(0, unproven=True) for _ in range(7)] == [1, 2, 4, 8, 15, 15, 15]
 

@@ -46,7 +46,7 @@ def test_what_is_taken_without_asking_is_waited_for() -> None:
 @pytest.mark.parametrize("pages", [1, 3, 5])
 @pytest.mark.parametrize(("close", "operations"), [(5.78, 631), (5.0, 1000), (2.5, 1000), (1.0, 1000)])
 def test_the_requests_and_bytes_of_a_day(close: float, operations: int, pages: int) -> None:
-    """Computed: a day of ledgers, a stream anew every 55 s, with the largest pages that were ever seen."""
+    """Computed: a day of ledgers, a new stream every 55 s, with the largest pages ever seen."""
     allowance, requests, volume, read = public(), [], 0, 0
 
     def ask(now: float, size: int) -> None:
@@ -71,7 +71,7 @@ def test_the_requests_and_bytes_of_a_day(close: float, operations: int, pages: i
         for at, begin in enumerate(requests[::50])
         for at in [at * 50]
     )
-    assert busiest <= 3600 or close == 1.0  # there the stream alone is 3600, and Horizon looks every 5 s only
+    assert busiest <= 3600 or close == 1.0  # there the stream alone is 3600, and Horizon polls only every 5 s
     assert volume <= 1.5e9 + 2e6
     assert read >= 0.9 * 86400 / close or close == 1.0  # page 1 is hardly ever left out
 
@@ -89,7 +89,7 @@ def test_the_last_pages_are_left_out_first() -> None:
 
 
 def test_a_server_that_counts_as_horizon_does_never_has_to_refuse() -> None:
-    """Measured: a minute of full ledgers of 2.5 s, fiftyfold, against Horizon's own limit with most of it gone."""
+    """Measured: a minute of full ledgers of 2.5 s, 50 times as fast, against Horizon's own limit most of it used."""
     close, pace, minutes = 2.5, 50, 1
     chain = generated([1000] * int(minutes * 60 / close))
     # A credit a second, as Horizon says; and ours, so that an hour has 3,600, at the same pace.
@@ -132,7 +132,7 @@ def test_a_server_that_counts_as_horizon_does_never_has_to_refuse() -> None:
 def test_the_bytes_that_are_counted_are_those_that_come(mode: Mode) -> None:
     """Measured: what the allowance has lost is what the server has sent, headers as HEADER says included."""
     most = 1e12
-    taken = replace(own(), traffic=TokenBucket(most, most))  # to which nothing comes back
+    taken = replace(own(), traffic=TokenBucket(most, most))  # never refilled
     server = HorizonServer(generated([600] * 4), tip=1000)
 
     def see(entry: Entry) -> None:
@@ -144,9 +144,9 @@ def test_the_bytes_that_are_counted_are_those_that_come(mode: Mode) -> None:
 
     async def run() -> float:
         async with server:
-            patience = replace(QUICK, burst=0.05)
+            timeouts = replace(QUICK, burst=0.05)
             await heard(
-                network(server), all_of, see, allowances={server.url: taken}, mode=mode, patience=patience
+                network(server), all_of, see, allowances={server.url: taken}, mode=mode, timeouts=timeouts
             )
             return most - taken.traffic.left(asyncio.get_running_loop().time())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A year in a minute: what a listener holds after many reconnects and operations, by the slope rule.
+"""What a listener holds after many reconnects and operations: memory and files, by their slope.
 
 The whole of it, 10,000 reconnects and 1,000,000 operations, is `make bench-endurance`.
 """
@@ -16,7 +16,7 @@ from tests.support.slope import complaints
 
 @pytest.mark.parametrize(("what", "count"), [("reconnects", 400), ("operations", 120_400)])
 def test_nothing_grows(what: str, count: int) -> None:
-    # So short a run can see the allocator's few steps in a row once; what leaks does so each time.
+    # So short a run can see the few steps of the allocator in a row once; a leak is there each time.
     grows = [complaints(asyncio.run(watched(what, count)), STEEP[what])]
     if grows[0]:
         grows.append(complaints(asyncio.run(watched(what, count)), STEEP[what]))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What networks and servers do to a listener, each for real, over TCP: the box's catalogue of faults, N1 to N14.
 
-Each row: what is heard afterwards is every amount, once and in order; how it is told; and what it cost in requests.
+For each fault: every amount is read once and in order, the reason is reported, and the number of requests is bounded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from tests.support.following import (
     MODES,
     QUICK,
     Entry,
-    amounts_from_events,
     count,
     heard,
     ledgers,
@@ -34,6 +33,7 @@ from tests.support.following import (
     reasons,
     states,
     stroops,
+    stroops_of,
     walk,
 )
 from tests.support.horizon_records import chain_of, clock, generated, payment, recorded, rows
@@ -55,36 +55,39 @@ def streams(server: HorizonServer) -> int:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("stall", None),  # N1: what is told depends on which watchdog comes first
+        ("stall", None),  # N1: the reason depends on which timeout is first
         ("mute", "does not answer"),  # N1
         ("slow", "does not answer"),  # N4: bytes of a header, each in time
         ("trickle", "does not answer"),  # N4: bytes of an event, each in time
         ("rst", "breaks the connection"),  # N2
-        ("eof", "hangs up"),  # N2
+        ("eof", "breaks off the stream"),  # N2
         ("429", "asks to slow down"),  # N5
         ("error", "ends the stream"),  # N5
         ("500", "answers with status 500"),  # N6
         ("204", "answers with status 204"),  # N6
         ("404", "answers with status 404"),  # N6
         ("410", "answers with status 410"),  # N19
-        ("html", "sends a web page and no ledgers (does the Wi-Fi want a login?)"),  # N6
+        ("html", "sends a web page instead of ledgers (does the Wi-Fi need a login?)"),  # N6
         ("redirect", "answers with status 302"),  # N7
         ("nonsense", None),  # N8, N11
         ("dup", None),  # N9
-        ("bomb", "sends a web page and no ledgers (does the Wi-Fi want a login?)"),  # N10: no event stream
-        ("endless", "sends an event without end"),  # N10
+        (
+            "bomb",
+            "sends a web page instead of ledgers (does the Wi-Fi need a login?)",
+        ),  # N10: no event stream
+        ("endless", "sends an event that is too long"),  # N10
     ],
 )
 def test_a_fault_of_a_stream(mode: Mode, fault: str, reason: str | None) -> None:
     chain = generated([3, 2, 5])
-    patience = HASTY if fault in ("stall", "mute", "slow", "trickle") else QUICK
-    entries, server = walk(chain, mode, patience, faults={"stream": [fault, "ok", fault]})
-    assert stroops(entries) == amounts_from_events(chain)
+    timeouts = HASTY if fault in ("stall", "mute", "slow", "trickle") else QUICK
+    entries, server = walk(chain, mode, timeouts, faults={"stream": [fault, "ok", fault]})
+    assert stroops(entries) == stroops_of(chain)
     if reason is not None:
         assert set(reasons(entries)) <= {f"127.0.0.1 {reason}"}
     assert streams(server) <= 8
-    # While HASTY waits for a stream, it looks every 50 ms whether ledgers close.
-    assert len(server.requests) <= (16 if patience is QUICK else 48)
+    # While HASTY waits for a stream, it probes every 50 ms whether ledgers close.
+    assert len(server.requests) <= (16 if timeouts is QUICK else 48)
 
 
 @pytest.mark.parametrize(
@@ -92,18 +95,18 @@ def test_a_fault_of_a_stream(mode: Mode, fault: str, reason: str | None) -> None
 )
 def test_a_fault_of_a_page(fault: str) -> None:
     chain = generated([3, 2, 5])
-    patience = HASTY if fault in ("stall", "slow") else QUICK
-    entries, server = walk(chain, patience=patience, faults={"page": [fault, "ok", fault]})
-    assert stroops(entries) == amounts_from_events(chain)
+    timeouts = HASTY if fault in ("stall", "slow") else QUICK
+    entries, server = walk(chain, timeouts=timeouts, faults={"page": [fault, "ok", fault]})
+    assert stroops(entries) == stroops_of(chain)
     assert len(server.requests) <= 16
 
 
 @pytest.mark.parametrize("fault", ["mute", "slow", "rst", "500", "204", "html", "redirect", "bomb", "410"])
 def test_a_fault_of_the_first_page(fault: str) -> None:
     chain = generated([3, 2])
-    patience = HASTY if fault in ("mute", "slow") else QUICK
-    entries, server = walk(chain, patience=patience, faults={"root": [fault, fault]})
-    assert stroops(entries) == amounts_from_events(chain)
+    timeouts = HASTY if fault in ("mute", "slow") else QUICK
+    entries, server = walk(chain, timeouts=timeouts, faults={"root": [fault, fault]})
+    assert stroops(entries) == stroops_of(chain)
     assert len(reasons(entries)) >= 2  # a loaded machine may be late with its answer once more
     assert len(server.asked("/")) - len(server.asked("/ledgers")) <= 6
 
@@ -121,7 +124,7 @@ def test_two_breaks_in_a_row_in_mid_event_lose_nothing() -> None:
             return await heard(network(server), count(8), see, pages=9)
 
     entries = asyncio.run(run())
-    assert stroops(entries) == amounts_from_events(chain)
+    assert stroops(entries) == stroops_of(chain)
     assert reasons(entries) == ["127.0.0.1 breaks the connection"] * 6
 
 
@@ -169,12 +172,12 @@ def test_whatever_a_server_does_it_is_called_120_times_an_hour(fault: str) -> No
             def see(_: Entry) -> None:
                 server.tip += 1
 
-            patience = replace(QUICK, stream=30)
+            timeouts = replace(QUICK, stream=30)
 
             def enough(entries: list[Entry]) -> bool:
                 return now() - begun > 0.5 and len(reasons(entries)) >= 15
 
-            entries = await heard(network(server), enough, see, backoff=backoff, patience=patience)
+            entries = await heard(network(server), enough, see, backoff=backoff, timeouts=timeouts)
             return entries, now() - begun
 
     entries, seconds = asyncio.run(run())
@@ -210,11 +213,11 @@ def test_only_amounts_that_can_be_are_heard() -> None:
         (Tip(500, 9), Tip(488, 3), 12, 0),  # a short absence
         (Tip(500, 9), Tip(487, 3), None, 12),  # a long one: 488 to 499 are skipped
         (Tip(500, 9), Tip(510, 12), -10, 0),  # it lags
-        (Tip(3, 99), Tip(5, 60), None, 0),  # the network was begun anew, a moment ago
+        (Tip(3, 99), Tip(5, 60), None, 0),  # the network was reset a moment ago
         (Tip(3, 99), Tip(5_000_000, 60), None, 0),
     ],
 )
-def test_where_a_visit_begins(tip: Tip, last: Tip | None, lag: int | None, skipped: int) -> None:
+def test_where_a_session_begins(tip: Tip, last: Tip | None, lag: int | None, skipped: int) -> None:
     cursor = ((last.sequence + 1) << 32) - 1 if last else 0
     assert resume(tip, last, cursor) == ((tip.sequence << 32) - 1 if lag is None else cursor, skipped)
 
@@ -254,11 +257,11 @@ def test_a_long_absence_is_counted() -> None:
     entries = after_an_absence(CATCH_UP + 1)
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1013]
     live = [link.reason for link in links(entries) if link.state is LinkState.LIVE]
-    assert live == ["", "12 ledgers went by unheard"]
+    assert live == ["", "12 ledgers were skipped"]
 
 
-def test_a_network_that_was_begun_anew_is_followed_from_its_new_beginning() -> None:
-    """The cursor is beyond the tip from then on: Horizon would say nothing for ever."""
+def test_a_network_that_was_reset_is_followed_from_its_new_beginning() -> None:
+    """The cursor is beyond the tip from then on: Horizon would never send anything."""
     old, new = generated([1, 1, 1], first=5_000_000), generated([2] * 5, first=2)
     for ledger in new.ledgers:
         ledger["closed_at"] = clock(10_000)
@@ -270,7 +273,7 @@ def test_a_network_that_was_begun_anew_is_followed_from_its_new_beginning() -> N
                 if isinstance(entry, Ledger) and server.chain is old:
                     server.chain, server.tip = new, 4
 
-            return await heard(network(server), count(2), see, patience=HASTY)
+            return await heard(network(server), count(2), see, timeouts=HASTY)
 
     entries = asyncio.run(run())
     assert [ledger.sequence for ledger in ledgers(entries)] == [5_000_002, 4]
@@ -315,7 +318,7 @@ def test_what_is_done_to_a_network_by_hand_is_survived(away: str) -> None:
                 return LinkState.STALE in states(entries) if away == "stale" else count(4)(entries)
 
             seen: list[int] = []
-            return await heard(network(server), enough, see, patience=replace(QUICK, ledger=0.2, silence=60))
+            return await heard(network(server), enough, see, timeouts=replace(QUICK, ledger=0.2, silence=60))
 
     entries = asyncio.run(run())
     first, *_, last = ledgers(entries)
@@ -334,12 +337,12 @@ def test_a_burst_of_five_thousand_operations_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_server_that_stops_is_stale_after_a_new_stream_and_a_look(mode: Mode) -> None:
+def test_a_server_that_stops_is_stale_after_a_new_stream_and_a_probe(mode: Mode) -> None:
     async def run() -> tuple[list[Entry], HorizonServer]:
         async with HorizonServer(generated([1])) as server:
-            patience = replace(HASTY, silence=5)
+            timeouts = replace(HASTY, silence=5)
             return await heard(
-                network(server), lambda entries: bool(reasons(entries)), mode=mode, patience=patience
+                network(server), lambda entries: bool(reasons(entries)), mode=mode, timeouts=timeouts
             ), server
 
     entries, server = asyncio.run(run())
@@ -349,30 +352,30 @@ def test_a_server_that_stops_is_stale_after_a_new_stream_and_a_look(mode: Mode) 
     assert [request.path for request in server.requests][-1] == "/"
 
 
-def test_a_stream_that_is_dead_while_its_server_is_well_is_opened_anew() -> None:
-    """N1 in mode `ledgers`: the first silence costs one request, and nothing is told, for nothing is wrong yet."""
+def test_a_stream_that_is_dead_while_its_server_is_healthy_is_opened_again() -> None:
+    """N1 in mode `ledgers`: the first silence costs one request and is not reported, because nothing is wrong yet."""
     chain = generated([1, 1, 1])
-    entries, server = walk(chain, patience=replace(HASTY, silence=5), faults={"stream": ["stall"]})
-    assert stroops(entries) == amounts_from_events(chain)
+    entries, server = walk(chain, timeouts=replace(HASTY, silence=5), faults={"stream": ["stall"]})
+    assert stroops(entries) == stroops_of(chain)
     assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE]
     assert streams(server) == 2
 
 
-def test_streams_that_stay_dead_are_told_apart_from_a_network_that_stands_still() -> None:
+def test_dead_streams_are_distinguished_from_a_stale_network() -> None:
     chain = generated([1, 1, 1])
     entries, _ = walk(
         chain,
-        patience=replace(HASTY, silence=5),
+        timeouts=replace(HASTY, silence=5),
         faults={"stream": ["ok", "stall", "stall"]},
         timeout=0.01,
         poll=0.02,
     )
-    assert stroops(entries) == amounts_from_events(chain)
+    assert stroops(entries) == stroops_of(chain)
     assert reasons(entries) == ["127.0.0.1 has new ledgers, but streams none"]
 
 
 def test_a_quiet_network_is_not_stale_in_mode_operations() -> None:
-    """Ledgers close, and hold nothing: each look tells one, so that the box knows that all is well."""
+    """Ledgers close but are empty: each probe reports one, so that the player knows that the network is live."""
     chain = generated([1, *[0] * 3000])
 
     async def run() -> list[Entry]:
@@ -384,9 +387,9 @@ def test_a_quiet_network_is_not_stale_in_mode_operations() -> None:
                     server.tip += 1
 
             closing = asyncio.create_task(close())
-            patience = replace(HASTY, silence=5)
+            timeouts = replace(HASTY, silence=5)
             try:
-                return await heard(network(server), count(6), mode="operations", patience=patience)
+                return await heard(network(server), count(6), mode="operations", timeouts=timeouts)
             finally:
                 closing.cancel()
 
@@ -397,8 +400,8 @@ def test_a_quiet_network_is_not_stale_in_mode_operations() -> None:
     assert all(not ledger.operations for ledger in ledgers(entries)[1:])
 
 
-def test_a_stream_of_operations_that_stands_still_loses_nothing_of_a_minute() -> None:
-    """Ledgers close beside it, which is told; what they held comes with the next stream."""
+def test_a_stream_of_operations_that_stalls_loses_nothing_of_a_minute() -> None:
+    """Ledgers close meanwhile, which is reported; their operations come with the next stream."""
     chain = generated([2] * CATCH_UP)
 
     async def run() -> list[Entry]:
@@ -412,11 +415,11 @@ def test_a_stream_of_operations_that_stands_still_loses_nothing_of_a_minute() ->
             return len(stroops(entries)) >= 2 * CATCH_UP
 
         async with server:
-            patience = replace(HASTY, silence=1, answer=1, ledger=5)
-            return await heard(network(server), whole, see, mode="operations", patience=patience)
+            timeouts = replace(HASTY, silence=1, answer=1, ledger=5)
+            return await heard(network(server), whole, see, mode="operations", timeouts=timeouts)
 
     entries = asyncio.run(run())
-    assert stroops(entries) == amounts_from_events(chain)
+    assert stroops(entries) == stroops_of(chain)
     assert [ledger.operations for ledger in ledgers(entries)][1] == 0
 
 
@@ -424,16 +427,16 @@ def test_a_stale_server_passes_its_turn_on_and_the_next_goes_on_from_there() -> 
     chain = generated([1] * 6)
 
     async def run() -> list[Entry]:
-        async with HorizonServer(chain, tip=1001) as stopped, HorizonServer(chain, tip=1004) as succeeded:
-            servers = network(stopped, succeeded)
-            return await heard(servers, count(4), patience=replace(HASTY, silence=5))
+        async with HorizonServer(chain, tip=1001) as stopped, HorizonServer(chain, tip=1004) as healthy:
+            servers = network(stopped, healthy)
+            return await heard(servers, count(4), timeouts=replace(HASTY, silence=5))
 
     entries = asyncio.run(run())
-    assert stroops(entries) == amounts_from_events(chain)[1:5]
+    assert stroops(entries) == stroops_of(chain)[1:5]
     assert states(entries).count(LinkState.STALE) == 1
 
 
-def test_the_first_endpoint_is_gone_back_to_once_it_is_well() -> None:
+def test_the_first_endpoint_is_used_again_once_it_is_healthy() -> None:
     chain = generated([1] * 400)
 
     async def run() -> tuple[list[Entry], HorizonServer, HorizonServer]:
@@ -447,13 +450,13 @@ def test_the_first_endpoint_is_gone_back_to_once_it_is_well() -> None:
             def home(_: list[Entry]) -> bool:
                 return len(first.asked("/ledgers/")) >= 3
 
-            patience = replace(QUICK, home=0.02)
-            return await heard(network(first, second), home, see, patience=patience), first, second
+            timeouts = replace(QUICK, home=0.02)
+            return await heard(network(first, second), home, see, timeouts=timeouts), first, second
 
     entries, _, second = asyncio.run(run())
     heard_of = [ledger.sequence for ledger in ledgers(entries)]
     assert heard_of == list(range(1000, 1000 + len(heard_of)))  # nothing is lost on the way
-    assert len(reasons(entries)) == 3  # the asking, which failed once, was beside the music
+    assert len(reasons(entries)) == 3  # the probe, which failed once, disturbed nothing
     assert streams(second) == 1
 
 
@@ -462,16 +465,16 @@ def test_when_every_endpoint_has_failed_the_network_is_offline() -> None:
         nowhere = Network("here", "x", ("http://127.0.0.1:9", "http://127.0.0.1:9"))
         return await heard(nowhere, lambda entries: len(reasons(entries)) == 7)
 
-    told_states = [state for state in states(asyncio.run(run())) if state is not LinkState.CONNECTING]
-    assert told_states == [LinkState.BACKING_OFF] * 5 + [LinkState.OFFLINE] * 2
+    seen = [state for state in states(asyncio.run(run())) if state is not LinkState.CONNECTING]
+    assert seen == [LinkState.BACKING_OFF] * 5 + [LinkState.OFFLINE] * 2
 
 
 @pytest.mark.parametrize(("plugged", "state"), [(True, LinkState.BACKING_OFF), (False, LinkState.UNPLUGGED)])
-def test_a_name_that_nobody_knows(plugged: bool, state: LinkState) -> None:
+def test_a_name_without_an_address(plugged: bool, state: LinkState) -> None:
     """N16: DNS is not there yet; or the computer has no way out at all, which its owner can change."""
     nowhere = Network("here", "x", ("https://horizon.invalid",))
     entries = asyncio.run(
-        heard(nowhere, lambda entries: bool(reasons(entries)), patience=Timeouts(), plugged=plugged)
+        heard(nowhere, lambda entries: bool(reasons(entries)), timeouts=Timeouts(), plugged=plugged)
     )
     assert states(entries) == [LinkState.CONNECTING, state]
     assert reasons(entries) == ["horizon.invalid cannot be found (is there a network?)"]
@@ -499,15 +502,15 @@ def over_tls(context: ssl.SSLContext) -> tuple[list[Entry], HorizonServer]:
     return asyncio.run(run())
 
 
-def test_a_server_that_proves_who_it_is(ca: trustme.CA) -> None:
+def test_a_server_with_a_valid_certificate(ca: trustme.CA) -> None:
     entries, _ = over_tls(https(ca))
     assert len(stroops(entries)) == 3
 
 
 @pytest.mark.parametrize("wrong", ["expired", "early", "host", "unknown"])
-def test_a_server_that_cannot_is_never_asked(ca: trustme.CA, wrong: str) -> None:
+def test_a_server_without_one_is_not_asked(ca: trustme.CA, wrong: str) -> None:
     entries, server = over_tls(https(ca, wrong))
-    assert reasons(entries) == ["127.0.0.1 cannot prove who it is (is the date right?)"]
+    assert reasons(entries) == ["127.0.0.1 has no valid certificate (is the date right?)"]
     assert server.requests == []
 
 
@@ -554,9 +557,9 @@ def test_every_operation_of_2020_comes_once_and_in_order_through_fifty_breaks(mo
         "page": some("ok", "ok", "ok", "500", "short", "html", "rst", "404"),
         "root": some("ok", "ok", "ok", "500", "rst"),
     }
-    patience = replace(QUICK, burst=0.05)
-    entries, _ = walk(chain, mode, patience, faults=faults, timeout=0.01, breaks=50)
+    timeouts = replace(QUICK, burst=0.05)
+    entries, _ = walk(chain, mode, timeouts, faults=faults, timeout=0.01, breaks=50)
     assert len(reasons(entries)) >= 50
-    assert stroops(entries) == amounts_from_events(chain)
+    assert stroops(entries) == stroops_of(chain)
     sequences = [ledger.sequence for ledger in ledgers(entries)]
     assert sequences == sorted(sequences)

@@ -20,7 +20,6 @@ from tests.support.following import (
     MODES,
     QUICK,
     Entry,
-    amounts_from_events,
     count,
     heard,
     ledgers,
@@ -29,12 +28,13 @@ from tests.support.following import (
     reasons,
     states,
     stroops,
+    stroops_of,
     walk,
 )
 from tests.support.horizon_records import Chain, Record, chain_of, generated, payment, recorded, rows
 from tests.support.horizon_server import BYEBYE, HELLO, HorizonServer, event
 
-# --- the way it goes when all is well -----------------------------------------------------------------------
+# --- without faults -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -42,7 +42,7 @@ def test_the_last_closed_ledger_comes_first_and_then_each_that_closes(mode: Mode
     entries, server = walk(generated([3, 2, 5]), mode=mode)
     assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE]
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1001, 1002]
-    assert stroops(entries) == amounts_from_events(server.chain)
+    assert stroops(entries) == stroops_of(server.chain)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -94,7 +94,7 @@ def test_no_more_pages_than_allowed_and_only_one_of_the_first_ledger() -> None:
 
 def test_a_stream_is_taken_up_again_where_horizon_ends_it() -> None:
     entries, server = walk(generated([1] * 12), timeout=0.004)
-    assert stroops(entries) == amounts_from_events(server.chain)
+    assert stroops(entries) == stroops_of(server.chain)
     streams = [request for request in server.requests if request.streaming]
     assert len(streams) > 1
     assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE]
@@ -103,7 +103,7 @@ def test_a_stream_is_taken_up_again_where_horizon_ends_it() -> None:
 
 def test_more_than_two_hundred_operations_need_several_connections() -> None:
     entries, server = walk(generated([650, 3]), mode="operations")
-    assert stroops(entries) == amounts_from_events(server.chain)
+    assert stroops(entries) == stroops_of(server.chain)
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1001]
     assert len(server.asked("/operations")) == 4
 
@@ -119,9 +119,9 @@ def test_stragglers_of_a_ledger_are_one_more_of_the_same_sequence() -> None:
                 if isinstance(entry, Ledger) and late not in chain.operations[1000]:
                     chain.operations[1000].append(late)
 
-            # The stream that has been silent is taken up anew: with it comes what was late.
-            patience = replace(QUICK, silence=0.5)
-            return await heard(network(server), count(2), see, mode="operations", patience=patience)
+            # The silent stream is opened again, and brings what came late.
+            timeouts = replace(QUICK, silence=0.5)
+            return await heard(network(server), count(2), see, mode="operations", timeouts=timeouts)
 
     found = [(ledger.sequence, len(ledger.amounts)) for ledger in ledgers(asyncio.run(run()))]
     assert found == [(1000, 2), (1000, 1)]
@@ -132,9 +132,7 @@ def test_stragglers_of_a_ledger_are_one_more_of_the_same_sequence() -> None:
 
 def troubled(faults: dict[str, list[str]], **options: Any) -> tuple[list[Entry], HorizonServer]:
     entries, server = walk(generated([3, 2, 5]), faults=faults, **options)
-    assert stroops(entries) == amounts_from_events(
-        server.chain
-    )  # whatever happens, each amount once and in order
+    assert stroops(entries) == stroops_of(server.chain)  # whatever happens, each amount once and in order
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1001, 1002]
     return entries, server
 
@@ -145,19 +143,19 @@ def troubled(faults: dict[str, list[str]], **options: Any) -> tuple[list[Entry],
     [
         ("stall", "127.0.0.1 does not answer"),
         ("rst", "127.0.0.1 breaks the connection"),
-        ("eof", "127.0.0.1 hangs up"),
+        ("eof", "127.0.0.1 breaks off the stream"),
         ("429", "127.0.0.1 asks to slow down"),
         ("503", "127.0.0.1 answers with status 503"),
         ("error", "127.0.0.1 ends the stream"),
-        ("html", "127.0.0.1 sends a web page and no ledgers (does the Wi-Fi want a login?)"),
+        ("html", "127.0.0.1 sends a web page instead of ledgers (does the Wi-Fi need a login?)"),
         ("redirect", "127.0.0.1 answers with status 302"),
     ],
 )
 def test_a_broken_stream_is_resumed_without_loss(mode: Mode, fault: str, reason: str) -> None:
     chain = generated([3, 2, 5])
-    patience = replace(QUICK, silence=0.5, burst=0.03) if fault == "stall" else QUICK
-    entries, _ = walk(chain, mode=mode, faults={"stream": [fault, fault]}, patience=patience)
-    assert stroops(entries) == amounts_from_events(chain)
+    timeouts = replace(QUICK, silence=0.5, burst=0.03) if fault == "stall" else QUICK
+    entries, _ = walk(chain, mode=mode, faults={"stream": [fault, fault]}, timeouts=timeouts)
+    assert stroops(entries) == stroops_of(chain)
     assert set(reasons(entries)) <= {reason}
     if fault != "rst":  # the reset comes with a second event, which may be in a connection of its own
         assert len(reasons(entries)) == 2
@@ -165,22 +163,22 @@ def test_a_broken_stream_is_resumed_without_loss(mode: Mode, fault: str, reason:
 
 @pytest.mark.parametrize("fault", ["stall", "rst", "503", "html", "redirect", "bomb"])
 def test_a_broken_page_is_asked_for_again(fault: str) -> None:
-    patience = replace(QUICK, page=0.3) if fault == "stall" else QUICK
-    entries, server = troubled({"page": ["ok", fault, fault]}, patience=patience)
+    timeouts = replace(QUICK, page=0.3) if fault == "stall" else QUICK
+    entries, server = troubled({"page": ["ok", fault, fault]}, timeouts=timeouts)
     assert len(reasons(entries)) == 2
     assert len(server.asked("/ledgers/1001/operations")) == 3
 
 
 def test_a_bomb_is_not_unpacked() -> None:
     entries, _ = troubled({"page": ["bomb"]})
-    assert reasons(entries) == ["127.0.0.1 sends a page that is cut, or too long"]
+    assert reasons(entries) == ["127.0.0.1 sends a page that is cut off or too long"]
 
 
 def test_nonsense_is_dropped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         entries, _ = troubled({"stream": ["nonsense"]})
     assert reasons(entries) == []
-    assert caplog.messages == ["127.0.0.1 sent 3 records that made no sense"]
+    assert caplog.messages == ["127.0.0.1 sent 3 malformed records; they were dropped."]
 
 
 def test_a_bad_operation_is_dropped_and_the_others_sound(caplog: pytest.LogCaptureFixture) -> None:
@@ -189,7 +187,7 @@ def test_a_bad_operation_is_dropped_and_the_others_sound(caplog: pytest.LogCaptu
         chain.operations[1000][1]["amount"] = "1e400"
         entries, _ = walk(chain, mode=mode)
         assert len(stroops(entries)) == 2
-    assert caplog.messages == ["127.0.0.1 sent 1 records that made no sense"] * 2
+    assert caplog.messages == ["127.0.0.1 sent 1 malformed records; they were dropped."] * 2
 
 
 def replay(chain: Chain, mode: Mode, *records: Record) -> list[Entry]:
@@ -203,7 +201,7 @@ def test_a_ledger_comes_once_and_a_bad_one_not_at_all(caplog: pytest.LogCaptureF
     first, second = chain.ledgers
     entries = replay(chain, "ledgers", {**first, "sequence": "?"}, first, first, second)
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1001]
-    assert caplog.messages == ["127.0.0.1 sent 1 records that made no sense"]
+    assert caplog.messages == ["127.0.0.1 sent 1 malformed records; they were dropped."]
 
 
 def test_an_operation_comes_once_and_a_bad_one_not_at_all(caplog: pytest.LogCaptureFixture) -> None:
@@ -211,7 +209,7 @@ def test_an_operation_comes_once_and_a_bad_one_not_at_all(caplog: pytest.LogCapt
     (a, b), (c,) = chain.operations.values()
     entries = replay(chain, "operations", {**a, "id": "?"}, {**a, "type_i": "?"}, a, b, a, b, c)
     assert stroops(entries) == [10000000002, 10010000001]  # the bad one had the first one's id
-    assert caplog.messages == ["127.0.0.1 sent 2 records that made no sense"]
+    assert caplog.messages == ["127.0.0.1 sent 2 malformed records; they were dropped."]
 
 
 def test_a_ledger_of_bad_operations_only_is_none() -> None:
@@ -230,8 +228,8 @@ def test_a_page_that_is_none_of_horizons(page: Any) -> None:
 
     async def run() -> list[Entry]:
         async with Odd(generated([1])) as server:
-            patience = replace(QUICK, ledger=0.2)
-            return await heard(network(server), lambda entries: bool(reasons(entries)), patience=patience)
+            timeouts = replace(QUICK, ledger=0.2)
+            return await heard(network(server), lambda entries: bool(reasons(entries)), timeouts=timeouts)
 
     assert len(reasons(asyncio.run(run()))) == 1
 
@@ -243,8 +241,8 @@ def test_a_packed_stream_and_an_endless_event_are_refused() -> None:
             return await heard(network(server), lambda entries: len(reasons(entries)) == 2)
 
     assert reasons(asyncio.run(run())) == [
-        "127.0.0.1 sends a web page and no ledgers (does the Wi-Fi want a login?)",
-        "127.0.0.1 sends an event without end",
+        "127.0.0.1 sends a web page instead of ledgers (does the Wi-Fi need a login?)",
+        "127.0.0.1 sends an event that is too long",
     ]
 
 
@@ -258,7 +256,7 @@ def test_nothing_of_the_records_is_logged(caplog: pytest.LogCaptureFixture) -> N
             assert secret not in caplog.text
 
 
-def test_the_wait_is_told_and_retry_after_kept() -> None:
+def test_the_wait_is_reported_and_retry_after_obeyed() -> None:
     async def run() -> list[Entry]:
         async with HorizonServer(generated([1]), faults={"root": ["429"]}) as server:
             return await heard(network(server), lambda entries: bool(reasons(entries)))
@@ -270,9 +268,9 @@ def test_the_wait_is_told_and_retry_after_kept() -> None:
 
 def test_ledgers_that_stop_are_stale() -> None:
     async def run() -> list[Entry]:
-        patience = Timeouts(silence=10, ledger=0.03)
+        timeouts = Timeouts(silence=10, ledger=0.03)
         async with HorizonServer(generated([1])) as server:
-            return await heard(network(server), lambda entries: bool(reasons(entries)), patience=patience)
+            return await heard(network(server), lambda entries: bool(reasons(entries)), timeouts=timeouts)
 
     link = links(asyncio.run(run()))[-1]
     assert (link.state, link.reason) == (LinkState.STALE, "127.0.0.1 has had no new ledger for 0 s")
@@ -354,7 +352,7 @@ def test_cancelling_leaves_nothing_open(mode: Mode, faults: dict[str, list[str]]
         async with HorizonServer(generated([3]), faults=faults) as server:
             loop = asyncio.get_running_loop()
             others = asyncio.all_tasks()
-            following = asyncio.create_task(heard(network(server), count(99), mode=mode, patience=Timeouts()))
+            following = asyncio.create_task(heard(network(server), count(99), mode=mode, timeouts=Timeouts()))
             while not server.requests:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
@@ -364,7 +362,9 @@ def test_cancelling_leaves_nothing_open(mode: Mode, faults: dict[str, list[str]]
             assert following.cancelled()
             assert loop.time() - asked < 5  # s; what it was waiting for would have taken 10 and more
             assert asyncio.all_tasks() - others <= server.tasks
-            while server.open:  # the server sees it at its next look; with a connection left this never ends
+            while (
+                server.open
+            ):  # the server notices at its next poll; with a connection left open this never ends
                 await asyncio.sleep(0.001)
 
     asyncio.run(run())

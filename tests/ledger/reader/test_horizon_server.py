@@ -149,13 +149,13 @@ def test_a_429_says_when_to_come_back_on_pages_only() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--mode", "html"], "sends a web page and no ledgers"),
+        (["--mode", "html"], "sends a web page instead of ledgers"),
         (["--mode", "503", "--of", "root"], "answers with status 503"),
-        (["--tls", "expired"], "cannot prove who it is"),
+        (["--tls", "expired"], "has no valid certificate"),
     ],
 )
 def test_by_hand_it_does_what_it_is_asked_for(words: list[str], said: str) -> None:
-    """As a maker starts it, and as our own listener then finds it."""
+    """Started from the command line, as documented, and read by the listener."""
 
     async def run() -> list[str]:
         command = [sys.executable, "-m", "tests.support.horizon_server", "--port", "0", *words]

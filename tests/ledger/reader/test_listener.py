@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.ledger.networks import Network
-from appliance.ledger.reader.line_writer import KEPT, Voice
+from appliance.ledger.reader.line_writer import MAX_QUEUED, LineWriter
 from appliance.ledger.reader.listener import listen
 from appliance.ledger.reader.session import ListenOptions, Timeouts
 from appliance.ledger.tape import Header, Heartbeat, Line, decode
@@ -26,7 +26,7 @@ from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 
 WRONG = [b"", b"null", b"7", b"[]", b"{}", b'{"network":["two"]}', b'{"network":"moon"}', b"[" * 5000]
-QUICK = ListenOptions(patience=Timeouts(connect=60, answer=60, page=60, silence=60, ledger=60, burst=0.1))
+QUICK = ListenOptions(timeouts=Timeouts(connect=60, answer=60, page=60, silence=60, ledger=60, burst=0.1))
 
 
 def line_of(text: str) -> Line:
@@ -57,7 +57,7 @@ class Bench:
         self.commands.feed_data(command.encode() + b"\n")
 
     async def until(self, content: Callable[[], bool], probe: bool = False) -> None:
-        """Wait for a line that makes `content` true; `probe` says to look at other things than lines, too."""
+        """Wait for a line that makes `content` true; with `probe` also without a new line."""
         async with asyncio.timeout(60):
             while not content():
                 self.wrote.clear()
@@ -86,7 +86,7 @@ def bench(play: Callable[[Bench], Awaitable[None]]) -> Bench:
                 "two": Network("two", "second", (on.two.url,)),
             }
             listening = asyncio.create_task(
-                listen(networks, "one", write=on.write, commands=on.commands, way=QUICK, pulse=0.03)
+                listen(networks, "one", write=on.write, commands=on.commands, options=QUICK, heartbeat=0.03)
             )
             await play(on)
             async with asyncio.timeout(60):
@@ -112,7 +112,7 @@ def test_lines_come_with_their_seconds_until_the_box_is_gone() -> None:
     assert 0 <= seconds[0] < seconds[-1] < 60
 
 
-def test_a_switch_is_said_first_and_nothing_of_the_old_network_follows() -> None:
+def test_a_switch_is_announced_first_and_nothing_of_the_old_network_follows() -> None:
     async def play(on: Bench) -> None:
         await on.heard(1000)
         on.one.tip = 1029  # a flood is on its way
@@ -166,7 +166,7 @@ def test_many_switches_end_on_the_last() -> None:
     assert on.states()[-1] == ("two", LinkState.LIVE)
 
 
-def test_the_current_network_and_nonsense_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_current_network_and_malformed_commands_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
     wrong = [
         '{"network":"one"}',
         "",
@@ -193,7 +193,7 @@ def test_the_current_network_and_nonsense_change_nothing(caplog: pytest.LogCaptu
     assert len(caplog.messages) == len(wrong) - 1
 
 
-def test_nobody_reads_any_more() -> None:
+def test_a_broken_pipe_ends_it() -> None:
     async def play(on: Bench) -> None:
         await on.heard(1000)
         on.broken = True
@@ -202,7 +202,7 @@ def test_nobody_reads_any_more() -> None:
     assert bench(play).sequences() == [1000]
 
 
-def test_nobody_reads_any_more_at_a_switch() -> None:
+def test_a_broken_pipe_at_a_switch_ends_it() -> None:
     async def play(on: Bench) -> None:
         await on.heard(1000)
         on.broken = True
@@ -238,7 +238,7 @@ def test_a_switch_takes_no_time_whatever_the_old_network_does() -> None:
 
         while (
             min(took, default=1.0) >= 0.05
-        ):  # s; a busy machine may need a second look, what waits never gets there
+        ):  # s; a busy machine can need several tries, a listener that waits for the fault never succeeds
             assert len(took) < 10
             bench(play)
 
@@ -261,7 +261,7 @@ def test_something_sounds_three_answers_after_a_switch() -> None:
     assert len(first.amounts) == 200
 
 
-def test_it_shows_that_it_lives_when_there_is_nothing_to_say() -> None:
+def test_it_writes_heartbeats_when_there_is_nothing_else() -> None:
     async def play(on: Bench) -> None:
         await on.until(lambda: [line.entry for line in on.lines].count(Heartbeat()) == 3)
         on.commands.feed_eof()
@@ -288,21 +288,20 @@ def test_whatever_is_commanded_it_listens_on(commands: list[bytes]) -> None:
         logging.disable(logging.NOTSET)
 
 
-# --- its voice
+# --- the line writer
 
 
-def test_nobody_who_reads_slowly_keeps_it_from_speaking() -> None:
+def test_a_reader_that_stalls_does_not_block_it_and_gets_the_newest_lines() -> None:
     reader, writer = os.pipe()
-    voice = Voice(writer)
+    lines = LineWriter(writer)
     amounts = tuple(Amount(10**9 + n, Kind.OFFER, False, 1) for n in range(500))
     begun = time.monotonic()
-    voice.say(Line(0.0, Link(LinkState.SWITCHING, "two")))
+    lines.write(Line(0.0, Link(LinkState.SWITCHING, "two")))
     for number in range(3000):
-        voice.say(Line(1.0, Ledger(number, number, 500, 1, 0, amounts)))
+        lines.write(Line(1.0, Ledger(number, number, 500, 1, 0, amounts)))
         if number == 1500:
-            voice.say(Line(1.0, Link(LinkState.LIVE, "two")))
-    assert time.monotonic() - begun < 30  # s; nobody reads, so whoever waits does so for ever
-    assert len(voice._kept) <= KEPT
+            lines.write(Line(1.0, Link(LinkState.LIVE, "two")))
+    assert time.monotonic() - begun < 60  # s; a write that waited for the reader would never return
     heard: list[Line] = []
     with os.fdopen(reader, "rb") as pipe:
         for text in pipe:
@@ -311,13 +310,16 @@ def test_nobody_who_reads_slowly_keeps_it_from_speaking() -> None:
                 break
     sequences = [line.entry.sequence for line in heard if isinstance(line.entry, Ledger)]
     assert sequences[-20:] == list(range(2980, 3000))  # the newest, in their order
-    assert len(sequences) < KEPT + 10  # and what the pipe itself had taken
+    assert len(sequences) < MAX_QUEUED + 10  # and what the pipe itself had taken
     assert [line.entry.state for line in heard if isinstance(line.entry, Link)] == ["switching", "live"]
-    voice.say(Line(2.0, Heartbeat()))
-    while not voice._broken:  # the writing thread finds out
-        time.sleep(0.001)
+
+    def write_until_broken() -> None:
+        while time.monotonic() - begun < 120:  # until its thread has noticed
+            lines.write(Line(2.0, Heartbeat()))
+            time.sleep(0.001)
+
     with pytest.raises(BrokenPipeError):
-        voice.say(Line(2.0, Heartbeat()))
+        write_until_broken()
     os.close(writer)
 
 
@@ -371,7 +373,7 @@ def read_until(process: subprocess.Popen[str], sequence: int) -> list[Line]:
     return lines
 
 
-def test_the_process_speaks_and_obeys_and_ends_with_its_parent() -> None:
+def test_the_process_writes_lines_obeys_a_command_and_ends_with_its_input() -> None:
     with Running() as process:
         assert process.stdin is not None
         read_until(process, 1000)
@@ -385,7 +387,7 @@ def test_the_process_speaks_and_obeys_and_ends_with_its_parent() -> None:
         assert "Traceback" not in errors
 
 
-def test_the_process_ends_when_nobody_reads() -> None:
+def test_the_process_ends_when_its_output_is_closed() -> None:
     with Running() as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -398,10 +400,9 @@ def test_the_process_ends_when_nobody_reads() -> None:
         assert "rror" not in process.stderr.read()
 
 
-def test_who_reads_lines_does_not_load_the_network() -> None:
-    rooms = ", ".join(
-        f"appliance.ledger.{name}" for name in ("tape", "networks", "amounts", "sse", "backoff")
-    )
+def test_reading_lines_does_not_load_the_network() -> None:
+    light = ("tape", "networks", "reader.amounts", "reader.sse", "reader.backoff")
+    rooms = ", ".join(f"appliance.ledger.{name}" for name in light)
     program = (
         f"import sys, {rooms}; print(sorted({{'stellar_sdk', 'aiohttp', 'asyncio'}} & set(sys.modules)))"
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults of the wire itself: the listener in a network namespace of its own, with nft between it and a server.
 
-The one rule: needs root, ip and nft, and says which is missing. The namespace and its two ends of a cable are gone
-afterwards; nothing of the machine's own network is touched.
+Needs root, ip and nft; skipped with the name of the missing one. The namespace and its virtual cable are removed
+afterwards; the machine's own network is not touched.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ RESET = (
     "reject with tcp reset; }; }"
 )
 
-# What is heard, a line each, by a listener with little patience.
+# Prints what a listener with short timeouts reads, a line each.
 PROGRAM = """
 import asyncio, sys
 from appliance.ledger.networks import Network
-from appliance.ledger.reader.backoff import Backoff, Pace
+from appliance.ledger.reader.backoff import Backoff, BackoffPolicy
 from appliance.ledger.reader.budget import own
 from appliance.ledger.reader.follow import follow
-from appliance.ledger.reader.session import Patience, Way
+from appliance.ledger.reader.session import ListenOptions, Timeouts
 from appliance.values import Ledger
 
 async def main():
     url = sys.argv[1]
-    way = Way(patience=Patience(connect=1, answer=1, page=1, silence=1, ledger=1))
-    backoff = Backoff(Pace(0.1, 0.2, 0.1, 0.2, per_hour=1e9, at_once=1e6))
-    async for entry in follow(Network("here", "generated", (url,)), way, backoff=backoff, allowances={url: own()}):
+    options = ListenOptions(timeouts=Timeouts(connect=1, answer=1, page=1, silence=1, ledger=1))
+    backoff = Backoff(BackoffPolicy(0.1, 0.2, 0.1, 0.2, per_hour=1e9, at_once=1e6))
+    network = Network("here", "generated", (url,))
+    async for entry in follow(network, options, backoff=backoff, allowances={url: own()}):
         print(entry.sequence if isinstance(entry, Ledger) else f"{entry.state} {entry.reason}", flush=True)
 
 asyncio.run(main())
@@ -97,7 +98,7 @@ class Listening:
         self.said: list[str] = []
 
     async def until(self, wanted: Callable[[str], bool]) -> str:
-        """Read on until it says something that is wanted, and return that."""
+        """Read lines until one is wanted, and return it."""
         assert self.process.stdout
         while not self.said or not wanted(self.said[-1]):
             line = (await self.process.stdout.readline()).decode()
@@ -110,7 +111,7 @@ class Listening:
         await self.until(str(sequence).__eq__)
 
     async def lost(self) -> str:
-        """Read on until it says that something is wrong, and return what."""
+        """Read lines until one reports a loss, and return its reason."""
         return await self.until(lambda line: line.startswith(("backing_off ", "offline ")))
 
     @property
@@ -198,7 +199,7 @@ def test_a_lossy_wire_loses_no_ledger() -> None:
 
 @pytest.mark.usefixtures("cable")
 def test_a_name_server_that_does_not_answer() -> None:
-    """N16: questions to port 53 vanish. What is told is who cannot be found, and the listener lives on."""
+    """N16: questions to port 53 vanish. The reason names the host, and the listener goes on."""
 
     async def play() -> list[str]:
         run(*inside("nft", "-f", "-"), text=DROP)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.ledger.reader.record_files import BadRecording, from_operations, record
+from appliance.ledger.reader.record_files import BadRecording, from_operations, record_files
 from appliance.ledger.tape import open_tape
 from appliance.values import Ledger
 from tests.support.horizon_records import generated, recorded
@@ -86,8 +86,8 @@ def test_a_tape_is_written_and_holds_nothing_but_numbers(tmp_path: Path) -> None
     chain = generated([3, 2])
     operations = [record for group in chain.operations.values() for record in group]
     output = tmp_path / "x.tape"
-    said = record([written(tmp_path / "ops.jsonl", operations)], None, output, "testnet")
-    assert said == "Recorded 2 ledgers, 5 operations, 5 amounts; 0 bad records dropped."
+    summary = record_files([written(tmp_path / "ops.jsonl", operations)], None, output, "testnet")
+    assert summary == "Recorded 2 ledgers, 5 operations, 5 amounts; 0 bad records dropped."
     tape = open_tape(output)
     assert tape.header.network == "testnet"
     assert [line.entry for line in tape] == from_operations([tmp_path / "ops.jsonl"]).ledgers

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.ledger.networks import Network
-from appliance.ledger.reader.record_network import Taping, record_network
+from appliance.ledger.reader.record_network import NetworkRecorder, record_network
 from appliance.ledger.reader.session import ListenOptions
 from appliance.ledger.tape import BadTape, Header, Heartbeat, Line, TapeWriter, open_tape
 from appliance.values import Ledger, Link, LinkState
@@ -18,23 +18,23 @@ LOST = Link(LinkState.BACKING_OFF, "mine", "horizon.example.org is nowhere to be
 
 def taped(path: Path, *lines: Header | Line) -> str:
     with TapeWriter(path, Header("mine")) as tape:
-        taping = Taping(tape, "mine")
+        recorder = NetworkRecorder(tape, "mine")
         for line in lines:
-            taping.write(line)
-    return taping.amounts_from_events(path)
+            recorder.write(line)
+    return recorder.summary(path)
 
 
 def ledger(number: int) -> Ledger:
     return Ledger(number, number, 800, 1, 0, ())
 
 
-def test_what_is_on_a_tape_is_told(tmp_path: Path) -> None:
+def test_the_summary_counts_what_is_on_the_tape(tmp_path: Path) -> None:
     path = tmp_path / "r.tape"
     lines = [Line(5.0 * number, ledger(number)) for number in range(1200)]
     assert taped(path, Header("mine"), *lines, Line(9000.0, Heartbeat())) == (
         f"Recorded {path}: 1,200 ledgers, 960,000 operations."
     )
-    assert list(open_tape(path)) == lines  # neither the header of another, nor a sign of life
+    assert list(open_tape(path)) == lines  # neither a second header nor a heartbeat
 
 
 def test_a_tape_names_no_server(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_tape_names_no_server(tmp_path: Path) -> None:
     assert next(iter(open_tape(path))).entry == Link(LinkState.BACKING_OFF, "mine", "", 4.0)
 
 
-def test_a_network_that_is_away_is_told_once_until_it_is_back(
+def test_a_network_that_is_away_is_logged_once_until_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away() -> int:
@@ -53,26 +53,30 @@ def test_a_network_that_is_away_is_told_once_until_it_is_back(
         )
 
     with caplog.at_level(logging.WARNING), TapeWriter(tmp_path / "r.tape", Header("mine")) as tape:
-        taping = Taping(tape, "mine")
-        taping.write(Line(0.0, Link(LinkState.CONNECTING, "mine")))
+        recorder = NetworkRecorder(tape, "mine")
+        recorder.write(Line(0.0, Link(LinkState.CONNECTING, "mine")))
         assert away() == 0
-        taping.write(Line(1.0, LOST))
+        recorder.write(Line(1.0, LOST))
         assert away() == 1
-        taping.write(Line(5.0, LOST))
-        taping.write(Line(50.0, Heartbeat()))
+        recorder.write(Line(5.0, LOST))
+        recorder.write(Line(50.0, Heartbeat()))
         assert away() == 1
-        taping.write(Line(60.0, ledger(1)))
-        taping.write(Line(62.0, LOST))  # one that is back at once was never away
-        taping.write(Line(65.0, ledger(2)))
-        taping.write(Line(70.0, LOST))
-        taping.write(Line(85.0, Heartbeat()))
+        recorder.write(Line(60.0, ledger(1)))
+        recorder.write(Line(62.0, LOST))  # a network that is back at once was not away
+        recorder.write(Line(65.0, ledger(2)))
+        recorder.write(Line(70.0, LOST))
+        recorder.write(Line(85.0, Heartbeat()))
         assert away() == 1
-        taping.write(Line(90.0, Heartbeat()))
+        recorder.write(Line(90.0, Heartbeat()))
         assert away() == 2
 
 
 @pytest.mark.parametrize(
-    ("lines", "why"), [((), "said none."), ((Line(0.0, LOST),), f"said none: {LOST.reason}.")]
+    ("lines", "why"),
+    [
+        ((), "none came from the mine network."),
+        ((Line(0.0, LOST),), f"none came from the mine network: {LOST.reason}."),
+    ],
 )
 def test_a_tape_without_a_ledger_is_no_success(tmp_path: Path, lines: tuple[Line, ...], why: str) -> None:
     with pytest.raises(BadTape, match=r"r\.tape holds no ledger") as caught:
@@ -80,7 +84,7 @@ def test_a_tape_without_a_ledger_is_no_success(tmp_path: Path, lines: tuple[Line
     assert why in str(caught.value)
 
 
-def test_whoever_ends_a_recording_early_has_what_was_heard(tmp_path: Path) -> None:
+def test_a_recording_that_is_cancelled_has_what_came_until_then(tmp_path: Path) -> None:
     path = tmp_path / "r.tape"
 
     async def run() -> str:
@@ -96,7 +100,7 @@ def test_whoever_ends_a_recording_early_has_what_was_heard(tmp_path: Path) -> No
                 recording.cancel()
                 return await recording
 
-    amounts_from_events = asyncio.run(run())
+    summary = asyncio.run(run())
     count = sum(isinstance(line.entry, Ledger) for line in open_tape(path))
-    assert amounts_from_events == f"Recorded {path}: {count} ledgers, {2 * count} operations."
+    assert summary == f"Recorded {path}: {count} ledgers, {2 * count} operations."
     assert count > 1

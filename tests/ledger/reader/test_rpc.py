@@ -19,7 +19,6 @@ from tests.support.following import (
     MODES,
     QUICK,
     Entry,
-    amounts_from_events,
     count,
     heard,
     ledgers,
@@ -28,6 +27,7 @@ from tests.support.following import (
     reasons,
     states,
     stroops,
+    stroops_of,
 )
 from tests.support.horizon_records import Chain, chain_of, generated, ledger_record, recorded, rows
 from tests.support.horizon_server import HorizonServer
@@ -36,7 +36,7 @@ from tests.support.rpc_server import RpcServer
 CLASSIC = pytest.mark.parametrize("classic", [True, False], ids=["events", "transactions"])
 
 
-def follow(server: RpcServer, pages: int = 9, **way: Any) -> list[Entry]:
+def follow(server: RpcServer, pages: int = 9, **options: Any) -> list[Entry]:
     """What is heard of a server from its tip to its chain's last ledger; each closes when the one before was heard."""
     last = server.chain.ledgers[-1]["sequence"]
 
@@ -49,20 +49,22 @@ def follow(server: RpcServer, pages: int = 9, **way: Any) -> list[Entry]:
 
     async def run() -> list[Entry]:
         async with server:
-            return await heard(network(server), ended, see, pages=pages, **way)
+            return await heard(network(server), ended, see, pages=pages, **options)
 
     return asyncio.run(run())
 
 
-def first(server: RpcServer, until: Callable[[list[Entry]], bool] | None = None, **way: Any) -> list[Entry]:
+def first(
+    server: RpcServer, until: Callable[[list[Entry]], bool] | None = None, **options: Any
+) -> list[Entry]:
     async def run() -> list[Entry]:
         async with server:
-            return await heard(network(server), until or count(1), **way)
+            return await heard(network(server), until or count(1), **options)
 
     return asyncio.run(run())
 
 
-# --- the way it goes when all is well -----------------------------------------------------------------------
+# --- without faults -----------------------------------------------------------------------
 
 
 @CLASSIC
@@ -71,7 +73,7 @@ def test_the_last_closed_ledger_comes_first_and_then_each_that_closes(classic: b
     entries = follow(server)
     assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE]
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1001, 1002]
-    assert stroops(entries) == amounts_from_events(server.chain)
+    assert stroops(entries) == stroops_of(server.chain)
     assert {request.path for request in server.requests} == {
         *("getNetwork", "getHealth", "getEvents"),
         *([] if classic else ["getTransactions"]),
@@ -101,7 +103,7 @@ def test_every_amount_of_2020_comes_once_and_in_order() -> None:
     chain = chain_of(rows(recorded(name)), network="generated")
     server = RpcServer(chain, tip=chain.ledgers[0]["sequence"], classic=False)
     entries = follow(server)
-    assert stroops(entries) == amounts_from_events(chain)
+    assert stroops(entries) == stroops_of(chain)
     assert len(stroops(entries)) == 1076
     assert [ledger.operations for ledger in ledgers(entries)] == [
         len(group) for group in chain.operations.values()
@@ -113,7 +115,7 @@ def test_failed_transactions_are_counted_and_moved_nothing() -> None:
     chain.operations[1000][1]["transaction_successful"] = False
     (ledger,) = ledgers(first(RpcServer(chain, classic=False)))
     assert (ledger.succeeded, ledger.failed, ledger.operations) == (2, 1, 2)
-    assert [a.stroops for a in ledger.amounts] == amounts_from_events(chain)
+    assert [a.stroops for a in ledger.amounts] == stroops_of(chain)
 
 
 @CLASSIC
@@ -124,7 +126,7 @@ def test_a_busy_ledger_comes_in_pages_and_no_more_of_them_than_are_wanted(classi
     entries = follow(server, pages=2)
     assert [ledger.operations for ledger in ledgers(entries)] == [1, size * 2, size * 2]
     whole = follow(RpcServer(chain, tip=1000, classic=classic), pages=5)
-    assert stroops(whole) == amounts_from_events(chain)
+    assert stroops(whole) == stroops_of(chain)
 
 
 def test_the_first_ledger_is_wanted_soon_rather_than_whole() -> None:
@@ -161,14 +163,14 @@ def test_an_empty_ledger_between_others_has_a_time_between_theirs(classic: bool)
     assert [time - times[0] for time in times] == [0, 5, 10, 15, 20]
 
 
-# --- what a server may do -----------------------------------------------------------------------------------
+# --- faults of a server -----------------------------------------------------------------------------------
 
 FAULTS = {
     "mute": "does not answer",
     "rst": "breaks the connection",
-    "nonsense": "no Stellar RPC server's",
-    "shapeless": "no Stellar RPC server's",
-    "html": "does the Wi-Fi want a login?",
+    "nonsense": "not a Stellar RPC server's",
+    "shapeless": "not a Stellar RPC server's",
+    "html": "does the Wi-Fi need a login?",
     "redirect": "answers with status 302",
     "bomb": "too long",
     "429": "asks to slow down",
@@ -183,11 +185,11 @@ def test_a_fault_is_a_reason_and_nothing_is_lost(method: str, fault: str, reason
     chain = generated([2, 3, 2])
     faults = {method: ["ok", "ok", fault] if method != "getNetwork" else [fault]}
     server = RpcServer(chain, tip=1000, classic=classic, faults=faults)
-    entries = follow(server, patience=replace(QUICK, answer=0.5) if fault == "mute" else QUICK)
+    entries = follow(server, timeouts=replace(QUICK, answer=0.5) if fault == "mute" else QUICK)
     (said,) = reasons(entries)
     assert said.startswith("127.0.0.1 ")
     assert reason in said
-    assert stroops(entries) == amounts_from_events(chain)
+    assert stroops(entries) == stroops_of(chain)
 
 
 @CLASSIC
@@ -198,20 +200,20 @@ def test_a_server_of_several_that_lags_is_asked_again(classic: bool, fault: str)
     server = RpcServer(chain, tip=1000, classic=classic, faults={method: ["ok", "ok", fault]})
     entries = follow(server)
     assert reasons(entries) == []
-    assert stroops(entries) == amounts_from_events(chain)
+    assert stroops(entries) == stroops_of(chain)
 
 
-def test_what_is_refused_twice_ends_the_visit() -> None:
+def test_what_is_refused_twice_ends_the_session() -> None:
     chain = generated([2, 3, 2])
     server = RpcServer(chain, tip=1000, faults={"getEvents": ["ok", "ok", "refused", "refused"]})
     entries = follow(server)
-    assert reasons(entries) == ["127.0.0.1 refuses what it is asked, with code -32001"]
-    assert stroops(entries) == amounts_from_events(chain)
+    assert reasons(entries) == ["127.0.0.1 refuses a request with code -32001"]
+    assert stroops(entries) == stroops_of(chain)
 
 
 def test_a_server_that_lacks_its_own_last_ledger_is_left() -> None:
     entries = first(RpcServer(generated([2, 3]), faults={"getEvents": ["behind", "behind"]}))
-    assert reasons(entries) == ["127.0.0.1 does not have the ledger that it says is its last"]
+    assert reasons(entries) == ["127.0.0.1 lacks the ledger that it calls its last"]
 
 
 def test_a_server_of_another_network_is_not_listened_to() -> None:
@@ -224,12 +226,12 @@ def test_a_server_that_says_it_is_old_is_stale() -> None:
     server = RpcServer(generated([1]), faults={"getHealth": ["stale"]})
     entries = first(server)
     assert states(entries)[1] == LinkState.STALE
-    assert reasons(entries) == ["127.0.0.1 says itself that it is behind its network"]
+    assert reasons(entries) == ["127.0.0.1 reports that it is behind its network"]
 
 
 def test_a_server_whose_ledger_stands_still_is_stale() -> None:
-    patience = replace(QUICK, ledger=0.3)
-    entries = first(RpcServer(generated([1])), lambda heard: len(links(heard)) == 3, patience=patience)
+    timeouts = replace(QUICK, ledger=0.3)
+    entries = first(RpcServer(generated([1])), lambda heard: len(links(heard)) == 3, timeouts=timeouts)
     assert links(entries)[2].state == LinkState.STALE
     assert "has had no new ledger for 1 s" in links(entries)[2].reason
 
@@ -249,8 +251,8 @@ def test_records_that_make_no_sense_are_dropped_and_counted(
     chain = generated([5])
     faults = ["ok", "garbage"] if classic else ["garbage"]
     entries = first(RpcServer(chain, classic=classic, faults={method: faults}))
-    assert stroops(entries) == amounts_from_events(chain)[1::2]
-    assert caplog.messages == ["127.0.0.1 sent 3 records that made no sense"]
+    assert stroops(entries) == stroops_of(chain)[1::2]
+    assert caplog.messages == ["127.0.0.1 sent 3 malformed records; they were dropped."]
 
 
 def test_a_ledger_that_the_server_no_longer_has_is_a_reason() -> None:
@@ -280,7 +282,7 @@ def test_after_more_than_a_minute_it_goes_on_at_now_and_counts_what_it_skipped()
 
     entries = asyncio.run(run())
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1014]
-    assert links(entries)[-1].reason == "13 ledgers went by unheard"
+    assert links(entries)[-1].reason == "13 ledgers were skipped"
 
 
 @pytest.mark.parametrize("sequence", [0, 2**31])
@@ -289,12 +291,12 @@ def test_a_last_ledger_that_cannot_be_is_refused(sequence: int) -> None:
 
     async def run() -> None:
         async with RpcServer(chain) as server:
-            visit = Rpc(server.url.removeprefix("rpc+"), ListenOptions(patience=QUICK), own())
+            session = Rpc(server.url.removeprefix("rpc+"), ListenOptions(timeouts=QUICK), own())
             try:
                 with pytest.raises(Lost, match="does not say which"):
-                    await visit.tip(Network("here", "generated", (server.url,)))
+                    await session.tip(Network("here", "generated", (server.url,)))
             finally:
-                await visit.close()
+                await session.close()
 
     asyncio.run(run())
 
@@ -317,7 +319,7 @@ def test_nothing_leaves_but_numbers_of_ledgers() -> None:
 def test_from_a_horizon_to_an_rpc_server_and_back_nothing_is_lost_or_doubled(
     mode: Mode, classic: bool
 ) -> None:
-    """The Horizon breaks off after the third ledger and refuses twice; later it is well again."""
+    """The Horizon server breaks off after the third ledger and refuses twice; later it is healthy again."""
     chain = generated([3, 2, 4, 0, 2, 3, 2, 1, 2, 3] * 3)
     horizon = HorizonServer(chain, tip=1000)
     rpc = RpcServer(chain, tip=1000, classic=classic)
@@ -340,34 +342,34 @@ def test_from_a_horizon_to_an_rpc_server_and_back_nothing_is_lost_or_doubled(
 
     async def run() -> list[Entry]:
         async with horizon, rpc:
-            patience = replace(QUICK, home=0.02, burst=0.05, probe=0.2)
-            return await heard(network(horizon, rpc), ended, see, mode=mode, pages=9, patience=patience)
+            timeouts = replace(QUICK, home=0.02, burst=0.05, probe=0.2)
+            return await heard(network(horizon, rpc), ended, see, mode=mode, pages=9, timeouts=timeouts)
 
     entries = asyncio.run(run())
-    assert stroops(entries) == amounts_from_events(chain)
+    assert stroops(entries) == stroops_of(chain)
     assert [host for host, _ in groupby(hosts)] == ["horizon", "rpc", "horizon"]
     if mode == "ledgers":
         assert [ledger.sequence for ledger in ledgers(entries)] == list(range(1000, last + 1))
 
 
 @pytest.mark.parametrize("offset", range(1, 4))
-def test_the_rest_of_a_ledger_that_was_half_heard_is_told(offset: int) -> None:
+def test_the_rest_of_a_ledger_that_was_half_read_is_read(offset: int) -> None:
     chain = generated([3, 2])
     begun = 1000 << 32 | offset << 12 | 1
 
     async def run() -> list[tuple[int, Ledger]]:
         async with RpcServer(chain) as server:
-            visit = Rpc(server.url.removeprefix("rpc+"), ListenOptions(patience=QUICK), own())
-            await visit.tip(Network("here", "generated", (server.url,)))
+            session = Rpc(server.url.removeprefix("rpc+"), ListenOptions(timeouts=QUICK), own())
+            await session.tip(Network("here", "generated", (server.url,)))
             found: list[tuple[int, Ledger]] = []
-            async for entry in visit.ledgers(begun, primer=False):
+            async for entry in session.ledgers(begun, primer=False):
                 found.append(entry)
                 if entry[1].sequence == 1001:
                     break
-            await visit.close()
+            await session.close()
             return found
 
     entries = asyncio.run(run())
     amounts = [a.stroops for _, ledger in entries for a in ledger.amounts]
-    assert amounts == amounts_from_events(chain)[offset:]
+    assert amounts == stroops_of(chain)[offset:]
     assert [ledger.sequence for _, ledger in entries] == ([1001] if offset == 3 else [1000, 1001])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ledger.reader.record_files import record
+from appliance.ledger.reader.record_files import record_files
 from appliance.ledger.tape import bundled, open_tape
 from appliance.ledger.tape.arrange import PASSES, arrange, main
 from appliance.values import Amount, Kind, Ledger
@@ -24,14 +24,14 @@ TIMING = [ledger(sequence) for sequence in range(50)]
 
 def test_an_arrangement_invents_nothing_and_comes_and_goes() -> None:
     lines = list(arrange(BUSY, QUIET, TIMING))
-    told = [line.entry for line in lines if isinstance(line.entry, Ledger)]
-    assert len(told) == len(TIMING) * PASSES
+    ledgers = [line.entry for line in lines if isinstance(line.entry, Ledger)]
+    assert len(ledgers) == len(TIMING) * PASSES
     real = {amount.stroops for source in (*BUSY, *QUIET) for amount in source.amounts}
-    assert {amount.stroops for entry in told for amount in entry.amounts} <= real
-    counts = [len(entry.amounts) for entry in told]
+    assert {amount.stroops for entry in ledgers for amount in entry.amounts} <= real
+    counts = [len(entry.amounts) for entry in ledgers]
     assert min(counts) <= 1
     assert max(counts) > 40
-    assert all(entry.amounts[-1].stroops == 7 for entry in told[::2])  # the quiet network is always there
+    assert all(entry.amounts[-1].stroops == 7 for entry in ledgers[::2])  # the quiet network is always there
     assert {after.seconds - before.seconds for before, after in pairwise(lines)} == {6.0}
     assert list(arrange(BUSY, QUIET, TIMING)) == lines
 
@@ -52,7 +52,7 @@ def test_the_bundled_recording_is_what_these_files_make(
     for name, (operations, series) in sources.items():
         tapes[name] = str(tmp_path / f"{name}.tape")
         found = [recorded(file) for file in operations]
-        record(found, recorded(series) if series else None, Path(tapes[name]), "any")
+        record_files(found, recorded(series) if series else None, Path(tapes[name]), "any")
     made = tmp_path / "wind.jsonl.gz"
     words = ["--busy", tapes["2020"], tapes["2024"], "--quiet", tapes["testnet"], "--timing", tapes["timing"]]
     monkeypatch.setattr(sys, "argv", ["arrange", *words, "-o", str(made)])

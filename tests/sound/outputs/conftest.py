@@ -14,7 +14,7 @@ def _built(tmp_path_factory: pytest.TempPathFactory) -> Cards:
 
 @pytest.fixture
 def cards(_built: Cards, monkeypatch: pytest.MonkeyPatch) -> Cards:
-    """Cards that do what a test tells them, in the place of the machine's own."""
+    """Cards whose faults a test switches on and off, in the place of the machine's own."""
     for name, value in _built.environ.items():
         monkeypatch.setenv(name, value)
     return _built

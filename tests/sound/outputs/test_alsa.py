@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real ALSA library, with cards that do what a file tells them."""
+"""The real ALSA library, on cards whose faults a test switches on and off."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def played_on(device: str) -> int:
 
 
 def heard_whole(cards: Cards, name: str, mode: str = "") -> Card:
-    """A card that has played SOUND and never ran dry: a busy machine may sleep for longer than a buffer lasts."""
+    """A card that has played SOUND and never ran dry: a busy machine can stall for longer than a buffer lasts."""
     for attempt in range(20):
         card = cards[f"{name}-{attempt}"]
         card.be(mode)
@@ -77,21 +77,21 @@ def test_both_sides_are_heard_where_there_is_only_one(cards: Cards) -> None:
     assert card.played(1)[100:5000] == pytest.approx(0.4, abs=0.001)
 
 
-def test_a_missing_card_is_one_sentence(cards: Cards, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(NoSoundCard, match=r"^The sound card 'nobody' cannot be opened: .*\.$"):
-        Alsa("nobody", latency=0.1)
+def test_a_missing_card_is_one_error_that_names_it(cards: Cards, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(NoSoundCard, match="'missing'"):
+        Alsa("missing", latency=0.1)
     assert capfd.readouterr().err == ""  # ALSA's own eight lines are kept away
 
 
-def test_a_busy_card_is_one_sentence(cards: Cards) -> None:
+def test_a_busy_card_is_one_error_with_the_reason_that_alsa_gives(cards: Cards) -> None:
     cards["busy"].be("busy")
-    with pytest.raises(NoSoundCard, match=r"cannot be opened: Device or resource busy\.$"):
+    with pytest.raises(NoSoundCard, match=f"{cards['busy'].device}.*Device or resource busy"):
         Alsa(cards["busy"].device, latency=0.1)
 
 
-def test_what_alsa_cannot_convert_either_is_one_sentence(cards: Cards) -> None:
+def test_what_alsa_cannot_convert_either_is_one_error(cards: Cards) -> None:
     cards["digital"].be("mpeg")
-    with pytest.raises(NoSoundCard, match=r"does not take the box's sound: Invalid argument\.$"):
+    with pytest.raises(NoSoundCard, match=f"{cards['digital'].device}.*Invalid argument"):
         Alsa(cards["digital"].device, latency=0.1)
 
 
@@ -99,7 +99,7 @@ def test_a_card_that_has_gone_says_so(cards: Cards) -> None:
     card = Alsa(cards["gone"].device, latency=0.1)
     card.write(SOUND[0])
     cards["gone"].be("gone")
-    with pytest.raises(NoSoundCard, match=r"has gone: No such device\.$"):
+    with pytest.raises(NoSoundCard, match=f"{cards['gone'].device}.*No such device"):
         written(card)
     card.close()
 
@@ -112,6 +112,6 @@ def test_a_card_that_runs_dry_is_counted_and_played_on(cards: Cards) -> None:
 def test_a_card_that_stands_still_is_not_waited_for(cards: Cards) -> None:
     card = Alsa(cards["stall"].device, latency=0.1)
     cards["stall"].be("stall")
-    with pytest.raises(CardHangs, match=r"takes no sound any more"):
+    with pytest.raises(CardHangs, match=cards["stall"].device):
         written(card)
     card.close()

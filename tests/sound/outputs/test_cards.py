@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which card is chosen: by what a Pi, a laptop and a liar say of theirs."""
+"""Which card is chosen, from what a Pi, a laptop and a wrong driver say of theirs."""
 
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from appliance.sound.outputs.cards import (
     Choice,
     Kind,
     Seen,
-    _found,
     choices,
     edid_hears,
     kind_of,
@@ -110,7 +109,7 @@ def test_a_laptop_has_sound_built_in_and_many_sockets() -> None:
     assert devices(laptop, server=True)[0] == "default"
 
 
-def test_what_plays_to_nobody_is_no_card() -> None:
+def test_a_loopback_and_a_camera_are_no_cards_to_play_on() -> None:
     assert devices(Card("Loopback", "Loopback", ((0, "Loopback PCM"),)), Card("C920", "USB-Audio")) == []
 
 
@@ -224,11 +223,14 @@ def test_a_sound_server_is_seen(tmp_path: Path) -> None:
 
 
 class Going(type(Path())):  # type: ignore[misc] # the class of this system's paths
-    """A folder that goes while it is looked at, as a card's does when it is pulled out."""
+    """A folder that disappears while it is read, as a card's does when the card is pulled out."""
 
     def glob(self, pattern: str) -> list[Path]:
         raise FileNotFoundError(pattern)
 
 
-def test_a_card_that_goes_while_it_is_looked_at_is_not_there() -> None:
-    assert _found(Going("/proc/asound/card1"), "eld#*") == []
+def test_a_card_that_is_pulled_out_while_it_is_read_has_nothing_to_play_on(tmp_path: Path) -> None:
+    tree(tmp_path, {"cards": PI, "card0/pcm0p/info": info(0, "MAI PCM i2s-hifi-0")})
+    seen = look({}, Going(tmp_path), Going(tmp_path))
+    assert [card.id for card in seen.cards] == [name for _, name, _ in listed(PI)]
+    assert all(card.devices == () for card in seen.cards)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live output on real ALSA, with cards that fail as real ones do. Nothing here plays faster than a card."""
+"""The live output on real ALSA, on cards that fail as real ones do, in real time."""
 
 import logging
 import threading
@@ -21,11 +21,11 @@ from tests.support.fault_cards import Card, Cards
 
 BLOCK = 512
 LEVEL = 0.5
-PATIENCE = 100.0  # s that a loaded machine may need for what takes a few
+PATIENCE = 100.0  # s, for waits that take a few on an idle machine
 
 
 class Music:
-    """A performer with a level tone, on a thread of its own."""
+    """Plays a level tone on a thread of its own, as the performer's."""
 
     def __init__(self, speaker: Speaker) -> None:
         self.speaker = speaker
@@ -39,7 +39,7 @@ class Music:
         block = np.full((BLOCK, 2), LEVEL, dtype=np.float32)
         try:
             while not self._stop.is_set():
-                self.speaker.write(block, ())
+                self.speaker.write(block)
                 self.blocks += 1
         except CardHangs as error:
             self.failure = error
@@ -48,7 +48,7 @@ class Music:
         """Wait for something, and return how many seconds of music went by."""
         begun, deadline = self.blocks, time.monotonic() + PATIENCE
         while not seen():
-            assert time.monotonic() < deadline, f"never came true; {self.speaker.status}"
+            assert time.monotonic() < deadline, f"Timeout; {self.speaker.status}"
             time.sleep(0.01)
         return (self.blocks - begun) * BLOCK / 48_000
 
@@ -81,25 +81,24 @@ def on(card: Card) -> Speaker:
     return Speaker(card.device, latency=0.128, block=BLOCK)
 
 
-def test_a_tone_is_heard_whole_from_its_fade_to_its_end(cards: Cards) -> None:
+def test_a_sound_is_heard_whole_from_its_fade_to_its_end(cards: Cards) -> None:
     sound = np.random.default_rng(1).uniform(-0.5, 0.5, (100, BLOCK, 2)).astype(np.float32)
     faded = (int(FADE * 48_000 / BLOCK) + 1) * BLOCK
-
-    def whole(card: Card) -> bool:
+    for attempt in range(20):
+        card = cards[f"speaker-{attempt}"]
         speaker = on(card)
         for block in sound:
-            speaker.write(block, ())
+            speaker.write(block)
         latency = speaker.latency
         speaker.close()
+        if speaker.status.underruns:  # a busy machine can stall for longer than a buffer lasts: play it again
+            continue
+        assert 2 * BLOCK / 48_000 < latency < 0.14
         played, meant = card.played()[: 100 * BLOCK], sound.reshape(-1, 2)
-        return (
-            2 * BLOCK / 48_000 < latency < 0.14
-            and np.array_equal(played[faded:], meant[faded:])
-            and bool(np.all(np.abs(played[:faded]) <= np.abs(meant[:faded])))
-        )
-
-    # A busy machine may sleep for longer than a buffer lasts; it does not do so every time.
-    assert any(whole(cards[f"whole-{attempt}"]) for attempt in range(20))
+        assert np.array_equal(played[faded:], meant[faded:])
+        assert np.all(np.abs(played[:faded]) <= np.abs(meant[:faded]))
+        return
+    pytest.fail("The card ran dry in each of twenty attempts.")
 
 
 def test_no_card_at_first(card: Card, caplog: pytest.LogCaptureFixture) -> None:
@@ -152,7 +151,7 @@ def test_a_flapping_card_does_not_fill_the_log(card: Card, caplog: pytest.LogCap
     assert len(caplog.messages) <= 3
 
 
-def test_a_storm_of_underruns_doubles_the_buffer_once(card: Card, caplog: pytest.LogCaptureFixture) -> None:
+def test_many_underruns_double_the_buffer_once(card: Card, caplog: pytest.LogCaptureFixture) -> None:
     with music(on(card)) as it:
         it.until(lambda: card.heard)
         card.be("xrun")
@@ -160,20 +159,21 @@ def test_a_storm_of_underruns_doubles_the_buffer_once(card: Card, caplog: pytest
         card.be("ok")
         it.until(lambda: it.speaker.status.card and it.speaker.latency > 0.2)
         assert it.speaker.latency < 0.3
-    assert sum("more are held ready" in line for line in caplog.messages) == 1
+    # Of the buffer, and, unless the card was well again before, of the card.
+    assert 1 <= sum(record.levelname == "WARNING" for record in caplog.records) <= 2
 
 
-def test_a_card_that_runs_dry_at_once_does_not_make_the_music_run(card: Card) -> None:
+def test_a_card_that_runs_dry_at_once_takes_no_more_music_than_real_time(card: Card) -> None:
     with music(on(card)) as it:
         it.until(lambda: card.heard)
         card.be("xrun")
         begun, blocks = time.monotonic(), it.blocks
         it.until(lambda: time.monotonic() - begun > 4.0)
         passed = time.monotonic() - begun
-        assert (it.blocks - blocks) * BLOCK / 48_000 < passed + 1.0  # some buffers full
+        assert (it.blocks - blocks) * BLOCK / 48_000 < passed + 1.0  # s, of some full buffers
 
 
-def test_a_card_that_stands_still_for_a_while_is_opened_again(card: Card) -> None:
+def test_a_card_that_stalls_for_a_while_is_opened_again(card: Card) -> None:
     with music(on(card)) as it:
         it.until(lambda: card.heard)
         card.be("stall")
@@ -187,7 +187,7 @@ def test_a_card_that_stands_still_for_a_while_is_opened_again(card: Card) -> Non
         assert it.failure is None
 
 
-def test_a_card_that_hangs_for_good_is_given_up_but_never_waited_for(cards: Cards) -> None:
+def test_a_card_that_stays_stalled_is_given_up_and_never_waited_for(cards: Cards) -> None:
     stall, hang = cards["stall-for-good"], cards["hang"]
     with music(on(stall)) as one, music(on(hang)) as other:
         one.until(lambda: stall.heard)
@@ -196,10 +196,10 @@ def test_a_card_that_hangs_for_good_is_given_up_but_never_waited_for(cards: Card
         hang.be("hang")
         begun = other.blocks
         played = one.until(lambda: one.failure and other.failure), (other.blocks - begun) * BLOCK / 48_000
-        hang.be("gone")  # lets its thread go
+        hang.be("gone")  # so that its thread can end
         for failure, seconds in zip((one.failure, other.failure), played, strict=True):
             assert isinstance(failure, CardHangs)
-            assert GIVE_UP - 2.0 < seconds < GIVE_UP + 2.0  # music went on all the while
+            assert GIVE_UP - 2.0 < seconds < GIVE_UP + 2.0  # the music went on meanwhile
 
 
 def test_a_better_card_is_taken_with_a_fade(cards: Cards, caplog: pytest.LogCaptureFixture) -> None:
@@ -212,7 +212,7 @@ def test_a_better_card_is_taken_with_a_fade(cards: Cards, caplog: pytest.LogCapt
         assert it.speaker.status.card == "the USB card"
         there.insert(0, Choice(hat.device, "the sound board"))
         it.go_on(1.5)
-        assert hat.heard == 0  # busy, and not tried again so soon
+        assert hat.heard == 0  # busy, and not tried again within REFUSED seconds
         hat.be("ok")
         there[0] = Choice(f"plug:'{hat.device}'", "the sound board")
         it.until(lambda: hat.heard > 200_000)
@@ -227,18 +227,18 @@ def test_a_better_card_is_taken_with_a_fade(cards: Cards, caplog: pytest.LogCapt
 
 
 def smooth(played: NDArray[np.float32]) -> bool:
-    """Whether a level tone never jumps on a card; what the card still held at the end is not of interest."""
+    """Whether a level tone never jumps on a card, whatever the card still held at the end."""
     return bool(np.abs(np.diff(played, prepend=0.0)).max() < 0.001)
 
 
-def test_a_card_that_nobody_hears_any_more_is_left(cards: Cards) -> None:
+def test_a_card_without_a_listener_any_more_is_left(cards: Cards) -> None:
     hdmi = cards["hdmi"]
     there = [Choice(hdmi.device, "HDMI")]
     with music(Speaker(AUTO, latency=0.128, block=BLOCK, find=lambda: list(there))) as it:
         it.until(lambda: hdmi.heard)
         there.clear()
-        it.until(lambda: it.speaker.status.why == "Nobody hears HDMI any more.")
-        it.until(lambda: "no sound card" in it.speaker.status.why)
+        it.until(lambda: "HDMI" in it.speaker.status.why)
+        it.until(lambda: "sound.device" in it.speaker.status.why)
 
 
 def test_an_error_of_our_own_is_not_hidden_in_a_thread() -> None:
@@ -247,7 +247,7 @@ def test_an_error_of_our_own_is_not_hidden_in_a_thread() -> None:
 
     speaker = Speaker(AUTO, latency=0.128, block=BLOCK, find=broken)
     with pytest.raises(ZeroDivisionError):
-        speaker.write(np.zeros((BLOCK, 2), dtype=np.float32), ())
+        speaker.write(np.zeros((BLOCK, 2), dtype=np.float32))
     speaker.close()
 
 

@@ -17,6 +17,7 @@ class PyoObject:
     def get(self, all: bool = False) -> Any: ...
     def setMul(self, x: _Audio) -> None: ...
     def getBaseObjects(self) -> list[Any]: ...
+    def isPlaying(self, all: bool = False) -> bool: ...
 
 class Server:
     def __init__(
@@ -40,6 +41,7 @@ class Server:
     def getIsBooted(self) -> int: ...
 
 class HarmTable(PyoTableObject):
+    list: Sequence[float]
     def __init__(self, list: Sequence[float] = ..., size: int = 8192) -> None: ...
 
 class DataTable(PyoTableObject):
@@ -53,6 +55,7 @@ class Sig(PyoObject):
     def __init__(self, value: _Audio, mul: _Audio = 1, add: _Audio = 0) -> None: ...
 
 class Osc(PyoObject):
+    table: PyoTableObject
     def __init__(
         self,
         table: PyoTableObject,
