@@ -47,7 +47,7 @@ check: lint types test render-check soak-check drawings-check ## everything that
 bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-sound: $(VENV)/.installed-dev ## measure the cost of the sound, compared with csound and SuperCollider; ARGS=--parts for each part
+bench-sound: $(VENV)/.installed-dev ## measure the cost of the sound, compared with csound and SuperCollider; ARGS="--board 60" is shorter
 	$(BIN)/python -m benchmarks.sound $(ARGS)
 
 bench-cards: $(VENV)/.installed-dev ## inject every fault of a sound card, and report what it costs the sound

@@ -249,10 +249,12 @@ def _press(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
 def _keep(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.render import check_format, render
+    from appliance.saved.replacing import check_place
     from appliance.score.files import open_score
 
-    if arguments.output:
+    if arguments.output:  # before the box is asked
         check_format(arguments.output)
+        check_place(arguments.output)
     with _client(loaded) as client:
         kept = client.keep()
     _print(f"{kept}: what the box has just played")

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from appliance.music.harmony import RELEASE
 from appliance.music.scales import NAMES
 from appliance.performance import Block
+from appliance.saved.replacing import check_place, replacing
 from appliance.sound import CHANNELS, SAMPLE_RATE
-from appliance.sound.outputs import CannotWrite, UnknownFormat
+from appliance.sound.outputs import UnknownFormat
 from appliance.values import BoxError, Kind, Ledger, NoteEvent, Voice
 
 if TYPE_CHECKING:
@@ -76,10 +77,7 @@ class Picture:
             raise NoMatplotlib(
                 "A picture needs matplotlib: install it with `.venv/bin/pip install matplotlib`."
             ) from error
-        try:
-            path.touch()
-        except OSError as error:
-            raise CannotWrite(f"Cannot write {path}: {error.strerror}. Choose another place.") from error
+        check_place(path)
         self._path, self._title = path, title
         self._notes: list[NoteEvent] = []
         self._closes: list[tuple[float, Ledger]] = []  # s, when each came
@@ -111,7 +109,8 @@ class Picture:
                 _spectrogram(panels[3], self._sound)
             _frame(figure, panels, self._seconds, self._title)
             # Without the version of matplotlib in the file, which is no part of the picture.
-            figure.savefig(self._path, facecolor=NIGHT, metadata={"Software": None})
+            with replacing(self._path) as part:
+                figure.savefig(part, format="png", facecolor=NIGHT, metadata={"Software": None})
 
 
 class Sound:

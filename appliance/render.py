@@ -11,13 +11,14 @@ from appliance.ledger.tape import Tape, TapePlayer
 from appliance.music.composition import Composition
 from appliance.parts import composition, synth
 from appliance.performance import Block, Observer, Performance
+from appliance.saved.replacing import replacing
 from appliance.score.files import Score, ScoreWriter
 from appliance.score.format import Header
 from appliance.score.midi import Midi
 from appliance.score.player import ScorePart
 from appliance.settings import Settings
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.outputs import CannotWrite, Output, UnknownFormat
+from appliance.sound.outputs import Output, UnknownFormat
 from appliance.sound.outputs.file import SoundFile
 from appliance.sound.outputs.silent import Discard
 from appliance.sound.performer import NullInstrument, Performer
@@ -41,7 +42,7 @@ def render(
     """Perform `seconds` of `music` into `path`, whose ending says the format: .wav .flac .mid .score.gz .jsonl.
 
     The volume is full: a file is as loud as the box can be. `progress` is told the seconds done. `program` is the
-    version that a score names. Raises UnknownFormat and CannotWrite.
+    version that a score names. If it fails, a file that was there stays. Raises UnknownFormat and CannotWrite.
     """
     controls = Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
     part = part_of(settings, music)
@@ -53,12 +54,14 @@ def render(
             due = block.passage.seconds + PROGRESS
             progress(block.passage.seconds)
 
-    output, recorder = _opened(path, Header(part.context(controls), seconds, program))
-    with closing(output), closing(recorder) if recorder else nullcontext():
-        instrument = NullInstrument(settings.sound.block_size) if recorder else synth(settings)
-        record = [lambda block: recorder.observe(block.passage)] if recorder else []
-        performer = Performer(part, instrument)
-        Performance(performer, output, lambda: controls, (*record, report, *observers)).play(seconds)
+    name = check_format(path)
+    with replacing(path, [music.path]) as part_path:
+        output, recorder = _opened(part_path, name, Header(part.context(controls), seconds, program))
+        with closing(output), closing(recorder) if recorder else nullcontext():
+            instrument = NullInstrument(settings.sound.block_size) if recorder else synth(settings)
+            record = [lambda block: recorder.observe(block.passage)] if recorder else []
+            performer = Performer(part, instrument)
+            Performance(performer, output, lambda: controls, (*record, report, *observers)).play(seconds)
     progress(seconds)
 
 
@@ -80,13 +83,10 @@ def check_format(path: Path) -> str:
     return name
 
 
-def _opened(path: Path, header: Header) -> tuple[Output, ScoreWriter | Midi | None]:
-    """Where the samples go, and what writes the notes if `path` is to hold notes."""
-    name = check_format(path)
-    try:
-        path.touch()
-        if name.endswith(SOUND):
-            return SoundFile(path), None
-        return Discard(), ScoreWriter(path, header) if name.endswith(SCORE) else Midi(path)
-    except OSError as error:
-        raise CannotWrite(f"Cannot write {path}: {error.strerror}. Choose another place with -o.") from error
+def _opened(path: Path, name: str, header: Header) -> tuple[Output, ScoreWriter | Midi | None]:
+    """Where the samples go, and what writes the notes if a file of this `name` holds notes. Raises OSError."""
+    if name.endswith(SOUND):
+        return SoundFile(path, "WAV" if name.endswith(".wav") else "FLAC", header.seconds), None
+    if name.endswith(SCORE):
+        return Discard(), ScoreWriter(path, header, compress=name.endswith(".gz"))
+    return Discard(), Midi(path)

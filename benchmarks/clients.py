@@ -155,7 +155,7 @@ def memory(box: LiveBox) -> float:
 def score(path: Path) -> None:
     """Single bells in silence."""
     context = Context("public", "wind", "wind", "C", 60.0)
-    writer = ScoreWriter(path, Header(context, APART * (NOTES + 1)))
+    writer = ScoreWriter(path, Header(context, APART * (NOTES + 1)), compress=True)
     writer.observe(Passage(0.0, context, bed=Bed(0.0, 0.0, 0.0)))
     for index in range(1, NOTES + 1):
         at = APART * index

@@ -378,13 +378,12 @@ async def measure(row: Row) -> dict[str, float | None]:
                 loud = now() + SWELL if row.early else now()
                 watch.restart(loud)
                 over = box.console.seconds if await row.inject(scenario) else begun
-                back = await scenario.next_ledger(
-                    begun if row.early and over == begun else box.console.seconds
-                )
+                since = begun if row.early and over == begun else box.console.seconds
+                back = await scenario.next_ledger(since)
                 requests = len(server.requests) + len(spare.requests) - before
                 while box.console.seconds < back + EVERY or now() < loud:  # even if it was back at once
                     await asyncio.sleep(LOOK)
-            note = await scenario.next_note(over)
+            note = await scenario.next_note(since)
             taken = {
                 "still": watch.still,
                 "quietest": watch.quietest,

@@ -137,7 +137,7 @@ def test_a_tape_needs_no_network_and_a_signal_ends_it_softly(number: int) -> Non
 def test_a_score_plays_over_and_over_and_can_be_turned_down(tmp_path: Path) -> None:
     context = Context("testnet", "night", "wind", "D", 72.0)
     path, events = tmp_path / "piece.score.gz", list[dict[str, object]]()
-    writer = ScoreWriter(path, Header(context, 2.0))
+    writer = ScoreWriter(path, Header(context, 2.0), compress=True)
     for index in range(4):
         note = NoteEvent(Note(62 + index, 0.5, 1.0, Voice.BELL), index / 2, index / 2, 0.4)
         writer.observe(Passage(index / 2, context, (note,)))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from appliance.cli import main
 from appliance.plot import COLOURS, NIGHT, NoMatplotlib, Picture, Sound
+from appliance.saved.replacing import CannotWrite
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.outputs import CannotWrite, UnknownFormat
+from appliance.sound.outputs import UnknownFormat
 from appliance.values import Kind
 
 

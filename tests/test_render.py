@@ -16,9 +16,10 @@ from appliance.ledger.tape import Tape, bundled
 from appliance.parts import open_music
 from appliance.performance import Block
 from appliance.render import PROGRESS, check_format, part_of, render
+from appliance.saved.replacing import CannotWrite
 from appliance.score.files import Score, open_score
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.outputs import CannotWrite, UnknownFormat
+from appliance.sound.outputs import UnknownFormat
 from appliance.values import Controls, NoteEvent
 from tests.support.session import Session, settings
 

@@ -122,12 +122,12 @@ class ScoreLines:
 
 
 class ScoreWriter:
-    """Writes what is played to a score file, compressed when its name ends in .gz. Close it at the end."""
+    """Writes what is played to a score file, gzip if `compress`. Close it at the end. Raises OSError."""
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: Header, *, compress: bool) -> None:
         self._raw = path.open("wb")
         self._file: IO[bytes] = self._raw
-        if path.suffix.lower() == ".gz":
+        if compress:
             self._file = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)  # type: ignore[assignment]
         self._lines = ScoreLines(context=header.context)
         self._write(header)

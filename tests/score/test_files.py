@@ -52,7 +52,7 @@ def test_what_is_written_is_read(tmp_path: Path, ending: str) -> None:
         Passage(3.0, Context("testnet", "night", "wind", "D", 72.0), (event(3.0),), release=True),
     ]
     path = tmp_path / f"x{ending}"
-    with closing(ScoreWriter(path, HEADER)) as writer:
+    with closing(ScoreWriter(path, HEADER, compress=ending.lower() == ".score.gz")) as writer:
         for passage in passages:
             writer.observe(passage)
     assert (path.read_bytes()[:2] == b"\x1f\x8b") is (ending.lower() == ".score.gz")
@@ -81,7 +81,7 @@ def test_lines_count_from_their_start_and_first_state_a_context() -> None:
 
 def test_equal_scores_are_equal_files(tmp_path: Path) -> None:
     for name in ("a.score.gz", "b.score.gz"):
-        with closing(ScoreWriter(tmp_path / name, HEADER)) as writer:
+        with closing(ScoreWriter(tmp_path / name, HEADER, compress=True)) as writer:
             writer.observe(Passage(0.0, CONTEXT, (event(0.0),)))
     assert (tmp_path / "a.score.gz").read_bytes() == (tmp_path / "b.score.gz").read_bytes()
     assert packed(HEADER, LINES) == packed(HEADER, LINES)

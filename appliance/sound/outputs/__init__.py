@@ -38,7 +38,3 @@ class CardHangs(NoSoundCard, TimeoutError):
 
 class UnknownFormat(BoxError, ValueError):
     """The name of the file to write does not end in a format that the box writes."""
-
-
-class CannotWrite(BoxError, OSError):
-    """The file to write cannot be written where it was asked for."""

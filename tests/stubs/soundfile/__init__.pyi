@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-_Path = str | PathLike[str]
+_Path = str | bytes | PathLike[str]
 
 class LibsndfileError(RuntimeError): ...
 
