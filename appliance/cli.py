@@ -196,8 +196,9 @@ def _client(loaded: Loaded) -> Client:
 
 
 def _panel(arguments: argparse.Namespace, loaded: Loaded) -> None:
-    from appliance.terminal import show
+    from appliance.terminal import check_usable, show
 
+    check_usable()
     show(_client(loaded))
 
 
@@ -263,7 +264,7 @@ def _keep(arguments: argparse.Namespace, loaded: Loaded) -> None:
         score = open_score(kept)
         seconds = score.header.seconds
         render(loaded.settings, score, arguments.output, seconds, program=_version())
-        _print(f"{arguments.output}: {seconds:.0f} s of music")
+        _print(f"{arguments.output}: {round(seconds, 1):g} s of music")
 
 
 # --- files --------------------------------------------------------------------------------------------------
@@ -345,7 +346,7 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
             progress=lambda done: bar.update(task, completed=done),
             observers=[picture.observe] if picture else [],
         )
-    _print(f"{arguments.output}: {seconds:g} s of music")
+    _print(f"{arguments.output}: {round(seconds, 1):g} s of music")
     if picture:
         picture.draw()
         _print(f"{arguments.plot}: a picture of it")

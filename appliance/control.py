@@ -198,6 +198,7 @@ class _Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self._writer = reader, writer
         self.watches = False
+        self.told: Status | None = None  # the last status that it was sent
         self._lost = 0
 
     def send(self, line: bytes) -> None:
@@ -236,7 +237,6 @@ class ControlServer:
         self._networks, self._scenes = networks, tuple(scenes)
         self._clients: set[_Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._told: Status | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -299,12 +299,16 @@ class ControlServer:
         """Send the status when it changes, and the level, to the clients that watch."""
         while True:
             await asyncio.sleep(LEVEL)
-            if any(client.watches for client in self._clients):
+            if watching := [client for client in self._clients if client.watches]:
                 status = self._box.status()
-                if status != self._told:
-                    self._told = status
-                    self._send_all({"status": status.as_json()})
+                for client in watching:
+                    self._send_status(client, status)
                 self._send_all({"level": round(self._box.level, 1)})
+
+    def _send_status(self, client: _Client, status: Status) -> None:
+        if status != client.told:
+            client.told = status
+            client.send(_line({"status": status.as_json()}))
 
     async def _connected(self, connection: socket.socket) -> None:
         client = _Client(*await asyncio.open_unix_connection(sock=connection, limit=LINE))
@@ -347,9 +351,10 @@ class ControlServer:
                 case "status":
                     return _line({"ok": True, "status": self._box.status().as_json()})
                 case "watch":
-                    client.watches = True
                     client.send(OK)
-                    return _line({"status": self._box.status().as_json()})
+                    client.watches = True
+                    self._send_status(client, self._box.status())
+                    return b""
                 case "keep":
                     return _line({"ok": True, "kept": str(await self._box.keep())})
             self._box.obey(gesture_of(command, self._networks, self._scenes))

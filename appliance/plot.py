@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A picture of a performance: the notes on their chords, the network's activity, the loudness and the spectrogram.
 
-It draws what an observer of the performance sees; equal performances give equal files. matplotlib is not installed
-with the box. The rendering thread.
+An observer of the performance collects the data; equal performances give equal files. matplotlib is an optional
+dependency. The rendering thread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COLOURS = {
     Kind.CLAWBACK: "#ef5675",
     Kind.POOL: "#6ecb7a",
     Kind.CONTRACT: "#b9d65c",
-    None: "#8d97a8",  # what the box plays by itself
+    None: "#8d97a8",  # notes that sound no amount
 }
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that the picture is the same everywhere
@@ -53,10 +53,10 @@ STYLE: dict[Any, Any] = {
 }
 DEEP = ("#0d1320", "#16294a", "#2a5782", "#5bb0c0", "#f2e3b3")  # the spectrogram, from silence to its loudest
 WIDTH, PER_HEIGHT, MARGIN = 12.0, 0.62, 1.25  # inches
-WINDOW, HOP = 16384, 8192  # frames; 3 Hz apart, which tells tones at 40 Hz
+WINDOW, HOP = 16384, 8192  # frames; the bins are 3 Hz apart, which separates tones at 40 Hz
 LOWEST, HIGHEST, ROWS = 40.0, 8000.0, 200  # Hz, and how many rows between them
-SHOWN = 62.0  # dB below the loudest that the spectrogram shows
-SHORT = 3.0  # s that short-term loudness looks back (EBU Tech 3341)
+SHOWN = 62.0  # dB, dynamic range of the spectrogram
+SHORT = 3.0  # s, window of the short-term loudness (EBU Tech 3341)
 
 Spectrum = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ class Picture:
         if path.suffix.lower() != ".png":
             raise UnknownFormat(f"Unknown format {path.suffix!r} of {path}; a picture is a .png.")
         try:
-            import matplotlib  # noqa: F401 - asked for before minutes of music are rendered
+            import matplotlib  # noqa: F401 - checked before minutes of music are rendered
         except ImportError as error:
             raise NoMatplotlib(
                 "A picture needs matplotlib: install it with `.venv/bin/pip install matplotlib`."
@@ -80,7 +80,7 @@ class Picture:
         check_place(path)
         self._path, self._title = path, title
         self._notes: list[NoteEvent] = []
-        self._closes: list[tuple[float, Ledger]] = []  # s, when each came
+        self._closes: list[tuple[float, Ledger]] = []  # with the second at which each came in
         self._sound = Sound()
         self._seconds = 0.0
 
@@ -97,7 +97,7 @@ class Picture:
         from matplotlib.figure import Figure
 
         with matplotlib.rc_context(STYLE):
-            # A score alone makes no sound, and needs no panels for it.
+            # A performance without sound has no panels for it.
             heights = [7.0, 1.3, 1.3, 3.4] if self._sound.heard else [7.0, 1.3]
             size = (WIDTH, PER_HEIGHT * sum(heights) + MARGIN)
             figure = Figure(figsize=size, dpi=88, facecolor=NIGHT)
@@ -108,13 +108,13 @@ class Picture:
                 _loudness(panels[2], self._sound)
                 _spectrogram(panels[3], self._sound)
             _frame(figure, panels, self._seconds, self._title)
-            # Without the version of matplotlib in the file, which is no part of the picture.
+            # Without matplotlib's version in the file, which would differ between machines.
             with replacing(self._path) as part:
                 figure.savefig(part, format="png", facecolor=NIGHT, metadata={"Software": None})
 
 
 class Sound:
-    """What the samples say: the power of each moment, by frequency, and how loud an ear finds it."""
+    """The power of a sound over time, by frequency, and its loudness."""
 
     def __init__(self) -> None:
         self.heard = False  # whether any sample was not zero
@@ -134,7 +134,7 @@ class Sound:
             spectrum = np.abs(np.fft.rfft(self._last[:WINDOW] * self._window, axis=0)) ** 2
             power = spectrum.sum(axis=1)  # of all channels
             self._columns.append(np.interp(self._rows, self._frequencies, power))
-            # Parseval: a real signal's power lies in both halves of the spectrum, and the window took its part.
+            # Parseval: the power of a real signal is in both halves of the spectrum, and the window reduced it.
             share = 2 / WINDOW / float((self._window**2).sum())
             self._power.append(share * float((power * self._weight).sum()))
             self._last = self._last[HOP:]
@@ -160,7 +160,7 @@ class Sound:
 
 
 def _k_weight(frequencies: Spectrum) -> Spectrum:
-    """The power that BS.1770 lets pass at each frequency: its two filters, as it gives them for 48 kHz."""
+    """The power gain of BS.1770's two filters at each frequency, with its coefficients for 48 kHz."""
     z = np.exp(-2j * np.pi * frequencies / SAMPLE_RATE)
     head = np.polyval([1.19839281085285, -2.69169618940638, 1.53512485958697], z)
     head /= np.polyval([0.73248077421585, -1.69065929318241, 1.0], z)
@@ -174,10 +174,10 @@ def _k_weight(frequencies: Spectrum) -> Spectrum:
 def _notes(axes: Axes, score: Sequence[NoteEvent], seconds: float) -> None:
     from matplotlib.collections import LineCollection
 
-    _chords(axes, [sounded for sounded in score if sounded.note.voice in (Voice.PAD, Voice.DRONE)], seconds)
+    _chords(axes, [event for event in score if event.note.voice in (Voice.PAD, Voice.DRONE)], seconds)
     for kind, colour in COLOURS.items():
-        notes = [sounded for sounded in score if sounded.note.voice not in (Voice.PAD, Voice.DRONE)]
-        notes = [sounded for sounded in notes if (sounded.note.amount and sounded.note.amount.kind) == kind]
+        notes = [event for event in score if event.note.voice not in (Voice.PAD, Voice.DRONE)]
+        notes = [event for event in notes if (event.note.amount and event.note.amount.kind) == kind]
         if not notes:
             continue
         name = kind.value.replace("_", " ") if kind else "the box itself"
@@ -195,7 +195,7 @@ def _notes(axes: Axes, score: Sequence[NoteEvent], seconds: float) -> None:
             label=name,
             zorder=3,
         )
-    pitches = [sounded.note.pitch for sounded in score] or [48, 84]
+    pitches = [event.note.pitch for event in score] or [48, 84]
     octaves = [pitch for pitch in range(12, 120, 12) if min(pitches) <= pitch <= max(pitches)]
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
     axes.set_ylim(min(pitches) - 2, max(pitches) + 6)
@@ -203,16 +203,16 @@ def _notes(axes: Axes, score: Sequence[NoteEvent], seconds: float) -> None:
 
 
 def _chords(axes: Axes, bed: Sequence[NoteEvent], seconds: float) -> None:
-    for sounded in bed:
-        for until, alpha in ((sounded.length, 0.34), (sounded.length + RELEASE, 0.12)):
-            bar = [(sounded.seconds, min(until, seconds - sounded.seconds))]
-            axes.broken_barh(bar, (sounded.note.pitch - 0.42, 0.84), color=BED, alpha=alpha, linewidth=0)
-    changes = [(begins, list(tones)) for begins, tones in groupby(bed, lambda sounded: sounded.seconds)]
+    for event in bed:
+        for until, alpha in ((event.length, 0.34), (event.length + RELEASE, 0.12)):
+            bar = [(event.seconds, min(until, seconds - event.seconds))]
+            axes.broken_barh(bar, (event.note.pitch - 0.42, 0.84), color=BED, alpha=alpha, linewidth=0)
+    changes = [(begins, list(tones)) for begins, tones in groupby(bed, lambda event: event.seconds)]
     for begins, tones in changes:
-        root = min(sounded.note.pitch for sounded in tones) % 12
-        others = sorted({(sounded.note.pitch - root) % 12 for sounded in tones})
+        root = min(event.note.pitch for event in tones) % 12
+        others = sorted({(event.note.pitch - root) % 12 for event in tones})
         names = [NAMES[(root + other) % 12] for other in others]
-        # Over each other, the root lowest, as a chord is written.
+        # One above the other with the root lowest, as a chord is written.
         axes.annotate(
             "\n".join(reversed(names)),
             (begins, 1.0),
@@ -242,9 +242,8 @@ def _activity(axes: Axes, closes: Sequence[tuple[float, Ledger]], seconds: float
 
 def _loudness(axes: Axes, sound: Sound) -> None:
     loudness = sound.loudness
-    settled = (
-        sound.seconds > SHORT + WINDOW / SAMPLE_RATE
-    )  # before that, it looks back to before the beginning
+    # Before that, the window of the loudness begins before the sound.
+    settled = sound.seconds > SHORT + WINDOW / SAMPLE_RATE
     shown = loudness[settled] if settled.any() else loudness
     axes.plot(sound.seconds, loudness, color=LOUDNESS, linewidth=1.2)
     axes.set_ylim(float(shown.min()) - 3, float(shown.max()) + 2)

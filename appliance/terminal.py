@@ -22,7 +22,7 @@ from pathlib import Path
 from appliance.control import Client, command_of
 from appliance.host.log import not_on_standard_error
 from appliance.host.python import command
-from appliance.values import Gesture
+from appliance.values import BoxError, Gesture
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +30,25 @@ AT_END = 1.0  # s for the panel to restore the terminal
 CHECK = 0.5  # s between two looks whether the terminal is still there
 
 
+class NoTerminal(BoxError, OSError):
+    """The panel cannot be shown here."""
+
+
+def check_usable() -> None:
+    """Raise NoTerminal if there is no terminal to read and to write, or no Textual to draw the panel with."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NoTerminal("The panel needs a terminal for its input and output; `status --watch` does not.")
+    if not find_spec("textual"):
+        raise NoTerminal("The panel needs Textual: install it with `.venv/bin/pip install 'textual>=8,<9'`.")
+
+
 def usable() -> bool:
-    """Whether there is a terminal to read and to write, and Textual to draw the panel with."""
-    ends = (sys.stdin, sys.stdout)
-    return all(end is not None and not end.closed and end.isatty() for end in ends) and bool(
-        find_spec("textual")
-    )
+    """Whether the panel can be shown here."""
+    try:
+        check_usable()
+    except NoTerminal:
+        return False
+    return True
 
 
 def hung_up(descriptor: int = 0) -> bool:

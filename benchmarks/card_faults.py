@@ -70,7 +70,7 @@ def at_start(cards: Cards, name: str, mode: str, seconds: float) -> Row:
     card = cards[name]
     card.be(mode)
     with playing(cards, card) as box:
-        box.until(lambda: any("silence" in line for line in box.lines))
+        box.until(lambda: any("without sound" in line for line in box.lines))
         away, lines = box.usage(seconds), len(box.lines)
         card.be("ok")
         back = box.until_heard()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the panel costs, how still its knobs are, and how well its lamps agree with the ear.
+"""The cost of the panel, the noise of its knobs, and how far its lamps and the sound are apart.
 
-The one rule: the panel is the real one, with its thread, on mock pins; the music is the real performer's, by the box
-itself, into an output that knows when each sample would be heard. `python -m benchmarks.panel`, two minutes.
+The panel is the real one, with its thread, on mock pins; the music is a live performance into an output that knows when
+each sample would be heard. `python -m benchmarks.panel`, two minutes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import resource
 import threading
 import time
-from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 from statistics import median, quantiles
@@ -19,26 +18,28 @@ from statistics import median, quantiles
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.box import BED, Box
-from appliance.ledger.tape import bundled
-from appliance.panel.gpio import Board, Leds
-from appliance.panel.lamps import LIGHT, NOTE_LAMPS, OPENING, BoxState, Lamps
+from appliance.ledger.tape import TapePlayer, bundled
+from appliance.live import LivePerformance
+from appliance.music.scales import ROOTS, Scale
+from appliance.panel.lamps import NOTE_LAMPS, OPENING, Lamps, duty
 from appliance.panel.mock import Mock
 from appliance.panel.panel import Panel
-from appliance.panel.pins import Wiring, wiring
+from appliance.panel.pins import wiring
+from appliance.parts import composition, synth
 from appliance.settings import load
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.outputs.silent import Silent
 from appliance.sound.outputs.speaker import OutputStatus
-from appliance.values import NoteEvent
+from appliance.status import BED
+from appliance.values import BoxState, Controls, Knob, Passage
 from benchmarks.measure import Figure, table
-from tests.panel import noise
+from tests.support import noise
 
-MINUTES = 60.0  # that a knob is left alone
+MINUTES = 60.0  # for which a knob is not touched
 TURNS = 200
 ENGINE = 15.0  # s for each rate
 PLAYED = 40.0  # s of music
-NEAR = 0.2  # s around a note in which its lamp is looked for
+NEAR = 0.2  # s around a note in which its lamp must light
+BUFFER = 0.1  # s that the output holds, as a card does
 
 
 def figures() -> list[Figure]:
@@ -51,36 +52,37 @@ def _knobs() -> list[Figure]:
     idle = max(noise.idle_changes(place, MINUTES, rng) for place in (0.0, 0.013, 0.5, 1.0))
     steps = [noise.step(0.3, 0.7, rng) for _ in range(TURNS)]
     return [
-        Figure("knob left alone for an hour, changes a minute, worst of four places", idle, high=1.0),
+        Figure("knob not touched for an hour, changes a minute, worst of four places", idle, high=1.0),
         Figure("knob turned at once, 90 % of the way, median", 1000 * median(steps), unit="ms"),
         Figure("knob turned at once, 90 % of the way, worst", 1000 * max(steps), high=40.0, unit="ms"),
     ]
 
 
-class _Watched(Board):
-    """A board that notes when its lamps are drawn, and how."""
+class WatchedLamps(Lamps):
+    """Lamps that keep each frame: its moment, and the duty cycles of the lamps."""
 
-    def __init__(self, mock: Mock, pins: Wiring, frames: list[tuple[float, tuple[float, ...]]]) -> None:
-        super().__init__(mock._factory, pins, "watched mock pins")
-        self._pins, self._frames = pins, frames
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[tuple[float, tuple[float, ...]]] = []
 
-    def leds(self) -> Leds:
-        frames = self._frames
+    def levels(self, seconds: float) -> tuple[float, ...]:
+        """The levels of a frame. The panel's thread."""
+        levels = super().levels(seconds)
+        self.frames.append((time.monotonic(), tuple(map(duty, levels))))
+        return levels
 
-        class Watched(Leds):
-            def shine(self, duties: Sequence[float]) -> None:
-                super().shine(duties)
-                frames.append((time.monotonic(), tuple(duties)))
 
-        return Watched(self._pins, self._factory)
+def _panel(lamps: Lamps) -> Panel:
+    pins = wiring()
+    positions = dict.fromkeys(Knob, 0.5)
+    return Panel(Mock(pins, positions).board, pins, lamps, lambda _: None)
 
 
 def _engine(rate: int) -> list[Figure]:
     """The panel's thread alone, at so many notes a second."""
-    pins = wiring()
-    mock, lamps, frames = Mock(pins, {}), Lamps(LIGHT["full"]), list[tuple[float, tuple[float, ...]]]()
+    lamps = WatchedLamps()
     lamps.tell(BoxState.LIVE, 0.0)
-    panel = Panel(lambda: _Watched(mock, pins, frames), pins, lamps, lambda _: None)
+    panel = _panel(lamps)
     rng = Random(1)
     panel.start()
     panel.looked(10.0)
@@ -94,7 +96,7 @@ def _engine(rate: int) -> list[Figure]:
     panel.close()
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     switched = after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw
-    apart = [1000 * (later - earlier) for (earlier, _), (later, _) in pairwise(frames)]
+    apart = [1000 * (later - earlier) for (earlier, _), (later, _) in pairwise(lamps.frames)]
     name = f"at {rate} notes a second"
     return [
         Figure(f"panel {name}, CPU", 100 * used / spent, high=10.0, unit="% of a core"),
@@ -107,67 +109,76 @@ def _engine(rate: int) -> list[Figure]:
 
 
 class Ear:
-    """A silent output that notes when each note would be heard."""
+    """An output at the pace of a card, which keeps the moment at which each block begins to be heard."""
 
-    status = OutputStatus("an ear", "", 0, 0.0)
+    latency = BUFFER
+    status = OutputStatus("an ear", "", 0, BUFFER)
 
     def __init__(self) -> None:
-        self._silent = Silent()
-        self.heard: list[tuple[float, NoteEvent]] = []
+        self.heard: list[float] = []  # s of the monotonic clock, by the number of the block
+        self._ends = 0.0  # s at which the last block has been heard
 
-    @property
-    def latency(self) -> float:
-        """Seconds from `write` to the ear."""
-        return self._silent.latency
-
-    def write(self, samples: NDArray[np.float32], begun: Sequence[NoteEvent]) -> None:
-        """Take a block in its time, and note what is heard of it when."""
-        self._silent.write(samples, begun)
-        first = (
-            self._silent._played_until - len(samples) / SAMPLE_RATE
-        )  # when the block's first sample is heard
-        self.heard.extend((first, sounded) for sounded in begun)
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Take a block when there is room for it."""
+        now = time.monotonic()
+        begins = max(self._ends, now)
+        self.heard.append(begins)
+        self._ends = begins + len(samples) / SAMPLE_RATE
+        time.sleep(max(0.0, self._ends - BUFFER - now))
 
     def close(self) -> None:
-        """Nothing is left to hear."""
-        self._silent.close()
+        """Do nothing."""
 
 
 async def _agreement() -> list[Figure]:
-    """The box, with everything that it has, beside a tape; then what the eye saw is held against what the ear heard."""
-    ear, frames = Ear(), list[tuple[float, tuple[float, ...]]]()
+    """A live performance of a tape with a panel, whose frames are then compared with the moments of the notes."""
+    settings, ear, lamps = load({}, {}).settings, Ear(), WatchedLamps()
+    notes: list[tuple[float, int]] = []  # s of the audio clock, and the place of its lamp
 
-    class Watched(Box):
-        def _open(self) -> Ear:  # type: ignore[override] # it is written to and asked for its latency, as a speaker
-            return ear
+    def played(passage: Passage, heard: float, ends: float) -> None:
+        scale = Scale(passage.context.scale, ROOTS[passage.context.root])
+        for event in passage.notes:
+            if event.note.voice not in BED:
+                tone = scale.degree(event.note.pitch)
+                lamps.hit(tone, event.note.velocity, heard + event.seconds - passage.seconds)
+                notes.append((event.seconds, tone % NOTE_LAMPS))
 
-        def _mocked(self, desk: bool) -> Mock | None:
-            mock = super()._mocked(desk)
-            assert mock  # noqa: S101 - it is asked for in the settings below
-            mock.board = lambda: _Watched(mock, mock._wiring, frames)  # type: ignore[method-assign] # to watch it
-            return mock
+    def failed(error: BaseException) -> None:
+        raise error
 
-    settings = {"panel.pin_factory": "mock", "panel.lamps": "full"}
-    box = Watched(load(settings, {}).settings, bundled(), None)
-    asyncio.get_running_loop().call_later(PLAYED, box.stop)
-    await box.run(desk=False)
+    controls = Controls(0.7, settings.tempo, settings.network)
+    live = LivePerformance(
+        composition(settings, TapePlayer(bundled().__iter__).until),
+        synth(settings),
+        settings.sound.polyphony,
+        ear,
+        lambda: controls,
+        played=played,
+        failed=failed,
+    )
+    panel = _panel(lamps)
+    lamps.tell(BoxState.LIVE, 0.0)
+    lamps.begin(asyncio.get_running_loop().time() + BUFFER)
+    async with panel.running(), live.running():
+        await asyncio.sleep(PLAYED)
 
-    begun, ended = ear.heard[0][0] + OPENING + 1.0, ear.heard[-1][0] - 1.0
-    scale = box._performer.composer.scale
     apart: list[float] = []
-    for heard, sounded in ear.heard:
-        if sounded.note.voice in BED or not begun < heard < ended:
+    for seconds, place in notes:
+        block = int(seconds / live.block)
+        heard = ear.heard[block] + seconds - block * live.block
+        if not OPENING + 1.0 < seconds < PLAYED - 1.0:
             continue
-        place = scale.degree(sounded.note.pitch) % NOTE_LAMPS
-        around = [(at, duties[place]) for at, duties in frames if abs(at - heard) < NEAR]
+        around = [(at, duties[place]) for at, duties in lamps.frames if abs(at - heard) < NEAR]
         lit = [at for (_, old), (at, new) in pairwise(around) if old == 0.0 < new]
-        if len(lit) == 1 and around[0][1] == 0.0:  # one that was dark, so that its begin can be seen
+        if len(lit) == 1 and around[0][1] == 0.0:  # it was dark, so its beginning can be seen
             apart.append(1000 * (lit[0] - heard))
     return [
         Figure("notes whose lamp was dark before", len(apart), low=10.0),
-        Figure("eye after ear, median", median(apart), unit="ms"),
-        Figure("eye and ear apart, 95 % within", quantiles(map(abs, apart), n=20)[-1], high=30.0, unit="ms"),
-        Figure("eye and ear apart, at most", max(map(abs, apart)), unit="ms"),
+        Figure("light after sound, median", median(apart), unit="ms"),
+        Figure(
+            "light and sound apart, 95 % within", quantiles(map(abs, apart), n=20)[-1], high=30.0, unit="ms"
+        ),
+        Figure("light and sound apart, at most", max(map(abs, apart)), unit="ms"),
     ]
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's picture of the panel in a terminal: the box plays the bundled recording, silently, and is looked at.
+"""The README's picture of the panel in a terminal, drawn by a client of a box that plays the bundled recording.
 
-The one rule: nothing is staged but the moment: the picture is taken when enough of the lamps glow.
-`python -m benchmarks.screenshot docs/desk.svg`, most of a minute.
+The box plays without a card; the panel is the real one, connected to the box's control socket, without a terminal. The
+picture is taken when enough lamps are lit. `python -m benchmarks.screenshot docs/desk.svg`, a minute.
 """
 
 from __future__ import annotations
@@ -10,76 +10,67 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 
-from appliance.panel.screen import Screen
-
-from appliance.box import Box
+from appliance.box import Box, Start
+from appliance.control import SOCKET, Client, command_of
 from appliance.ledger.tape import bundled
 from appliance.panel.lamps import NOTE_LAMPS
+from appliance.panel.tui import STEPS, LampRow, TerminalPanel
 from appliance.settings import load
-from benchmarks.panel import Ear
+from benchmarks.live_box import SilentCard
 
 SIZE = (84, 28)  # columns and rows
-PLAYED, PATIENCE = 36.0, 90.0  # s: the score is full; no better moment is waited for
-GLOW = 0.1  # of the light
-# Fonts from somebody's server: a reader's own monospace will do.
+PLAYED = 36.0  # s until the score is full
+TIMEOUT = 90.0  # s more for a moment with enough light
+LIT = STEPS // 3  # of a lamp
+# A reader's own monospace font will do; these would be loaded from a server.
 FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 
-class Sitter(Box):
-    """A box that is drawn while it plays."""
+async def picture(folder: Path) -> str:
+    """Play, and return the picture as SVG."""
+    start = Start(bundled(), runtime_dir=folder)
+    box = Box(load({}, {}).settings, start, output=lambda _: SilentCard())
+    playing = asyncio.create_task(box.run())
+    while not (folder / SOCKET).exists():
+        await asyncio.sleep(0.1)
+    client = await asyncio.to_thread(Client.connect, [folder])
+    status = await asyncio.to_thread(client.status)
+    panel = TerminalPanel(status, lambda gesture: client.send(command_of(gesture)))
 
-    picture = ""
+    def listen() -> None:
+        with suppress(Exception):  # the panel has ended first
+            for event in client.watch():
+                panel.call_from_thread(panel.take, event)
 
-    def _open(self) -> Ear:  # type: ignore[override] # it is written to and asked for its latency, as a speaker
-        return Ear()  # a box without a card would show that instead
-
-    @asynccontextmanager
-    async def _showing(self) -> AsyncIterator[None]:
-        assert self._mock  # noqa: S101 - it is asked for in the settings below
-        screen = Screen(self._status, self._mock, self.obey, self.stop)
-        shows = asyncio.create_task(screen.run_async(headless=True, size=SIZE))
-        sits = asyncio.create_task(self._sit(screen))
-        yield
-        await sits
-        screen.exit()
-        await shows
-
-    async def _sit(self, screen: Screen) -> None:
-        mock = self._mock
-        assert mock  # noqa: S101 - as above
-        await asyncio.sleep(PLAYED)
-        for _ in range(round((PATIENCE - PLAYED) / 0.01)):
-            lit = mock.lit
-            if sum(light > GLOW for light in lit[:NOTE_LAMPS]) >= 2 and lit[NOTE_LAMPS] > GLOW:
-                break
-            await asyncio.sleep(0.01)
-        screen._mock = _Still(lit)  # type: ignore[assignment] # all that is asked of it now
-        await asyncio.sleep(0.5)  # until it is drawn
-        self.picture = FONTS.sub("", screen.export_screenshot(title="stellar-wind run"))
-        self.stop()
+    showing = asyncio.create_task(panel.run_async(headless=True, size=SIZE))
+    threading.Thread(target=listen, daemon=True).start()
+    await asyncio.sleep(PLAYED)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TIMEOUT):
+            while not bright(panel.query_one(LampRow).drawn):
+                await asyncio.sleep(0.01)
+    drawn = FONTS.sub("", panel.export_screenshot(title="stellar-wind run"))
+    panel.exit()
+    await showing
+    box.stop()
+    await playing
+    return drawn
 
 
-@dataclass(frozen=True, slots=True)
-class _Still:
-    """A panel that holds still for its picture."""
-
-    lit: tuple[float, ...]
+def bright(steps: tuple[int, ...]) -> bool:
+    """Whether two note lamps and the first network's are lit."""
+    return sum(step > LIT for step in steps[:NOTE_LAMPS]) >= 2 and steps[NOTE_LAMPS] > LIT
 
 
 def main(path: Path) -> None:
     """Write the picture."""
-    box = Sitter(
-        load({"panel.pin_factory": "mock", "panel.lamps": "full"}, {}).settings,
-        bundled(),
-        None,
-    )
-    asyncio.run(box.run(desk=True))
-    path.write_text(box.picture, encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        path.write_text(asyncio.run(picture(Path(folder))), encoding="utf-8")
 
 
 if __name__ == "__main__":

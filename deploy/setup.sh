@@ -97,7 +97,7 @@ look_for_pins() {
 
 install_box() {
     say "Installing the box and its Python packages into $venv; on a small board this takes some minutes"
-    [ -n "$extras" ] || on_a_pi || extras='[terminal]'
+    [ -n "$extras" ] || extras='[terminal]'
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 --editable ".$extras"
     # pip compiles what it installs, but not what stays here; a slow processor should not have to do it at every start.
     "$venv/bin/python" -m compileall -q appliance

@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, str] = {
     "saved.files": "",
     "saved.lines": "",
     "saved.lock": "",
+    "saved.replacing": "values",
     "saved.state": "saved.files values",
     "host": "",
     "settings": "settings.model settings.sources",
@@ -75,9 +76,9 @@ MAY_IMPORT: dict[str, str] = {
     "live": "performance settings sound sound.outputs sound.outputs.speaker sound.performer sound.polyphony values",
     "parts": "ledger.tape ledger.tape.files ledger.tape.format music.composer music.composition music.scales "
     "music.scenes saved.lines score.files settings sound sound.synth values",
-    "render": "ledger.tape music.composition parts performance score.files score.format score.midi score.player "
-    "settings sound sound.outputs sound.outputs.file sound.outputs.silent sound.performer values",
-    "plot": "music.harmony music.scales performance sound sound.outputs values",
+    "render": "ledger.tape music.composition parts performance saved.replacing score.files score.format score.midi "
+    "score.player settings sound sound.outputs sound.outputs.file sound.outputs.silent sound.performer values",
+    "plot": "music.harmony music.scales performance saved.replacing sound sound.outputs values",
     "console": "dimming gestures host.power music.scales music.scenes panel.lamps saved.crashes saved.state settings "
     "sound.outputs.speaker status values",
     "box": "console control gestures host.clock host.malloc host.power host.systemd ledger.feed.feed "
@@ -101,8 +102,8 @@ MAY_IMPORT: dict[str, str] = {
     "cli": "box control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine doctor.parts "
     "doctor.privacy doctor.report host.log host.python host.systemd ledger.reader.listener ledger.reader.record_files "
     "ledger.reader.record_network ledger.reader.session ledger.tape panel.gpio panel.knobs panel.mock "
-    "panel.wiring_check parts plot render saved.crashes saved.files saved.lock score.files settings status terminal "
-    "values",
+    "panel.wiring_check parts plot render saved.crashes saved.files saved.lock saved.replacing score.files settings "
+    "status terminal values",
 }
 # Packages whose __init__ imports nothing, and whose other modules have rows.
 EMPTY = ("", "ledger", "saved", "doctor")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The slope rule on made-up samples, and on a real process that leaks."""
+"""The slope test on samples that are made up, and on a real process that leaks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def samples(memory: Callable[[int], float], count: int = 60, each: int = 1000, *
     return [Sample(at * each, memory(at * each), counts) for at in range(count)]
 
 
-def test_what_stays_as_it_is_is_flat() -> None:
+def test_constant_memory_is_flat() -> None:
     assert complaints(samples(lambda _: 60_000.0, files=9, threads=3)) == []
 
 
@@ -31,7 +31,7 @@ def test_the_slope_of_a_line_is_its_slope() -> None:
 
 
 @given(st.integers(0, 2**32), st.floats(1, 5000))
-def test_noise_is_flat_however_wild_it_is(seed: int, width: float) -> None:
+def test_noise_of_any_width_is_flat(seed: int, width: float) -> None:
     chance = random.Random(seed)
     assert complaints(samples(lambda _: 60_000 + chance.gauss(0, width))) == []
 
@@ -59,19 +59,19 @@ def test_the_bound_can_be_another() -> None:
     assert complaints(leak, steep=51_000) == []
 
 
-@pytest.mark.parametrize(("more", "said"), [(2, []), (3, ["files went from 9 to 12"])])
-def test_counts_may_waver_by_two(more: int, said: list[str]) -> None:
-    told = [Sample(at, 1.0, {"files": 9 + (more if at > 40 else 0), "threads": 3}) for at in range(60)]
-    assert complaints(told) == said
+@pytest.mark.parametrize(("more", "expected"), [(2, []), (3, ["files went from 9 to 12"])])
+def test_counts_can_differ_by_two(more: int, expected: list[str]) -> None:
+    points = [Sample(at, 1.0, {"files": 9 + (more if at > 40 else 0), "threads": 3}) for at in range(60)]
+    assert complaints(points) == expected
 
 
-def test_what_was_opened_in_the_first_third_is_no_drift() -> None:
-    told = [Sample(at, 1.0, {"files": min(at, 15)}) for at in range(60)]
-    assert drift(told, "files") == 0
-    assert complaints(told) == []
+def test_files_that_were_opened_in_the_first_third_are_no_drift() -> None:
+    points = [Sample(at, 1.0, {"files": min(at, 15)}) for at in range(60)]
+    assert drift(points, "files") == 0
+    assert complaints(points) == []
 
 
-def test_too_few_samples_are_no_verdict() -> None:
+def test_too_few_samples_are_an_error() -> None:
     with pytest.raises(ValueError, match="too few"):
         complaints(samples(lambda _: 1.0, count=LEAST - 1))
 
@@ -79,13 +79,13 @@ def test_too_few_samples_are_no_verdict() -> None:
 LEAKING = """
 import os, sys
 from tests.support.slope import complaints, look, trend
-kept, told = [], []
+kept, points = [], []
 for at in range(40):
     kept.append(b"x" * (1 << 20))
     if at >= 30:
         kept.append(os.open(os.devnull, os.O_RDONLY))
-    told.append(look(at * 5000, tasks=1))
-print(trend(told).slope, told[0].counts["files"], *complaints(told), sep="\\n")
+    points.append(look(at * 5000, tasks=1))
+print(trend(points).slope, points[0].counts["files"], *complaints(points), sep="\\n")
 """
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores: what was played, note by note. The one thing between composing and sounding that is kept.
+"""Scores: what was played, note by note. A score is what the box keeps, and it can be played again.
 
 format.py    one line of a score, in and out
 files.py     score files

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A MIDI file of what is played: a track a voice, to be played with other instruments.
+"""A MIDI file of a performance, with a track for each voice.
 
 Bars and beats in the file are the beats that were played, so a sequencer's grid fits. The rendering thread.
 """
@@ -16,7 +16,7 @@ from appliance.values import Passage, Voice
 TICKS = 480  # a beat; what most sequencers use themselves
 SLOWEST = 0xFFFFFF  # us a beat, the most that a file can say: 3.6 beats a minute
 
-# General MIDI programs (from 0) that come near: a hint for the listener's synthesizer, no more.
+# Similar General MIDI programs (from 0), for the listener's synthesizer.
 PROGRAMS = {
     Voice.BELL: 14,  # tubular bells
     Voice.GLASS: 92,  # bowed glass pad
@@ -29,7 +29,7 @@ PROGRAMS = {
     Voice.PAD: 89,  # warm pad
     Voice.DRONE: 95,  # sweep pad
 }
-DRUMS = 9  # the channel that General MIDI keeps for them
+DRUMS = 9  # the channel that General MIDI reserves for them
 
 
 class Midi:
@@ -42,11 +42,11 @@ class Midi:
 
     def observe(self, passage: Passage) -> None:
         """Take the notes of a passage."""
-        for sounded in passage.notes:
-            note = sounded.note
-            start = max(0, round(sounded.beat * TICKS))  # a change of tempo can leave a beat behind
+        for event in passage.notes:
+            note = event.note
+            start = max(0, round(event.beat * TICKS))  # a change of tempo can leave a beat behind
             if note.duration > 0:
-                self._tempos[start] = min(SLOWEST, max(1, round(1e6 * sounded.length / note.duration)))
+                self._tempos[start] = min(SLOWEST, max(1, round(1e6 * event.length / note.duration)))
             end = start + max(1, round(note.duration * TICKS))
             velocity = max(1, round(note.velocity * 127))
             self._notes.setdefault(note.voice, []).append((start, end, note.pitch, velocity))
@@ -89,13 +89,13 @@ class Midi:
 def _events(notes: Iterable[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
     """The events of a track: tick, 0 off or 1 on, pitch, velocity.
 
-    A pitch that begins anew ends first, as on any keyboard: else the end of the one would be that of the other. At one
-    tick it ends before it begins: 0 sorts before 1.
+    A pitch that begins again ends first, as on a keyboard, because the end of the one would be taken for that of the
+    other. At the same tick the end comes before the beginning: 0 sorts before 1.
     """
-    anew: dict[int, int] = {}  # the tick at which a pitch begins next
+    next_start: dict[int, int] = {}  # the tick at which a pitch begins next
     for start, end, pitch, velocity in sorted(notes, reverse=True):
-        end = min(end, anew.get(pitch, end))
-        anew[pitch] = start
+        end = min(end, next_start.get(pitch, end))
+        next_start[pitch] = start
         if end > start:
             yield start, 1, pitch, velocity
             yield end, 0, pitch, 0

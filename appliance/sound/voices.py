@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The instruments: what each voice is made of, and the fixed pools that play them.
+"""The voices: the oscillators of each, and the fixed pools that play them.
 
-The one rule: every pyo object is made in a constructor and kept under a name. Playing a note only sets numbers,
-because pyo leaks what is made later and reads freed memory of what has no name. A voice at rest is stopped, which
-costs almost nothing; a voice at amplitude 0 costs as much as one that sounds. The performer's thread.
+Every pyo object is made in a constructor and kept in an attribute. Playing a note only sets numbers, because pyo leaks
+objects that are made later and reads freed memory of objects that have no reference. A voice that does not play is
+stopped, which costs almost nothing; at amplitude 0 it would cost as much as one that sounds. The performer's thread.
 
     lead:  body table × e² ────┐                  e: envelope of the note
-           edge table × f × e ─┴─▶ sum ─▶ pan     f: the edge dies away sooner, as on anything struck, and rests
-    pad:   one table a side, a hair apart, × e
+           edge table × f × e ─┴─▶ sum ─▶ pan     f: the edge decays sooner, as on a struck string, and is then stopped
+    pad:   one table a side, slightly detuned, × e
 
-An envelope falls as everything struck does, by equal parts in equal times; envelopes.py draws it.
+The decay is exponential; envelopes.py computes it.
 
-    at rest ──play──▶ attack ──▶ decay ──release_at──▶ release ──ends──▶ at rest
-                         └──────────┴── hush, let go ─────▲
+    stopped ──play──▶ attack ──▶ decay ──release_at──▶ release ──ends──▶ stopped
+                         └──────────┴── stolen, released ───▲
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from pyo import HarmTable, Mix, Osc, PyoObject, Sig
 from appliance.sound.envelopes import Envelopes
 from appliance.values import Note, NoteEvent, Voice
 
-STEAL_FADE = 0.03  # s to silence a voice that is stolen; shorter is heard as a click
-SHED = 0.1  # s to silence voices that are too many; a machine that is late cannot give them longer
+STEAL_FADE = 0.03  # s to mute a voice that is stolen; a shorter fade is heard as a click
+SHED_FADE = 0.1  # s to mute voices beyond the limit; a machine that is late has no more time
 LEAD = 0.315  # level of all leads beside the bed
-TABLE_SIZE = 4096  # samples; the eighth harmonic errs by -94 dB between them, and larger ones crowd a cache
+TABLE_SIZE = 4096  # samples; the eighth harmonic's error is -94 dB, and larger tables do not fit into a cache
 NEVER = float("inf")
-PIERCING = 261.6  # Hz; above, a note of equal amplitude is felt louder and louder
+PIERCING = 261.6  # Hz; above, notes of equal amplitude sound louder with their pitch
 
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
     """How an instrument sounds. Times in seconds, levels linear."""
 
-    body: tuple[float, ...]  # amplitudes of the harmonics, 8 at most: C6 stays free of aliases
-    edge: tuple[float, ...]  # likewise, of what makes it bright
-    attack: float  # below 30 ms its corner is heard above 14 kHz, as a click would be
+    body: tuple[float, ...]  # amplitudes of the harmonics, at most 8 so that C6 has no aliases
+    edge: tuple[float, ...]  # likewise, of the bright part
+    attack: float  # below 30 ms its corner is audible above 14 kHz, as a click
     decay: float
-    sustain: float  # level, 0 to 1, that the note keeps until its release
+    sustain: float  # level, 0 to 1, until the release
     release: float
-    edge_decay: float  # how soon the brightness is gone
-    level: float  # loudness of the instrument among the others
+    edge_decay: float
+    level: float  # loudness relative to the other instruments
     detune: float  # ratio of the second oscillator to the first
 
 
@@ -75,29 +75,29 @@ def hertz(pitch: int) -> float:
 
 
 class _Playing:
-    """A voice's life: its curves, and everything that is computed only while it sounds."""
+    """The states of a voice: its curves, and the pyo objects that are computed only while it plays."""
 
     def __init__(self, envelopes: Envelopes, curves: tuple[int, ...], chain: tuple[PyoObject, ...]) -> None:
         self._envelopes, self._curves = envelopes, curves
-        # Told without pyo's checks of types, which cost more than a note's whole beginning.
+        # Base objects skip pyo's type checks, which cost more than the whole beginning of a note.
         self._parts = [base for part in chain for base in part.getBaseObjects()]
         self._segments: tuple[tuple[float, float, float], ...] = ()  # peak, sustain, decay of each curve
         self._timbre = TIMBRES[Voice.BELL]
-        self.note: NoteEvent | None = None  # what it plays; None while it rests
+        self.note: NoteEvent | None = None  # None while it is stopped
         self.decay_at = self.dim_at = self.release_at = self.ends = NEVER  # s of the audio clock
-        self.rest()
+        self.stop()
 
-    def begin(self, sounded: NoteEvent, seconds: float) -> None:
+    def begin(self, event: NoteEvent, seconds: float) -> None:
         """Play a note from now on, `seconds` of the audio clock. Only for a voice that is silent."""
-        self.note, self._timbre = sounded, TIMBRES[sounded.note.voice]
-        self._segments = self.tune(sounded.note, self._timbre)
+        self.note, self._timbre = event, TIMBRES[event.note.voice]
+        self._segments = self.tune(event.note, self._timbre)
         for part in self._parts:
             part.play()
         attack = self._timbre.attack
         for curve, (peak, _, _) in zip(self._curves, self._segments, strict=True):
-            self._envelopes.ramp_to(curve, peak, attack, bent=False)
+            self._envelopes.ramp_to(curve, peak, attack, exponential=False)
         self.decay_at = seconds + attack
-        self.release_at = seconds + max(sounded.length, attack + 0.05)
+        self.release_at = seconds + max(event.length, attack + 0.05)
         self.ends = self.release_at + self._timbre.release
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
@@ -108,29 +108,29 @@ class _Playing:
         raise NotImplementedError
 
     def decay(self, seconds: float) -> None:
-        """Begin, at `seconds`, to sink to the sustained level."""
+        """Begin the decay to the sustain level at `seconds`."""
         self.decay_at = NEVER
         for curve, (_, sustain, lasts) in zip(self._curves, self._segments, strict=True):
-            self._envelopes.ramp_to(curve, sustain, lasts, bent=True)
+            self._envelopes.ramp_to(curve, sustain, lasts, exponential=True)
 
     def dim(self) -> None:
-        """Let rest what has died away before the note."""
+        """Stop the parts that have decayed before the note ends."""
         self.dim_at = NEVER
 
     def release(self, seconds: float, release: float | None = None) -> None:
-        """Begin the release now, in its own time or within `release` seconds."""
+        """Begin the release now; it lasts as the timbre says, or `release` seconds."""
         lasts = self._timbre.release if release is None else release
-        # All else that the voice is made of is multiplied by the first.
-        self._envelopes.ramp_to(self._curves[0], 0.0, lasts, bent=release is None)
+        # All other parts of the voice are multiplied by the first curve.
+        self._envelopes.ramp_to(self._curves[0], 0.0, lasts, exponential=release is None)
         self.decay_at = self.release_at = NEVER
         self.ends = seconds + lasts
 
     @property
     def due(self) -> float:
-        """When it wants to be seen to, in seconds of the audio clock."""
+        """When its state changes next, in seconds of the audio clock."""
         return min(self.decay_at, self.dim_at, self.release_at, self.ends)
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Stop computing. Only for a voice that is silent."""
         for part in self._parts:
             part.stop()
@@ -139,7 +139,7 @@ class _Playing:
 
 
 class Waves:
-    """The tables that are read: of each instrument its body, and its edge if it has one. Made once."""
+    """The wave tables: of each instrument its body, and its edge if it has one. Made once."""
 
     def __init__(self) -> None:
         self.bodies = {voice: HarmTable(list(timbre.body), TABLE_SIZE) for voice, timbre in TIMBRES.items()}
@@ -151,7 +151,7 @@ class Waves:
 
 
 class Lead(_Playing):
-    """One voice of the lead pool; it takes on any instrument that has a note for it."""
+    """One voice of the lead pool; it can play every instrument that has an edge."""
 
     def __init__(self, envelopes: Envelopes, waves: Waves) -> None:
         self._waves = waves
@@ -179,19 +179,19 @@ class Lead(_Playing):
         )
 
     def decay(self, seconds: float) -> None:
-        """Begin to sink to the sustained level; and the edge, to nothing."""
+        """Begin the decay to the sustain level, and of the edge to silence."""
         super().decay(seconds)
         self.dim_at = seconds + self._timbre.edge_decay
 
     def dim(self) -> None:
-        """The edge has died away."""
+        """Stop the edge."""
         super().dim()
         self._edge.stop()
         self._bright.stop()
 
 
 class Pad(_Playing):
-    """One tone of a chord, with an oscillator a side, or of the drone, with one in the middle."""
+    """One tone of a chord, with an oscillator for each side, or of the drone, with one in the middle."""
 
     def __init__(self, envelopes: Envelopes, table: HarmTable, sides: int) -> None:
         curve = envelopes.curve()
@@ -212,46 +212,48 @@ V = TypeVar("V", bound=_Playing)
 
 
 class Pool(Generic[V]):
-    """A fixed number of voices. A note that finds none at rest takes the one that would end first, without a click."""
+    """A fixed number of voices. A note that finds no free one steals the one that would end first, without a click."""
 
     def __init__(self, voices: Iterable[V]) -> None:
         self.voices = tuple(voices)
-        self._most = len(self.voices)  # that may sound at once
-        self._shed: set[V] = set()  # fall silent because they were too many
+        self._most = len(self.voices)  # that can sound at once
+        self._shed: set[V] = set()  # are being muted because they were too many
         self.stolen = 0
-        self._coming: dict[V, NoteEvent] = {}  # what a stolen voice will play as soon as it is silent
-        self._due = NEVER  # s of the audio clock; before that, no voice need be seen to
+        self._coming: dict[
+            V, NoteEvent
+        ] = {}  # the note that a stolen voice will play as soon as it is silent
+        self._due = NEVER  # s of the audio clock at which a voice changes its state
 
-    def play(self, sounded: NoteEvent, seconds: float) -> None:
-        """Begin a note, or, where a voice must be stolen, begin it HUSH later."""
+    def play(self, event: NoteEvent, seconds: float) -> None:
+        """Begin a note; if a voice must be stolen for it, STEAL_FADE later."""
         staying = self._staying()
         room = len(staying) < self._most
         free = next((voice for voice in self.voices if voice.note is None), None)
         self._due = seconds
         if room and free is not None:
-            free.begin(sounded, seconds)
+            free.begin(event, seconds)
             return
         victim = min(self._shed if room else staying, key=lambda voice: (voice in self._coming, voice.ends))
         self._shed.discard(victim)
         self.stolen += 1
         if victim not in self._coming:
             victim.release(seconds, STEAL_FADE)
-        self._coming[victim] = sounded
+        self._coming[victim] = event
 
     def limit(self, most: int, seconds: float) -> None:
-        """Let no more than `most` voices sound at once; of those that do, the ones that would end first fall silent."""
+        """Let at most `most` voices sound at once; of those that do, the ones that would end first are muted."""
         self._most, self._due = most, seconds
         staying = self._staying()
         for voice in sorted(staying, key=lambda voice: voice.ends)[: max(0, len(staying) - most)]:
             self._coming.pop(voice, None)
             self._shed.add(voice)
-            voice.release(seconds, SHED)
+            voice.release(seconds, SHED_FADE)
 
     def _staying(self) -> list[V]:
         return [voice for voice in self.voices if voice.note is not None and voice not in self._shed]
 
     def settle(self, seconds: float) -> None:
-        """Once a block, before it is computed: release what is due, rest what has ended, begin what waited."""
+        """Change the states that are due. Call it before each block is computed."""
         if seconds < self._due:
             return
         for voice in self.voices:
@@ -264,14 +266,14 @@ class Pool(Generic[V]):
             elif voice.dim_at <= seconds:
                 voice.dim()
             elif voice.ends <= seconds:
-                voice.rest()
+                voice.stop()
                 self._shed.discard(voice)
                 if voice in self._coming:
                     voice.begin(self._coming.pop(voice), seconds)
         self._due = min(voice.due for voice in self.voices)
 
     def release(self, seconds: float) -> None:
-        """Begin the release of everything that is held."""
+        """Begin the release of every voice that is held."""
         self._due = seconds
         for voice in self.voices:
             if voice.note is not None and voice.release_at < NEVER:
@@ -293,12 +295,12 @@ class Voices:
         self._pool_of[Voice.PAD] = self.pads.play
         self._pool_of[Voice.DRONE] = self.drones.play
 
-    def play(self, sounded: NoteEvent, seconds: float) -> None:
+    def play(self, event: NoteEvent, seconds: float) -> None:
         """Begin a note with the block that begins at `seconds`."""
-        self._pool_of[sounded.note.voice](sounded, seconds)
+        self._pool_of[event.note.voice](event, seconds)
 
     def settle(self, seconds: float) -> None:
-        """Once a block, before it is computed."""
+        """Change the states that are due. Call it before each block is computed."""
         for pool in (self.leads, self.pads, self.drones):
             pool.settle(seconds)
 
@@ -309,7 +311,7 @@ class Voices:
 
     @property
     def playing(self) -> list[_Playing]:
-        """The voices that are not at rest."""
+        """The voices that are not stopped."""
         return [
             voice
             for pool in (self.leads, self.pads, self.drones)

@@ -6,10 +6,10 @@ here; levels are only near, since they cost nothing. Pure; any thread.
 
 The differences. Reverb: pyo's WGVerb and csound's `reverbsc` are the same network of eight drifting delay lines, one
 for both sides; the box makes two sides of it by an allpass each, `reverbsc` by itself; SuperCollider has FreeVerb2,
-sixteen damped combs. Limiter: the box's is numpy's; `compress2` and Limiter stand for it. Wind: a table of noise in the box and
-in csound, BrownNoise in SuperCollider. Slow modulation is set once a block everywhere; envelopes are lines of a block's
-length in the box, and go from sample to sample in the twins. An edge that has decayed is stopped everywhere; in the
-twins it is a voice of its own. The box alone plays its notes from Python, and alone guards against broken samples.
+sixteen damped combs. Limiter: the box's is numpy's; `compress2` and Limiter stand for it. Wind: a table of noise in the
+box and in csound, BrownNoise in SuperCollider. Slow modulation is set once a block everywhere; envelopes are lines of a
+block's length in the box, and go from sample to sample in the twins. An edge that has decayed is stopped everywhere; in
+the twins it is a voice of its own. The box alone plays its notes from Python, and alone guards against broken samples.
 """
 
 from __future__ import annotations

@@ -10,14 +10,13 @@ import gc
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from gpiozero.pins import local
+from gpiozero.pins import Factory, local
 
 from appliance.panel import gpio
 from appliance.panel.gpio import NoPanel, board, chosen, why
@@ -220,35 +219,28 @@ def test_without_permission_for_the_chip_the_error_names_the_group(kernel: lgpio
         board("lgpio", wiring())
 
 
-class Collecting:
-    """A lock of gpiozero's, at the worst of all moments for a garbage collection."""
-
-    def __init__(self) -> None:
-        self._lock, self.collections = threading.Lock(), 0
-
-    def __enter__(self) -> None:
-        assert self._lock.acquire(timeout=60), "a device that was collected waits for its own thread"
-        if gc.isenabled():
-            self.collections += gc.collect()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
 @needs_rpi_lgpio
 @pytest.mark.parametrize("missing", [None, FileNotFoundError(2, "No such file")])
 def test_no_garbage_is_collected_while_pins_are_reserved(
     kernel: lgpio.Kernel, monkeypatch: pytest.MonkeyPatch, missing: Exception | None
 ) -> None:
-    lock = Collecting()
-    monkeypatch.setattr(local.LocalPiFactory, "_res_lock", lock)
+    """gpiozero reserves pins under a lock that a device takes again when it is collected."""
+    collects: list[bool] = []
+    original: Callable[..., None] = Factory.reserve_pins
+
+    def reserve(*arguments: object) -> None:
+        collects.append(gc.isenabled())
+        original(*arguments)
+
+    monkeypatch.setattr(Factory, "reserve_pins", reserve)
     monkeypatch.setattr(lgpio.SpiDev, "missing", missing)
     pi = Pi("rpigpio", "potentiometers")
     for _ in range(3):
         assert len(pi.wait(0.1)) == (0 if missing else 2)
         pi.panel.release()
         pi.looks += 60 * SAMPLES
-    assert lock.collections == 0
+    assert len(collects) > 10
+    assert not any(collects)
 
 
 def test_buttons_need_no_callback(kernel: lgpio.Kernel) -> None:

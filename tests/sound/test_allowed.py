@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of pyo's generators the box may use, and why each is trusted. A new one needs a line here, and its proof.
+"""The pyo objects that the box can use, and why each is trusted. A new one needs a line here, and its measurement.
 
 Measured figures: ns of CPU a sample and object, in one run on one machine; compare them with each other only.
 Never: SineLoop (crashes within minutes), FM and CrossFM (no number after 44 s), SuperSaw and Harmonizer (shriek),

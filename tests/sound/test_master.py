@@ -33,7 +33,7 @@ def process(master: Master, *levels: float) -> NDArray[np.float32]:
     return np.concatenate([master.process(block(level))[0].copy() for level in (*levels, 0.0)][1:])
 
 
-def test_what_is_quiet_passes_untouched_one_block_later() -> None:
+def test_a_quiet_sound_passes_unchanged_one_block_later() -> None:
     noise = np.random.default_rng(1).uniform(-0.8, 0.8, (20, BLOCK, 2)).astype(np.float32)
     master = awake()
     out = [master.process(one)[0].copy() for one in noise]
@@ -42,7 +42,7 @@ def test_what_is_quiet_passes_untouched_one_block_later() -> None:
 
 
 @given(st.lists(st.floats(-5.5, 5.5, width=32), min_size=1, max_size=30))
-def test_nothing_passes_the_ceiling_and_no_gain_jumps(levels: list[float]) -> None:
+def test_no_sample_exceeds_the_ceiling_and_no_gain_jumps(levels: list[float]) -> None:
     out = process(awake(), *levels)
     assert np.abs(out).max() <= CEILING + 1e-6
     # Within a block of one level, neighbouring samples differ by the ramp of the gain only.
@@ -50,7 +50,7 @@ def test_nothing_passes_the_ceiling_and_no_gain_jumps(levels: list[float]) -> No
         assert np.abs(np.diff(one[:, 0])).max() <= abs(level) / BLOCK + 1e-6
 
 
-def test_the_limiter_is_down_before_the_peak_and_comes_back_softly() -> None:
+def test_the_limiter_is_down_before_the_peak_and_recovers_smoothly() -> None:
     master = awake()
     out = process(master, 0.5, 0.5, 4.0, *[0.5] * 150)[:, 0].reshape(-1, BLOCK)
     assert np.allclose(out[0], 0.5)
@@ -62,7 +62,7 @@ def test_the_limiter_is_down_before_the_peak_and_comes_back_softly() -> None:
     assert after[-1] > 0.48
 
 
-def test_the_reduction_is_told_in_decibels() -> None:
+def test_the_reduction_is_in_decibels() -> None:
     master = awake()
     master.process(block(2 * CEILING))
     assert master.reduction == pytest.approx(6.02, abs=0.01)
@@ -99,11 +99,11 @@ def test_a_fade_is_a_straight_line_of_its_length() -> None:
     assert process(master, *[0.5] * 30)[-1, 0] == pytest.approx(0.5)
 
 
-def test_it_begins_in_silence() -> None:
+def test_it_begins_silent() -> None:
     assert not process(Master(BLOCK), 0.5, 0.5).any()
 
 
 @pytest.mark.parametrize(("position", "decibels"), [(1.0, 0.0), (0.5, -24.0), (0.25, -36.0)])
-def test_the_knob_goes_in_even_steps_of_loudness(position: float, decibels: float) -> None:
+def test_the_volume_is_linear_in_decibels(position: float, decibels: float) -> None:
     assert 20 * np.log10(gain(position)) == pytest.approx(decibels)
     assert gain(0.0) == 0.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, NullInstrument, Performer
-from appliance.sound.polyphony import PATIENCE, PolyphonyLimiter
+from appliance.sound.polyphony import RESTORE, PolyphonyLimiter
 from appliance.values import Bed, Context, Controls, Note, NoteEvent, Passage, Voice
 from tests.support.written import Written
 
@@ -147,7 +147,7 @@ def test_a_slow_machine_plays_fewer_notes_and_all_of_them_when_it_has_time(
         player.block(CONTROLS)
     assert player.spent == pytest.approx(0.9 * BLOCK / SAMPLE_RATE)
     instrument.load = 0.3
-    for _ in blocks(PATIENCE + 3.0):
+    for _ in blocks(RESTORE + 3.0):
         player.block(CONTROLS)
     assert instrument.all("limit") == [8, 16]
     assert [record.args for record in caplog.records] == [(16, 8), (16,)]

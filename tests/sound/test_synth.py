@@ -109,7 +109,7 @@ def test_every_voice_sounds_its_pitch_and_falls_silent(voice: Voice) -> None:
         assert synth.silenced == 0
 
 
-def test_what_is_struck_fades_by_equal_parts_in_equal_times() -> None:
+def test_a_struck_note_decays_exponentially() -> None:
     with awake() as synth:
         synth.follow(Bed(0.5, 0.0, 0.0))
         render(synth, 12.0)  # the reverb's level glides to nothing
@@ -122,11 +122,11 @@ def test_what_is_struck_fades_by_equal_parts_in_equal_times() -> None:
         assert steps.min() > -2.6
 
 
-def test_a_swell_of_seconds_arrives_without_a_jump() -> None:
+def test_an_attack_of_seconds_ends_without_a_jump() -> None:
     with awake() as synth:
         synth.play(note(Voice.DRONE, 39, length=30.0, velocity=0.84))
         render(synth, 4.8)
-        # A line that gathers rounding errors for five seconds makes up for them by a jump at its end: -125 dB.
+        # Rounding errors summed over five seconds would be corrected by a jump at the end: -125 dB.
         assert clicking(render(synth, 0.6, 4.8)) < INAUDIBLE - 30
 
 
@@ -173,7 +173,7 @@ def test_another_scene_comes_without_a_click_or_a_gap() -> None:
         assert min(level(part) for part in np.array_split(sound, 140)) > -45  # a tenth of a second each
 
 
-def test_the_bed_is_steered_without_a_zip() -> None:
+def test_the_bed_moves_without_zipper_noise() -> None:
     with awake() as synth:
         synth.play(note(Voice.PAD, 72, length=30.0))
         render(synth, 6.0)
@@ -186,7 +186,7 @@ def test_the_bed_is_steered_without_a_zip() -> None:
 
 
 @pytest.mark.parametrize("voice", [voice for voice in Voice if voice not in (Voice.PAD, Voice.DRONE)])
-def test_the_highest_notes_fold_nothing_back(voice: Voice) -> None:
+def test_the_highest_notes_have_no_aliases(voice: Voice) -> None:
     with awake() as synth:
         synth.follow(Bed(0.5, 0.0, 0.0))
         render(synth, 15.0)  # the reverb's level glides to nothing
@@ -254,7 +254,7 @@ def test_a_fade_ends_in_silence() -> None:
         assert level(faded[-2400:]) < -150
 
 
-def test_even_everything_at_once_stays_below_full_scale() -> None:
+def test_all_voices_at_once_stay_below_full_scale() -> None:
     with awake(voices=16) as synth:
         synth.follow(Bed(1.0, 1.0, 1.0))
         for index in range(16):

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The slope rule: whether what was watched while it worked would still stand after a year of that work.
+"""The slope test: whether a process leaks, from samples of it while it works.
 
-The one rule: growth is a slope, never two endpoints. Something that has just started grows, and stops; an allocator
-grows by steps, and stops; only what grows on a straight line after a while grows for ever. Pure but for `look`, which
-reads /proc; any thread.
+A leak is a slope, never the difference of two samples. A process grows after its start, and stops; an allocator grows
+by steps, and stops; only memory that grows on a straight line after the warm-up grows for ever. Pure, except `look`,
+which reads /proc; any thread.
 
-    memory ┤        ▁▁▂▂▁▂▂▁▂▁▂   flat: it wavers, or has made one step (of a single step r² is 0.75 at most)
+    memory ┤        ▁▁▂▂▁▂▂▁▂▁▂   flat: noise, or one step (r² of a single step is 0.75 at most)
            │   ▂▄▅▆▇
            │ ▂▅      ▁▂▂▃▄▅▅▆▇█   a leak: steep and straight
            ┼────────┬──────────▶ done
-             warm-up  counts       counts (files, threads, tasks ...) must be as many at the end as a third of the way
+             warm-up  measured     counts (files, threads, tasks ...) must not be larger at the end than after a third
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import correlation, linear_regression
 
-WARM_UP = 0.5  # of the samples: caches, pools and the allocator's arenas fill
-STEEP = 1000.0  # KiB in a million: 31 MB a year of something that is done once a second
+WARM_UP = 0.5  # of the samples, in which caches, pools and the allocator's arenas fill
+STEEP = 1000.0  # KiB in a million: 31 MB a year for work that is done once a second
 STRAIGHT = 0.8  # r², the share of the movement that a line explains
 LOOSE = 2  # by which a count may differ: a connection that is just being closed
-LEAST = 20  # samples; a line through fewer says little
+LEAST = 20  # samples
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How a process stood after it had done its work so many times."""
+    """A process after it had done its work so many times."""
 
     done: int  # notes, operations, reconnects
-    memory: float  # KiB that are its own
-    counts: Mapping[str, int]  # what must not become more
+    memory: float  # KiB, anonymous
+    counts: Mapping[str, int]  # of things that must not become more
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +41,24 @@ class Trend:
     """The line through the memory of the samples after the warm-up."""
 
     slope: float  # KiB in a million done
-    straight: float  # r², 0 where nothing moved
+    straight: float  # r²; 0 if the memory did not change
 
 
 def look(done: int, process: int | None = None, **counts: int) -> Sample:
-    """A process as it is now, ours without `process`; `counts` come beside its files and threads. Linux."""
+    """A sample of a process, or of ours; `counts` are added to its files and threads. Linux."""
     root = Path("/proc") / str(process or "self")
     fields = dict(line.split(":", 1) for line in (root / "status").read_text().splitlines())
-    files = len(os.listdir(root / "fd")) - (process is None)  # to list them is to open one
+    files = len(os.listdir(root / "fd")) - (process is None)  # listing our own opens one
     return Sample(
         done,
-        # Its own memory: what it maps of files comes and goes as others of the machine need the room.
+        # Anonymous memory: pages of mapped files come and go as other processes need memory.
         float(fields["RssAnon"].split()[0]),
         {"files": files, "threads": int(fields["Threads"]), **counts},
     )
 
 
 def trend(samples: Sequence[Sample]) -> Trend:
-    """How memory goes on after the warm-up; raises ValueError where there are too few samples to tell."""
+    """The trend of the memory after the warm-up. Raises ValueError if there are too few samples."""
     if len(samples) < LEAST:
         raise ValueError(f"{len(samples)} samples are too few for a slope; take {LEAST} or more.")
     warm = samples[int(len(samples) * WARM_UP) :]
@@ -74,7 +74,7 @@ def drift(samples: Sequence[Sample], name: str) -> int:
 
 
 def complaints(samples: Sequence[Sample], steep: float = STEEP) -> list[str]:
-    """What grows, a sentence each; none where all is flat. `steep` is the steepest slope, in KiB in a million."""
+    """A sentence for each thing that grows. `steep` is the largest slope allowed, in KiB in a million."""
     line = trend(samples)
     found = [
         f"{name} went from {samples[-1].counts[name] - more} to {samples[-1].counts[name]}"

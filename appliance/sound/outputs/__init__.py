@@ -33,7 +33,7 @@ class NoSoundCard(BoxError, OSError):
 
 
 class CardHangs(NoSoundCard, TimeoutError):
-    """A card takes no sound any more, or does not even answer."""
+    """A card takes no sound any more, or a call of it does not return."""
 
 
 class UnknownFormat(BoxError, ValueError):

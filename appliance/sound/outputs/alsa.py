@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An open sound card, through ALSA's own library.
 
-The one rule: every call is made without the interpreter lock, and none that waits for the card waits longer than
-HANGS. So the library is called by ctypes: pyalsaaudio holds the lock while it opens and closes, and the whole box
-stood still when a sound server did. A card that is missing, busy or gone is a NoSoundCard, in one sentence. The
-thread that `Speaker` gives it.
+Every call releases the interpreter lock, and no call that waits for the card waits longer than HANGS. The library is
+called by ctypes because pyalsaaudio holds the lock while it opens and closes a card: a sound server that was stopped
+stopped the whole box. A card that is missing, busy or gone raises NoSoundCard. The card's thread of `Speaker`.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from numpy.typing import NDArray
 from appliance.sound import CHANNELS, SAMPLE_RATE
 from appliance.sound.outputs import CardHangs, NoSoundCard
 
-# From alsa/pcm.h, whose numbers are part of its promise to programs that exist.
+# From alsa/pcm.h; these numbers are part of the library's ABI.
 PLAYBACK, NONBLOCK, RW_INTERLEAVED, FLOAT_LE = 0, 1, 3, 14
 FRAME = 4 * CHANNELS  # bytes
-PERIODS = 4  # of a buffer: how often a card that counts in them says where it is
+PERIODS = 4  # of a buffer: some cards report their position once a period
 
-HANGS = 3.0  # s without room for a single frame: a card's whole buffer is a fraction of that
-DRY = 20  # underruns in a row, without a frame between them
-NAP = 0.002, 0.05  # s, the shortest and the longest wait for room
+HANGS = 3.0  # s without room for a single frame; a whole buffer is a fraction of that
+DRY = 20  # underruns in a row without a frame between them
+WAIT = 0.002, 0.05  # s, the shortest and the longest wait for room
 
 _SIGNATURES = {
     "snd_pcm_open": (c_int, POINTER(c_void_p), c_char_p, c_int, c_int),
@@ -66,12 +65,12 @@ def _library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL("libasound.so.2")
     except OSError as error:
-        raise NoSoundCard("ALSA is not installed here: install libasound2 to hear the box.") from error
+        raise NoSoundCard("ALSA is not installed; install libasound2 to have sound.") from error
     for name, (result, *arguments) in _SIGNATURES.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
-    # It prints eight lines where one NoSoundCard says it all, unless it has somebody else to tell: any function of C
-    # that does nothing will do, and one of Python's would need the interpreter.
+    # Without an error handler it prints eight lines for each error. Any C function that does nothing serves as one; a
+    # Python function would need the interpreter lock.
     library.snd_lib_error_set_handler(ctypes.cast(ctypes.CDLL(None).getpid, c_void_p))
     return library
 
@@ -79,7 +78,7 @@ def _library() -> ctypes.CDLL:
 class Alsa:
     """An ALSA device by its name, with a buffer of about `latency` seconds.
 
-    One that refuses the box's rate, format or channels is opened once more through ALSA's converter. Raises
+    A device that refuses the box's rate, format or channels is opened again through ALSA's converter. Raises
     NoSoundCard.
     """
 
@@ -90,28 +89,28 @@ class Alsa:
             self._open(f"plug:'{device}'", latency)
 
     def _open(self, name: str, latency: float) -> bool:
-        """Open the device by a name of it. False if that name refuses our sound and another may not."""
+        """Open the device by one of its names. False if this name refuses our format and the converter can help."""
         pcm = c_void_p()
         self._must(self._alsa.snd_pcm_open(pcm, name.encode(), PLAYBACK, NONBLOCK), "cannot be opened")
-        result = self._agree(pcm, round(latency * SAMPLE_RATE))
+        result = self._negotiate(pcm, round(latency * SAMPLE_RATE))
         if result < 0:
             self._alsa.snd_pcm_close(pcm)
             if result == -errno.EINVAL and not name.startswith("plug"):
                 return False
-            self._must(result, "does not take the box's sound")
+            self._must(result, "does not accept the box's format")
         self._pcm = pcm
         self._start_full(pcm)
         return True
 
-    def _agree(self, pcm: c_void_p, frames: int) -> int:
-        """Settle with the card how it is played: exactly our sound, in a buffer of about so many frames.
+    def _negotiate(self, pcm: c_void_p, frames: int) -> int:
+        """Set the card's parameters: exactly our format, in a buffer of about so many frames. Returns ALSA's result.
 
-        The period first: snd_pcm_set_params, which would do all this, begins with the buffer, and where the rate is
-        converted finds no period that divides it for one length in five.
+        The period comes first: snd_pcm_set_params, which would do all this, begins with the buffer, and where the rate
+        is converted it then finds no period that divides the buffer, for one length in five.
         """
         alsa, wanted = self._alsa, c_void_p()
         alsa.snd_pcm_hw_params_malloc(wanted)
-        questions = (
+        calls = (
             (alsa.snd_pcm_hw_params_any,),
             (alsa.snd_pcm_hw_params_set_access, RW_INTERLEAVED),
             (alsa.snd_pcm_hw_params_set_format, FLOAT_LE),
@@ -121,32 +120,32 @@ class Alsa:
             (alsa.snd_pcm_hw_params_set_buffer_size_near, c_ulong(frames)),
             (alsa.snd_pcm_hw_params,),
         )
-        answers = (int(ask(pcm, wanted, *what)) for ask, *what in questions)
-        result = next((answer for answer in answers if answer < 0), 0)
+        results = (int(call(pcm, wanted, *values)) for call, *values in calls)
+        result = next((each for each in results if each < 0), 0)
         alsa.snd_pcm_hw_params_free(wanted)
         return result
 
     def _start_full(self, pcm: c_void_p) -> None:
-        """Let the card begin when its buffer is full: a machine that is slow would else run it dry at once."""
+        """Let the card start when its buffer is full: on a slow machine it would otherwise run dry at once."""
         frames, period, wanted = c_ulong(), c_ulong(), c_void_p()
         self._alsa.snd_pcm_get_params(pcm, frames, period)
-        self.latency = frames.value / SAMPLE_RATE  # what ALSA gave, not what we asked
+        self.latency = frames.value / SAMPLE_RATE  # as granted
         self._alsa.snd_pcm_sw_params_malloc(wanted)
         self._alsa.snd_pcm_sw_params_current(pcm, wanted)
-        # All but a period: a converter may not be able to fill the last of it.
+        # Minus a period: a converter cannot always fill the last one.
         self._alsa.snd_pcm_sw_params_set_start_threshold(pcm, wanted, frames.value - period.value)
         self._alsa.snd_pcm_sw_params(pcm, wanted)
         self._alsa.snd_pcm_sw_params_free(wanted)
 
     def _must(self, result: int, what: str) -> None:
         if result < 0:
-            why = self._alsa.snd_strerror(result).decode(errors="replace")
-            raise NoSoundCard(f"The sound card {self._device!r} {what}: {why}.")
+            reason = self._alsa.snd_strerror(result).decode(errors="replace")
+            raise NoSoundCard(f"The sound card {self._device!r} {what}: {reason}.")
 
     def write(self, samples: NDArray[np.float32]) -> int:
         """Wait until all of a block fits into the card's buffer, and return how often the card had run dry.
 
-        Raises NoSoundCard when the card is gone, and CardHangs when it takes nothing for HANGS seconds.
+        Raises NoSoundCard if the card is gone, and CardHangs if it takes no frame for HANGS seconds.
         """
         start, left, dry = samples.ctypes.data, len(samples), 0
         since = time.monotonic()
@@ -157,30 +156,30 @@ class Alsa:
                 since = time.monotonic()
             elif taken in (0, -errno.EAGAIN):
                 if time.monotonic() - since > HANGS:
-                    raise CardHangs(f"The sound card {self._device!r} takes no sound any more.")
+                    raise CardHangs(f"The sound card {self._device!r} has taken no sound for {HANGS:.0f} s.")
                 self._wait(left)
             else:
-                self._must(self._alsa.snd_pcm_recover(self._pcm, taken, 1), "has gone")
+                self._must(self._alsa.snd_pcm_recover(self._pcm, taken, 1), "is gone")
                 dry += 1
                 if dry > DRY:
-                    raise NoSoundCard(f"The sound card {self._device!r} runs dry whatever it is given.")
-                time.sleep(NAP[0])
+                    raise NoSoundCard(f"The sound card {self._device!r} runs dry again and again.")
+                time.sleep(WAIT[0])
         delay = c_long()
         if self._alsa.snd_pcm_delay(self._pcm, delay) == 0:
             self.latency = max(0, delay.value) / SAMPLE_RATE
         return dry
 
     def _wait(self, frames: int) -> None:
-        """Sleep for as long as the card needs to make room, as far as it can tell."""
+        """Sleep until the card should have room, by its own report."""
         lacking = frames - max(0, self._alsa.snd_pcm_avail(self._pcm))
-        time.sleep(min(NAP[1], max(NAP[0], lacking / SAMPLE_RATE)))
+        time.sleep(min(WAIT[1], max(WAIT[0], lacking / SAMPLE_RATE)))
 
-    def process(self) -> None:
+    def drain(self) -> None:
         """Wait until everything is heard."""
         self._alsa.snd_pcm_nonblock(self._pcm, 0)
         self._alsa.snd_pcm_drain(self._pcm)
 
     def close(self) -> None:
-        """Let go of the card, whatever it still holds."""
+        """Close the card at once; the rest of its buffer is dropped."""
         self._alsa.snd_pcm_drop(self._pcm)
         self._alsa.snd_pcm_close(self._pcm)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which card to play on, by what the system says of each.
+"""Which card to play on, from the system's description of each.
 
-The one rule: a card is named by its id, never by its place in the list, which changes from boot to boot; and sound
-goes to an HDMI socket only where a monitor that plays sound is known to listen. Pure, but for `look`, which reads.
+A card is named by its id, never by its place in the list, which changes from boot to boot. An HDMI socket is used only
+if its monitor is known to play sound. Pure, except `look`, which reads files.
 
-    a sound server's default ─▶ DAC on the header ─▶ USB ─▶ headphones, or whatever is built in ─▶ HDMI that is heard
+    a sound server's default ─▶ DAC on the header ─▶ USB ─▶ headphones or another built-in card ─▶ HDMI with a listener
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from enum import IntEnum
 from pathlib import Path
 
 PROC, DRM = Path("/proc/asound"), Path("/sys/class/drm")
-AUTO = "auto"  # the setting that leaves the choice to us
+AUTO = "auto"  # the setting for the best card
 
 
 class Kind(IntEnum):
-    """What a card is; the lower, the sooner it is chosen."""
+    """The kinds of cards, in the order of preference."""
 
     HAT = 0
     USB = 1
@@ -44,32 +44,31 @@ class Card:
 
     id: str  # such as "sndrpihifiberry"
     driver: str  # such as "USB-Audio"; the kernel cuts it after 15 characters
-    devices: tuple[tuple[int, str], ...] = ()  # that play: number and name
-    elds: tuple[str, ...] = ()  # what the monitors of its HDMI sockets said of their ears, a text each
-    edid: bytes = b""  # likewise, from the graphics driver, where the card itself does not know
+    devices: tuple[tuple[int, str], ...] = ()  # for playback: number and name
+    elds: tuple[str, ...] = ()  # for each HDMI socket, what its monitor can play ("EDID-like data")
+    edid: bytes = b""  # the monitor's description from the graphics driver, where the card has no ELD
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Something to play on."""
+    """A device to play on."""
 
-    device: str  # ALSA's name for it
-    words: str  # a person's
+    device: str  # its ALSA name
+    words: str  # its name for a person
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What there is at a moment."""
+    """The cards of a machine at a moment."""
 
     cards: tuple[Card, ...] = ()
-    server: bool = False  # a sound server runs for whoever started the box
+    server: bool = False  # a sound server runs for the user who started the box
 
 
 def choices(seen: Seen) -> list[Choice]:
-    """What to play on, best first; nothing that nobody would hear.
+    """The devices to play on, best first, without those that have no listener.
 
-    Where the system knows no card at all, ALSA's default may still be something else, such as a line to another
-    machine.
+    Where the system has no card at all, ALSA's default can still be something else, such as another machine.
     """
     ranked: list[tuple[Kind, str, int]] = []
     for card in seen.cards:
@@ -89,13 +88,13 @@ def choices(seen: Seen) -> list[Choice]:
 
 def _device(kind: Kind, name: str, number: int) -> str:
     if kind is Kind.HDMI and name.startswith("vc4hdmi"):
-        # A Pi's HDMI takes frames of its own kind only; ALSA's description of the card knows how to make them.
+        # A Pi's HDMI takes only IEC 958 frames; ALSA's configuration of the card converts to them.
         return f"sysdefault:CARD={name}"
-    return f"plughw:CARD={name},DEV={number}"  # "plug": whatever rate, format and channels it lacks are converted
+    return f"plughw:CARD={name},DEV={number}"  # "plug" converts rate, format and channels if necessary
 
 
 def kind_of(card: Card, name: str) -> Kind | None:
-    """What a device of a card is; None is nothing to play music on."""
+    """The kind of a card's device; None if it is no device for music."""
     if card.driver in ("Loopback", "Dummy"):
         return None
     if card.driver == "USB-Audio":
@@ -108,18 +107,18 @@ def kind_of(card: Card, name: str) -> Kind | None:
 
 
 def listeners(card: Card) -> list[bool]:
-    """For each HDMI socket of a card, in order: whether somebody hears it."""
+    """For each HDMI socket of a card, in order, whether its monitor plays sound."""
     return [_eld_hears(eld) for eld in card.elds] or [edid_hears(card.edid)]
 
 
 def _eld_hears(eld: str) -> bool:
-    """Whether the text of an ELD ("EDID-like data") is of a monitor that is there and takes sound."""
+    """Whether an ELD is that of a monitor that is present and plays sound."""
     facts = dict(re.findall(r"^(\w+)\s+(\d+)\s*$", eld, re.MULTILINE))
     return facts.get("monitor_present", "1") != "0" and int(facts.get("sad_count", "0")) > 0
 
 
 def edid_hears(edid: bytes) -> bool:
-    """Whether a monitor's description of itself (CTA-861: blocks of 128 bytes) says that it plays sound."""
+    """Whether a monitor's EDID (CTA-861: blocks of 128 bytes) says that it plays sound."""
     blocks = [edid[at : at + 128] for at in range(128, len(edid) - 127, 128)]
     return any(block[0] == 2 and block[3] & 0x40 for block in blocks)
 
@@ -128,7 +127,7 @@ def edid_hears(edid: bytes) -> bool:
 
 
 def look(environ: Mapping[str, str] = os.environ, proc: Path = PROC, drm: Path = DRM) -> Seen:
-    """What there is now. What cannot be read is not there."""
+    """The cards that can be read now."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     sockets = [Path(runtime, name) for name in ("pulse/native", "pipewire-0")] if runtime else []
     server = "PULSE_SERVER" in environ or any(map(os.path.exists, sockets))
@@ -144,7 +143,7 @@ def _cards(proc: Path, drm: Path) -> Iterator[Card]:
 
 
 def _found(place: Path, pattern: str) -> list[Path]:
-    """Files of a folder that may go at any moment; until Python 3.12 a glob raises where it meets that."""
+    """Files of a folder that can disappear at any moment, at which a glob raises until Python 3.12."""
     with suppress(OSError):
         return sorted(place.glob(pattern))
     return []
@@ -164,7 +163,7 @@ def _devices(files: Iterable[Path]) -> Iterator[tuple[int, str]]:
 
 
 def _edid(drm: Path, name: str) -> bytes:
-    """A Pi's vc4hdmi0 is the socket HDMI-A-1; a Pi with one socket leaves the number out."""
+    """The EDID for a Pi's card: vc4hdmi0 is the socket HDMI-A-1; on a Pi with one socket it is vc4hdmi."""
     if not (match := re.fullmatch(r"vc4hdmi(\d?)", name)):
         return b""
     for file in _found(drm, f"card*-HDMI-A-{int(match[1] or 0) + 1}/edid"):

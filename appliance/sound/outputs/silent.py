@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No output: at the pace of a sound card, for a machine without one, or at full speed, for a score without sound.
+"""Outputs without sound: at the pace of a sound card, for a machine without one, or at full speed, for a score.
 
 After a stall, `Silent` continues from now instead of catching up. The performer's thread.
 """
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
 
-AHEAD = 0.1  # s that a card's buffer would hold
-STALLED = 0.5  # s behind at which it gives up the lost time
+AHEAD = 0.1  # s of a simulated buffer
+STALLED = 0.5  # s behind after which the lost time is dropped
 
 
 class Silent:
-    """Waits as long as a card would have played. `clock` and `sleep` are seconds that never jump."""
+    """Takes blocks at the pace of a card. `clock` gives seconds that never jump; `sleep` waits for so many."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
@@ -29,7 +29,7 @@ class Silent:
         self._played_until = clock()
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Return when a card with a buffer of AHEAD seconds would have taken the block."""
+        """Return when a card with a buffer of AHEAD seconds would have room for the block."""
         now = self._clock()
         if now - self._played_until > STALLED:
             self._played_until = now
@@ -38,7 +38,7 @@ class Silent:
             self._sleep(early)
 
     def close(self) -> None:
-        """Nothing is left to play."""
+        """Do nothing."""
 
 
 class Discard:

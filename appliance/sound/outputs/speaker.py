@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The output of the box that plays live: whatever becomes of the cards, the music goes on, and is heard again.
+"""The output of a live performance: the music goes on whatever the sound cards do, and returns with the next card.
 
-The one rule: nothing that a card does is done on the performer's thread. A thread of its own opens, feeds and closes
-it, and the performer only hands blocks over; where nobody takes them it keeps its pace without. So a card that hangs
-in any call can stop its own thread, but not the music, nor the watchdog's idea of it.
+The performer's thread makes no call of a card. The card's thread opens, feeds and closes it, and the performer only
+puts blocks into a queue; if they are not taken, it goes on at the same pace without a card. So a card that hangs in a
+call stops its own thread, but neither the music nor the notices to systemd's watchdog.
 
-                 ┌──────── no card, or it fails: look again every RETRY ────────┐
-    looking ─open▶ fade in ─▶ playing ─┴─ a better card can be opened ─▶ fade out ─▶ the better one
+                 ┌──────── no card, or it fails: search again every RETRY s ─────┐
+    search ─open─▶ fade in ─▶ playing ─┴─ a better card can be opened ─▶ fade out ─▶ the better one
                        ▲                                                                  │
                        └──────────────────────────────────────────────────────────────────┘
-    a card that hangs is closed and opened again; if that has not helped within GIVE_UP, `write` raises, and the box
-    ends with exit code 1: systemd starts it anew.
+
+A card that hangs is closed and opened again; if that has not helped within GIVE_UP s, `write` raises, and the box ends
+with exit code 1, so that systemd restarts it.
 """
 
 from __future__ import annotations
@@ -36,25 +37,25 @@ from appliance.sound.outputs.silent import Silent
 
 log = logging.getLogger(__name__)
 
-HELD = 2  # blocks on their way: one waits, one is being written
-RETRY = 0.7  # s between two looks for a card while there is none
-LOOK = 1.0  # s between two looks for a better one
+QUEUED = 2  # blocks between the performer and the card: one in the queue, one that is being written
+RETRY = 0.7  # s between two searches for a card while there is none
+CHECK = 1.0  # s between two searches for a better one
 REFUSED = 30.0  # s until a better one that could not be opened is tried again
 FADE = 0.25  # s, in and out
-HANDED = 0.5  # s that the performer waits for room before it goes on without
-GIVE_UP = 15.0  # s without a sign of life
-SETTLED = 15.0  # s that a card must have played before its return, or its next loss, is news
-STORM = 5  # underruns: within TEN seconds the buffer is too small, within ONE the card is ill
-TEN, ONE = 10.0, 1.0  # s
+PUT_TIMEOUT = 0.5  # s that the performer waits for room in the queue before it goes on without the card
+GIVE_UP = 15.0  # s without a heartbeat of the card's thread
+SETTLED = 15.0  # s that a card must have played before its next loss is logged again
+BURST = 5  # underruns: within SMALL seconds the buffer is too small, within FAULTY the card is faulty
+SMALL, FAULTY = 10.0, 1.0  # s
 
 
 @dataclass(frozen=True, slots=True)
 class OutputStatus:
-    """How an output stands, for whoever shows it."""
+    """The status of an output."""
 
-    card: str  # what plays, in words; empty while nothing does
-    why: str  # nothing plays, in a sentence; empty while something does
-    underruns: int  # times that a card ran dry, since the start
+    card: str  # the card that plays, in words; empty if there is none
+    why: str  # why there is none, in a sentence; empty if there is one
+    underruns: int  # of all cards since the start
     latency: float  # s
 
     def __str__(self) -> str:
@@ -72,21 +73,21 @@ class Device(Protocol):
     def write(self, samples: NDArray[np.float32]) -> int:
         """Take a block, and return how often the card had run dry."""
 
-    def process(self) -> None:
+    def drain(self) -> None:
         """Wait until everything is heard."""
 
     def close(self) -> None:
-        """Let go, at once."""
+        """Close it at once."""
 
 
 class Fade:
-    """A straight line from one level to another, for the blocks of one listener. Pure."""
+    """A linear fade over consecutive blocks. Pure."""
 
     def __init__(self) -> None:
         self.level = 0.0
 
     def apply(self, samples: NDArray[np.float32], target: float) -> NDArray[np.float32]:
-        """The block on its way to `target`, 0 or 1, which is reached FADE seconds after it was left for."""
+        """The next block, faded towards `target`, 0 or 1, which is reached within FADE seconds."""
         if self.level == target == 1.0:
             return samples
         frames = np.arange(1, len(samples) + 1, dtype=np.float32) / np.float32(FADE * SAMPLE_RATE)
@@ -97,30 +98,30 @@ class Fade:
 
 
 class Underruns:
-    """Counts how often a card ran dry, and tells a busy moment from a storm. Pure."""
+    """Counts underruns, and recognizes many within a short time. Pure."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._times: deque[float] = deque(maxlen=STORM)
+        self._times: deque[float] = deque(maxlen=BURST)
 
     def add(self, seconds: float, dry: int) -> None:
-        """Take note of `dry` more of them, at a moment of any clock."""
+        """Count `dry` more, at a moment of any clock."""
         self.count += dry
-        self._times.extend([seconds] * min(dry, STORM))
+        self._times.extend([seconds] * min(dry, BURST))
 
-    def storm(self, within: float) -> bool:
-        """Whether the last STORM of them came within so many seconds."""
-        return len(self._times) == STORM and self._times[-1] - self._times[0] < within
+    def burst(self, within: float) -> bool:
+        """Whether the last BURST of them came within so many seconds."""
+        return len(self._times) == BURST and self._times[-1] - self._times[0] < within
 
-    def calm(self) -> None:
-        """Begin anew: what came until now has been answered."""
+    def reset(self) -> None:
+        """Forget when they came; their count stays."""
         self._times.clear()
 
 
 class Speaker:
-    """Plays on `device` (an ALSA name, or AUTO for the best card there is) with about `latency` seconds of sound held.
+    """Plays on `device` (an ALSA name, or AUTO for the best card) with a latency of about so many seconds.
 
-    `open_` opens a card by its name and with a buffer of so many seconds; `find` names the cards worth opening.
+    `open_` opens a card by its name with a buffer of so many seconds; `find` returns the cards to try, best first.
     """
 
     def __init__(
@@ -135,74 +136,74 @@ class Speaker:
         fixed = [Choice(device, repr(device))]
         self._find = find if device == AUTO else lambda: fixed
         self._open = open_
-        self._held = HELD * block / SAMPLE_RATE
-        self._buffer = max(latency - self._held, self._held)
+        self._queued = QUEUED * block / SAMPLE_RATE  # s
+        self._buffer = max(latency - self._queued, self._queued)
         self._silent = Silent()
-        self._blocks: Queue[NDArray[np.float32] | None] = Queue(maxsize=HELD - 1)
-        self._card: Device | None = None  # what takes blocks now
-        self._words, self._why = "", "No card has been looked for yet."
-        self._said: set[str] = set()  # why there is no sound, since there was
+        self._blocks: Queue[NDArray[np.float32] | None] = Queue(maxsize=QUEUED - 1)
+        self._card: Device | None = None  # that takes blocks now
+        self._words, self._why = "", "The box has not searched for a sound card yet."
+        self._logged: set[str] = set()  # why there was no card, since one has played
         self._underruns, self._doubled = Underruns(), False
-        self._filled = 0.0  # when the card began to be filled anew
-        self._refused: dict[str, float] = {}  # when a better card may be tried again, by its device
-        self._signs = 0  # of life, from the card's thread
-        self._seen = 0  # of those
-        self._nowhere = 0.0  # s since then
+        self._filling = 0.0  # when the card's buffer was last empty
+        self._refused: dict[str, float] = {}  # when a better card can be tried again, by its device
+        self._beats = 0  # heartbeats of the card's thread
+        self._seen = 0  # of those, by the performer's thread
+        self._missing = 0.0  # s since the last one
         self._wrote = time.monotonic()
-        self._vain = False  # the last block found no taker
+        self._full = False  # the last block found no room in the queue
         self._failure: BaseException | None = None
         self._leaving = threading.Event()
         self._tried = threading.Event()
         self._thread = threading.Thread(target=self._run, name="card", daemon=True)
         self._thread.start()
-        self._tried.wait(1.0)  # s: the first block should be heard, if it can be
+        self._tried.wait(1.0)  # s, so that the first block is heard if there is a card
 
     # --- the performer's side -------------------------------------------------------------------------------
 
     @property
     def latency(self) -> float:
-        """Seconds from `write` to the ear, by now."""
+        """Seconds from `write` until it is heard, at present."""
         card = self._card
-        return card.latency + self._held if card else self._silent.latency
+        return card.latency + self._queued if card else self._silent.latency
 
     @property
     def status(self) -> OutputStatus:
-        """How it stands. Any thread."""
+        """How it is now. Any thread."""
         return OutputStatus(self._words, self._why, self._underruns.count, self.latency)
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Hand a block over, in a card's time or, without one, in time all the same. Raises CardHangs."""
+        """Pass a block to the card, at its pace; without a card, return at the same pace. Raises CardHangs."""
         if self._failure:
             raise self._failure
-        self._mind()
+        self._check_heartbeat()
         if self._card:
             try:
-                self._blocks.put(samples.copy(), timeout=0.0 if self._vain else HANDED)
-                self._vain = False
+                self._blocks.put(samples.copy(), timeout=0.0 if self._full else PUT_TIMEOUT)
+                self._full = False
                 return
             except Full:
-                self._vain = True
+                self._full = True
         self._silent.write(samples)
 
-    def _mind(self) -> None:
-        """Give up on a card's thread that shows no sign of life. A machine that slept is no reason to."""
+    def _check_heartbeat(self) -> None:
+        """Raise CardHangs if the card's thread has hung for GIVE_UP s, not counting a suspended machine."""
         now = time.monotonic()
-        self._nowhere += min(now - self._wrote, 1.0)
+        self._missing += min(now - self._wrote, 1.0)
         self._wrote = now
-        if self._signs != self._seen:
-            self._seen, self._nowhere = self._signs, 0.0
-        if self._nowhere > GIVE_UP:
+        if self._beats != self._seen:
+            self._seen, self._missing = self._beats, 0.0
+        if self._missing > GIVE_UP:
             raise CardHangs(
-                f"The sound card has hung for {GIVE_UP:.0f} s and opening it again did not help; "
-                "if starting the box anew does not either, unplug the card."
+                f"The sound card has hung for {GIVE_UP:.0f} s, and opening it again did not help; "
+                "if a restart of the box does not help either, unplug the card."
             )
 
     def close(self) -> None:
-        """Let everything be heard, if the card is willing."""
+        """Wait until everything is heard, if the card does not hang."""
         self._leaving.set()
         if self._card:
             with suppress(Full):
-                self._blocks.put(None, timeout=HANDED)
+                self._blocks.put(None, timeout=PUT_TIMEOUT)
         self._thread.join(self.latency + 1.0)
 
     # --- the card's thread ----------------------------------------------------------------------------------
@@ -224,24 +225,22 @@ class Speaker:
 
     def _best(self, found: list[Choice]) -> tuple[Choice, Device] | None:
         """The first card that can be opened."""
-        why = NoSoundCard(
-            "There is no sound card that anybody would hear: plug one in, or name it in sound.device."
-        )
+        why = NoSoundCard("There is no sound card with a listener; plug one in, or name it in sound.device.")
         for choice in found:
             try:
                 return choice, self._open(choice.device, self._buffer)
             except NoSoundCard as error:
                 why = error
-        self._signs += 1
+        self._beats += 1
         self._lost(why)
         return None
 
     def _play(self, choice: Choice, card: Device) -> tuple[Choice, Device] | None:
-        """Play on an open card until it fails, or until it has faded out for a better one: that is returned, open."""
+        """Play on an open card until it fails, or until it has faded out for a better one, which is returned, open."""
         better, again = None, False
         fade, began = Fade(), time.monotonic()
-        self._filled = began
-        looked, told = began, False
+        self._filling = began
+        checked, logged = began, False
         self._clear()
         self._card, self._words, self._why = card, choice.words, ""
         latency = self.latency  # of a full buffer
@@ -253,19 +252,19 @@ class Speaker:
                 if dry:
                     self._ran_dry(dry, now)
                 if now - began > 1.0 + card.latency:
-                    self._signs += 1
-                if not told and (not self._said or now - began > SETTLED):
-                    told = True
-                    self._said.clear()
+                    self._beats += 1
+                if not logged and (not self._logged or now - began > SETTLED):
+                    logged = True
+                    self._logged.clear()
                     log.info("Playing on %s with %.0f ms of latency.", choice.words, latency * 1000)
-                if better is None and now - looked > LOOK:
-                    looked, better = now, self._better(choice, now)
-            card.process()
-        except _Again:
+                if better is None and now - checked > CHECK:
+                    checked, better = now, self._better(choice, now)
+            card.drain()
+        except _Reopen:
             again = True
         except NoSoundCard as error:
             if not isinstance(error, CardHangs):
-                self._signs += 1
+                self._beats += 1
             self._lost(error)
         finally:
             self._card, self._words = None, ""
@@ -274,7 +273,7 @@ class Speaker:
         return better or (self._best([choice]) if again else None)
 
     def _better(self, choice: Choice, now: float) -> tuple[Choice, Device] | None:
-        """A card that is preferred to what plays, and open. Raises NoSoundCard if nobody hears what plays any more."""
+        """A card that is preferred to `choice`, open. Raises NoSoundCard if `choice` has no listener any more."""
         for other in self._find():
             if other == choice:
                 return None
@@ -283,41 +282,40 @@ class Speaker:
                     return other, self._open(other.device, self._buffer)
                 except NoSoundCard:
                     self._refused[other.device] = now + REFUSED
-        raise NoSoundCard(f"Nobody hears {choice.words} any more.")
+        raise NoSoundCard(f"The listener of {choice.words} is gone.")
 
     def _ran_dry(self, dry: int, now: float) -> None:
-        """Count underruns; in a storm, open the card anew: with a larger buffer once, and then in mere hope."""
+        """Count underruns; after a burst of them open the card again, the first time with twice the buffer."""
         self._underruns.add(now, dry)
-        # One that is dry before it can have played what it was given would take the music faster than time.
-        self._leaving.wait(max(0.0, self._filled + self._buffer - now))
-        self._filled = time.monotonic()
+        # A card that is dry before its buffer can have been played would take blocks faster than real time.
+        self._leaving.wait(max(0.0, self._filling + self._buffer - now))
+        self._filling = time.monotonic()
         if self._doubled:
-            if self._underruns.storm(max(ONE, STORM * self._buffer)):
-                self._underruns.calm()
-                raise NoSoundCard("The sound card runs dry whatever it is given.")
-        elif self._underruns.storm(TEN):
-            self._underruns.calm()
+            if self._underruns.burst(max(FAULTY, BURST * self._buffer)):
+                self._underruns.reset()
+                raise NoSoundCard("The sound card runs dry again and again.")
+        elif self._underruns.burst(SMALL):
+            self._underruns.reset()
             self._doubled = True
             self._buffer *= 2
             log.warning(
-                "The sound card keeps running dry: from now on %.0f ms more are held ready.",
-                self._buffer * 500,
+                "The sound card keeps running dry; its buffer is now %.0f ms longer.", self._buffer * 500
             )
-            raise _Again
+            raise _Reopen
 
     def _lost(self, error: NoSoundCard) -> None:
-        """Say why there is no sound, if that is news."""
+        """Log why there is no sound, once until a card has played again."""
         self._why = str(error)
-        if self._why not in self._said:
-            self._said.add(self._why)
-            log.warning("%s The box plays on in silence until a card does.", self._why)
+        if self._why not in self._logged:
+            self._logged.add(self._why)
+            log.warning("%s The box plays on without sound until there is a card.", self._why)
 
     def _clear(self) -> None:
-        """Forget what waits: it is of the past, and who hands it over should not have to wait either."""
+        """Drop the blocks in the queue: they are of the past, and the performer can wait for room."""
         with suppress(Empty):
             while True:
                 self._blocks.get_nowait()
 
 
-class _Again(Exception):
-    """The card has to be opened anew, at once."""
+class _Reopen(Exception):
+    """The card has to be opened again at once."""

@@ -16,7 +16,7 @@ def played_on(device: str) -> int:
     """Play SOUND, and return how often the card ran dry."""
     card = Alsa(device, latency=0.1)
     dry = written(card)
-    card.process()
+    card.drain()
     card.close()
     return dry
 
@@ -72,7 +72,7 @@ def test_both_sides_are_heard_where_there_is_only_one(cards: Cards) -> None:
     pcm = Alsa(card.device, latency=0.1)
     for _ in range(20):
         pcm.write(np.tile(np.array([[0.2, 0.6]], dtype=np.float32), (512, 1)))
-    pcm.process()
+    pcm.drain()
     pcm.close()
     assert card.played(1)[100:5000] == pytest.approx(0.4, abs=0.001)
 

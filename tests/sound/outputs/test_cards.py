@@ -23,13 +23,13 @@ from appliance.sound.outputs.cards import (
 HAT = Card("sndrpihifiberry", "RPi-simple", ((0, "HifiBerry DAC HiFi pcm5102a-hifi-0"),))
 USB = Card("Device", "USB-Audio", ((0, "USB Audio"),))
 JACK = Card("Headphones", "bcm2835_headpho", ((0, "bcm2835 Headphones"),))
-LISTENS = (
+PLAYS = (
     "monitor_present\t\t1\neld_valid\t\t1\nmonitor_name\t\tDELL U2720Q\nsad_count\t\t1\nsad0_channels\t\t2\n"
 )
-DEAF = "monitor_present\t\t1\neld_valid\t\t1\nmonitor_name\t\tA projector\nsad_count\t\t0\n"
-NOBODY = "monitor_present\t\t0\neld_valid\t\t0\n"
-HEARS = bytes([0x00, *[0xFF] * 6, 0x00, *[0] * 118, 1, 0]) + bytes([2, 3, 4, 0x40, *[0] * 124])
-MUTE = HEARS[:131] + bytes([0x30]) + HEARS[132:]
+SILENT = "monitor_present\t\t1\neld_valid\t\t1\nmonitor_name\t\tA projector\nsad_count\t\t0\n"
+ABSENT = "monitor_present\t\t0\neld_valid\t\t0\n"
+EDID_PLAYS = bytes([0x00, *[0xFF] * 6, 0x00, *[0] * 118, 1, 0]) + bytes([2, 3, 4, 0x40, *[0] * 124])
+EDID_SILENT = EDID_PLAYS[:131] + bytes([0x30]) + EDID_PLAYS[132:]
 
 
 def hdmi(*elds: str, edid: bytes = b"") -> Card:
@@ -48,7 +48,7 @@ def devices(*cards: Card, server: bool = False) -> list[str]:
     return [choice.device for choice in choices(Seen(cards, server))]
 
 
-@given(st.permutations([HAT, USB, JACK, hdmi(LISTENS)]))
+@given(st.permutations([HAT, USB, JACK, hdmi(PLAYS)]))
 def test_the_preference_is_the_same_in_whatever_order_they_are_found(cards: list[Card]) -> None:
     assert devices(*cards) == PLUGHW
 
@@ -63,13 +63,13 @@ CARDS = st.builds(
         max_size=3,
         unique_by=lambda device: device[0],
     ).map(tuple),
-    st.lists(st.sampled_from([LISTENS, DEAF, NOBODY]) | st.text(), max_size=3).map(tuple),
-    st.sampled_from([b"", HEARS, MUTE]),
+    st.lists(st.sampled_from([PLAYS, SILENT, ABSENT]) | st.text(), max_size=3).map(tuple),
+    st.sampled_from([b"", EDID_PLAYS, EDID_SILENT]),
 )
 
 
 @given(st.lists(CARDS, max_size=5, unique_by=lambda card: card.id), st.booleans())
-def test_whatever_there_is_the_choice_holds_what_it_promises(cards: list[Card], server: bool) -> None:
+def test_for_any_cards_the_choices_keep_their_promises(cards: list[Card], server: bool) -> None:
     found = choices(Seen(tuple(cards), server))
     assert len(set(found)) == len(found)
     names = {card.id: card for card in cards}
@@ -86,16 +86,16 @@ def test_whatever_there_is_the_choice_holds_what_it_promises(cards: list[Card], 
 @pytest.mark.parametrize(
     ("card", "chosen"),
     [
-        (hdmi(LISTENS), ["sysdefault:CARD=vc4hdmi0"]),
-        (hdmi(LISTENS.replace("monitor_present\t\t1\n", "")), ["sysdefault:CARD=vc4hdmi0"]),
-        (hdmi(DEAF), []),
-        (hdmi(NOBODY), []),
+        (hdmi(PLAYS), ["sysdefault:CARD=vc4hdmi0"]),
+        (hdmi(PLAYS.replace("monitor_present\t\t1\n", "")), ["sysdefault:CARD=vc4hdmi0"]),
+        (hdmi(SILENT), []),
+        (hdmi(ABSENT), []),
         (hdmi("sad_count\t\tmany\n"), []),
-        (hdmi(edid=HEARS), ["sysdefault:CARD=vc4hdmi0"]),
-        (hdmi(edid=MUTE), []),
-        (hdmi(edid=HEARS[:200]), []),
+        (hdmi(edid=EDID_PLAYS), ["sysdefault:CARD=vc4hdmi0"]),
+        (hdmi(edid=EDID_SILENT), []),
+        (hdmi(edid=EDID_PLAYS[:200]), []),
         (hdmi(), []),
-        (hdmi(NOBODY, edid=HEARS), []),  # the card knows best
+        (hdmi(ABSENT, edid=EDID_PLAYS), []),  # the card's own ELD counts
     ],
 )
 def test_hdmi_needs_a_listener(card: Card, chosen: list[str]) -> None:
@@ -104,7 +104,7 @@ def test_hdmi_needs_a_listener(card: Card, chosen: list[str]) -> None:
 
 def test_a_laptop_has_sound_built_in_and_many_sockets() -> None:
     sockets = ((3, "HDMI 0"), (7, "HDMI 1"), (0, "ALC257 Analog"), (8, "HDMI 2"))
-    laptop = Card("PCH", "HDA-Intel", tuple(sorted(sockets)), (NOBODY, LISTENS, NOBODY))
+    laptop = Card("PCH", "HDA-Intel", tuple(sorted(sockets)), (ABSENT, PLAYS, ABSENT))
     assert devices(laptop) == ["plughw:CARD=PCH,DEV=0", "plughw:CARD=PCH,DEV=7"]
     assert devices(laptop, server=True)[0] == "default"
 
@@ -113,7 +113,7 @@ def test_a_loopback_and_a_camera_are_no_cards_to_play_on() -> None:
     assert devices(Card("Loopback", "Loopback", ((0, "Loopback PCM"),)), Card("C920", "USB-Audio")) == []
 
 
-def test_where_there_is_no_card_the_default_may_be_something_else() -> None:
+def test_without_a_card_the_default_can_be_something_else() -> None:
     assert devices() == ["default"]
 
 
@@ -132,12 +132,12 @@ def test_what_a_card_is(driver: str, name: str, kind: Kind | None) -> None:
 
 
 @given(st.binary(max_size=600))
-def test_no_monitor_can_confuse_us(edid: bytes) -> None:
+def test_any_edid_has_an_answer(edid: bytes) -> None:
     assert edid_hears(edid) in (True, False)
 
 
 @given(st.text())
-def test_no_list_can_confuse_us(text: str) -> None:
+def test_any_list_has_an_answer(text: str) -> None:
     for number, name, driver in listed(text):
         assert number >= 0
         assert name
@@ -178,7 +178,7 @@ def test_a_pi_is_read(tmp_path: Path) -> None:
         {
             "cards": PI,
             "card0/pcm0p/info": info(0, "MAI PCM i2s-hifi-0"),
-            "card0/eld#0": LISTENS,
+            "card0/eld#0": PLAYS,
             "card1/pcm0p/info": info(0, "MAI PCM i2s-hifi-0"),
             "card2/pcm0p/info": info(0, "bcm2835 Headphones"),
             "card2/pcm1p/info": "torn",
@@ -186,11 +186,11 @@ def test_a_pi_is_read(tmp_path: Path) -> None:
             "card4/pcm0c/info": info(0, "USB Audio"),
         },
     )
-    drm = tree(tmp_path / "drm", {"card1-HDMI-A-1/edid": HEARS, "card1-HDMI-A-2/edid": b""})
+    drm = tree(tmp_path / "drm", {"card1-HDMI-A-1/edid": EDID_PLAYS, "card1-HDMI-A-2/edid": b""})
     seen = look({}, proc, drm)
     assert seen.cards == (
-        hdmi(LISTENS),
-        Card("vc4hdmi", "vc4-hdmi", ((0, "MAI PCM i2s-hifi-0"),), edid=HEARS),
+        hdmi(PLAYS),
+        Card("vc4hdmi", "vc4-hdmi", ((0, "MAI PCM i2s-hifi-0"),), edid=EDID_PLAYS),
         JACK,
         HAT,
         Card("C920", "USB-Audio"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from appliance.sound.outputs import CardHangs
 from appliance.sound.outputs.alsa import HANGS
 from appliance.sound.outputs.cards import AUTO, Choice
-from appliance.sound.outputs.speaker import FADE, GIVE_UP, RETRY, STORM, Fade, Speaker, Underruns
+from appliance.sound.outputs.speaker import BURST, FADE, GIVE_UP, RETRY, Fade, Speaker, Underruns
 from tests.support.fault_cards import Card, Cards
 
 BLOCK = 512
@@ -155,7 +155,7 @@ def test_many_underruns_double_the_buffer_once(card: Card, caplog: pytest.LogCap
     with music(on(card)) as it:
         it.until(lambda: card.heard)
         card.be("xrun")
-        it.until(lambda: it.speaker.status.underruns >= 3 * STORM)
+        it.until(lambda: it.speaker.status.underruns >= 3 * BURST)
         card.be("ok")
         it.until(lambda: it.speaker.status.card and it.speaker.latency > 0.2)
         assert it.speaker.latency < 0.3
@@ -267,16 +267,16 @@ def test_a_fade_never_jumps_and_arrives(targets: list[float]) -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 20)), max_size=40))
-def test_underruns_are_a_storm_when_the_last_of_them_are_close(dry: list[tuple[float, int]]) -> None:
+def test_underruns_are_a_burst_when_the_last_of_them_are_close(dry: list[tuple[float, int]]) -> None:
     underruns = Underruns()
     now, moments = 0.0, []
     for pause, times in dry:
         now += pause
         underruns.add(now, times)
         moments += [now] * times
-        last = moments[-STORM:]
-        assert underruns.storm(10.0) is (len(last) == STORM and last[-1] - last[0] < 10.0)
+        last = moments[-BURST:]
+        assert underruns.burst(10.0) is (len(last) == BURST and last[-1] - last[0] < 10.0)
     assert underruns.count == len(moments)
-    underruns.calm()
-    assert not underruns.storm(10.0)
+    underruns.reset()
+    assert not underruns.burst(10.0)
     assert RETRY < 2.0

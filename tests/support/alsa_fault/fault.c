@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A sound card that does what a file tells it: an ALSA plug-in that plays into another file, in real time, and can
- * be absent, busy, unplugged, dry, stuck or picky. For tests and benchmarks; no part of the box.
+ * A simulated sound card: an ALSA plug-in that plays into a file, in real time, and has the faults that another file
+ * names. For tests and benchmarks; no part of the box.
  *
  *     pcm.NAME { type fault  mode "FILE of words"  played "FILE that is appended to" }
  *
- * The one rule: it tells no more than a real card would, which is a position and an error number. Words of the mode
- * (none: all is well):
- *     busy    cannot be opened, somebody else has it          gone    there is no such device, or no longer
- *     xrun    runs dry whatever it is given                   stall   stands still: takes no more, and says nothing
- *     hang    no call returns until the word is gone          mono s16 44100 mpeg    takes nothing else
+ * Like a real card it returns a position or an error number. Words of the mode (without one it has no fault):
+ *     busy    cannot be opened: another program uses it       gone    there is no such device any more
+ *     xrun    every write is followed by an underrun          stall   takes no more samples, without an error
+ *     hang    no call returns until the word is removed       mono s16 44100 mpeg    the only format that it takes
  *
  *     frames handed over ──transfer──▶ ring ──pointer, by the clock──▶ the file `played`
  */

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from gpiozero import Device
 from gpiozero.pins.pi import PiFactory
 
+class Factory:
+    def reserve_pins(self, requester: object, *names: object) -> None: ...
+    def release_pins(self, reserver: object, *names: object) -> None: ...
+
 class SPI(Device):
     pin_factory: PiFactory
     def __init__(self, *, pin_factory: PiFactory | None = None) -> None: ...
