@@ -8,10 +8,17 @@ BIN := $(VENV)/bin
 SETUP := PYTHON="$(PYTHON)" deploy/setup.sh $(VENV)
 TOOLS := build/tools
 
+# Where all branches must be covered: functions of their arguments.
+PURE := appliance/music/*,appliance/gestures.py,appliance/dimming.py,appliance/values.py,appliance/status.py,$\
+	appliance/score/format.py,appliance/score/player.py,appliance/score/history.py,$\
+	appliance/ledger/tape/format.py,appliance/ledger/tape/player.py,appliance/ledger/feed/source.py,$\
+	appliance/ledger/reader/sse.py,appliance/ledger/reader/backoff.py,appliance/ledger/reader/budget.py,$\
+	appliance/panel/lamps.py,appliance/panel/buttons.py,appliance/panel/knobs.py
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: hardware hardware-check drawings-check
-.PHONY: help install run test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
+.PHONY: help install run quick test slow-test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
 	bench-clients bench-panel screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
 	image image-test image-test-raspi3b soak clean
 
@@ -23,11 +30,22 @@ install: $(VENV)/.installed ## set up this machine: creates .venv/bin/stellar-wi
 run: install ## set up if needed, and play
 	$(BIN)/stellar-wind run $(ARGS)
 
-test: $(VENV)/.installed-dev ## run the tests and report their coverage
+# Most tests wait for clocks and processes, so there are more workers than cores.
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest --quiet --dist worksteal
+
+quick: $(VENV)/.installed-dev ## run the tests that start no process and wait for nothing, in a minute
+	$(PYTEST) --numprocesses 2 -m "not slow and not process" $(ARGS)
+
+test: $(VENV)/.installed-dev ## run all tests but the slow ones, and report and enforce their coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --skip-covered
+	$(BIN)/coverage report --skip-covered --fail-under=90
+	$(BIN)/coverage report --skip-covered --fail-under=100 --include="$(PURE)"
+
+slow-test: $(VENV)/.installed-dev ## run the slow tests: soak, endurance, hostile files, a card that hangs
+	$(PYTEST) --numprocesses 2 -m slow $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style and format
 	$(BIN)/ruff check
@@ -42,7 +60,7 @@ render-check: $(VENV)/.installed-dev ## render once, and check the score and the
 soak-check: $(VENV)/.installed-dev ## run one virtual hour of the soak test, about two minutes
 	$(BIN)/python -m benchmarks.soak --hours 1 --seed 1
 
-check: lint types test render-check soak-check drawings-check ## everything that must pass before a change is merged
+check: lint types test slow-test render-check soak-check drawings-check ## everything that must pass before a change is merged
 
 bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -105,6 +105,7 @@ def for_good(cards: Cards, name: str, mode: str) -> Row:
     card = cards[name]
     with playing(cards, card) as box:
         box.until_heard()
+        box.until(lambda: any("Playing the recording" in line for line in box.lines))
         lines = len(box.lines)
         card.be(mode)
         ended = box.until(lambda: box.process.poll() is not None)

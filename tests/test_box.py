@@ -34,6 +34,8 @@ from tests.support.ending import ended
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 
+pytestmark = pytest.mark.process
+
 RUN = [sys.executable, "-m", "appliance", "run"]
 PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
 LEAVES = 10.0  # s in which a box has gone, of which its fade is one or two; what waits for a network waits for longer

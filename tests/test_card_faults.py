@@ -10,6 +10,8 @@ from benchmarks.card_faults import for_a_while, for_good
 from tests.support import fault_cards
 from tests.support.fault_cards import Cards
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_box_plays_on_without_a_card_and_ends_where_one_hangs(tmp_path: Path) -> None:
     if lacking := fault_cards.lacking():

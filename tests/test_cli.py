@@ -23,6 +23,8 @@ from appliance.panel.gpio import on_a_pi
 from appliance.settings import load
 from appliance.values import Amount, Kind, Ledger, Link, LinkState
 
+pytestmark = pytest.mark.process
+
 COMMAND = [sys.executable, "-m", "appliance"]
 
 

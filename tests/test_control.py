@@ -57,6 +57,8 @@ from appliance.values import (
 )
 from tests.support.statuses import STATUS
 
+pytestmark = pytest.mark.process
+
 NETWORKS, SCENES = ("public", "testnet"), ("wind", "night")
 NOTE = NoteEvent(Note(67, 0.5, 1.0, Voice.BELL, amount=Amount(25, Kind.PAYMENT, True, 7)), 1.0, 1.0, 0.75)
 

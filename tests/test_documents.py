@@ -13,6 +13,8 @@ import pytest
 
 from appliance.cli import main
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     *ROOT.glob("*.md"),
@@ -95,6 +97,7 @@ def apply(path: Path, diff: str) -> None:
         path.write_text(text.replace(before, after), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_examples_for_contributors_work(example: Path) -> None:
     program = [sys.executable, "-m", "appliance"]
 

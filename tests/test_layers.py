@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, str] = {
     "score.files": "saved.lines score.format values",
     "score.format": "music.scales values",
     "saved.crashes": "saved.files values",
-    "saved.exporter": "host.python saved.files values",
+    "saved.exporter": "host.python saved.files saved.replacing values",
     "saved.files": "",
     "saved.lines": "",
     "saved.lock": "",
@@ -422,6 +422,7 @@ def strangers(modules: set[str]) -> list[str]:
     return sorted(module for module in modules if any(within(module, part) for part in parts))
 
 
+@pytest.mark.process
 def test_a_player_of_a_tape_loads_nothing_of_the_network_or_the_terminal(tmp_path: Path) -> None:
     modules = asyncio.run(
         loaded_by(tmp_path, lambda status: status.notes_a_minute > 0, str(bundled().path), "--tempo", "180")
@@ -430,6 +431,7 @@ def test_a_player_of_a_tape_loads_nothing_of_the_network_or_the_terminal(tmp_pat
     assert {"pyo", "appliance.box", "appliance.live"} <= modules
 
 
+@pytest.mark.process
 def test_a_player_of_a_live_network_loads_nothing_of_it_or_the_terminal(tmp_path: Path) -> None:
     async def run() -> set[str]:
         async with HorizonServer(generated([40] * 400, network="first"), tip=1000) as server:
@@ -450,6 +452,7 @@ def test_a_player_of_a_live_network_loads_nothing_of_it_or_the_terminal(tmp_path
     assert {"pyo", "appliance.box", "appliance.live", "appliance.ledger.feed.supervisor"} <= modules
 
 
+@pytest.mark.process
 def test_a_listener_loads_the_network(tmp_path: Path) -> None:
     """So that the two tests above can fail."""
     output = tmp_path / "modules.json"

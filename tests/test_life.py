@@ -22,6 +22,8 @@ from appliance.ledger.tape import bundled
 from appliance.saved.files import write
 from appliance.saved.state import SavedControls, State, encode
 
+pytestmark = pytest.mark.process
+
 RUN = [sys.executable, "-m", "appliance", "run", str(bundled().path)]
 PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
 

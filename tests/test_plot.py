@@ -16,6 +16,8 @@ from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs import UnknownFormat
 from appliance.values import Kind
 
+pytestmark = pytest.mark.process
+
 
 def pixels(path: Path) -> NDArray[np.float64]:
     return np.asarray(matplotlib.image.imread(path), dtype=np.float64)[:, :, :3]

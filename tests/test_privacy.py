@@ -28,6 +28,8 @@ from tests.support.horizon_server import HorizonServer, render
 from tests.support.sockets import doors
 from tests.support.traces import MEMO, found, traces, written
 
+pytestmark = pytest.mark.process
+
 COMMAND = [sys.executable, "-m", "appliance"]
 PATIENCE = 60.0  # s that a loaded machine may need for all of it
 

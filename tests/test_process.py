@@ -18,6 +18,8 @@ import pytest
 from appliance.control import Client, NoBox
 from appliance.ledger.tape import bundled
 
+pytestmark = pytest.mark.process
+
 COMMAND = [sys.executable, "-m", "appliance"]
 PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
 

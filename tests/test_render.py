@@ -23,6 +23,8 @@ from appliance.sound.outputs import UnknownFormat
 from appliance.values import Controls, NoteEvent
 from tests.support.session import Session, settings
 
+pytestmark = pytest.mark.process
+
 NOTES = (".score.gz", ".jsonl", ".mid")
 SOUND = (".wav", ".flac")
 BLOCK = 512 / SAMPLE_RATE  # s

@@ -17,6 +17,8 @@ from appliance.sound import SAMPLE_RATE
 from appliance.values import Controls, Voice
 from benchmarks.soak.watch import Ear, Log, Writes
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 480  # frames, 10 ms
 UNMUTED = Controls(1.0, 60.0, "public")
 

@@ -25,6 +25,7 @@ from typing import Protocol
 
 from appliance.host.python import command
 from appliance.saved.files import save
+from appliance.saved.replacing import PART
 from appliance.values import BoxError
 
 KEPT = "kept"  # the folder, beside state.json
@@ -147,7 +148,7 @@ async def make(
     finally:
         if process.returncode is None:  # the box stops: kill the render, and remove its unfinished file
             process.kill()
-            rendered.unlink(missing_ok=True)
+            rendered.with_name(rendered.name + PART).unlink(missing_ok=True)
             with suppress(TimeoutError):  # it can hang on its disk
                 async with asyncio.timeout(KILL_TIMEOUT):
                     await process.wait()

@@ -25,7 +25,7 @@ VERSION = 1
 SETTLED = 5.0  # s without another change: a knob is no longer being turned
 EVERY = 300.0  # s per write on average: 288 a day
 CHECK = 1.0  # s between two checks
-AT_END = 1.0  # s that the end waits for the last write
+AT_END = 3.0  # s that the end waits for the last write, longer than a busy card needs
 AT_ONCE = 12  # writes that can be made in a burst; with the others 300 a day
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -16,8 +17,9 @@ from typing import IO
 from appliance.saved.lines import UNREADABLE, open_lines, reason
 from appliance.score.format import (
     MAX_BYTES,
+    MAX_CROWD,
     MAX_LINE,
-    MAX_NOTES,
+    MAX_SECONDS,
     BadScore,
     Close,
     Header,
@@ -60,6 +62,7 @@ def read_score(path: Path, lines: Callable[[], Iterator[bytes]]) -> Score:
 def _checked(path: Path, lines: Callable[[], Iterator[bytes]]) -> Iterator[Header | Line]:
     """The lines, parsed; BadScore names the first that is wrong, or the bound that the file exceeds."""
     size = notes = number = 0
+    crowd: deque[float] = deque(maxlen=MAX_CROWD)  # s, of the last notes
     now = 0.0
     try:
         for number, text in enumerate(lines(), 1):
@@ -75,9 +78,11 @@ def _checked(path: Path, lines: Callable[[], Iterator[bytes]]) -> Iterator[Heade
                         f"t is {line.seconds:g}, and was {now:g} before: the lines are not in order"
                     )
                 now = line.seconds
-                notes += isinstance(line.entry, NoteEvent)
-                if notes > MAX_NOTES:
-                    raise BadScore(f"the score has more than {MAX_NOTES:,} notes")
+                if isinstance(line.entry, NoteEvent):
+                    notes += 1
+                    crowd.append(now)
+                    if len(crowd) == MAX_CROWD and now - crowd[0] < 1.0:
+                        raise BadScore(f"the score has {MAX_CROWD:,} notes within a second")
             if isinstance(line, Header) != (number == 1):
                 raise BadScore("the header must be the first line, and no other")
             yield line
@@ -125,11 +130,13 @@ class ScoreWriter:
     """Writes what is played to a score file, gzip if `compress`. Close it at the end. Raises OSError."""
 
     def __init__(self, path: Path, header: Header, *, compress: bool) -> None:
+        if header.seconds > MAX_SECONDS:
+            raise OSError(0, f"a score lasts {MAX_SECONDS:,.0f} s at most")
         self._raw = path.open("wb")
         self._file: IO[bytes] = self._raw
         if compress:
             self._file = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)  # type: ignore[assignment]
-        self._lines = ScoreLines(context=header.context)
+        self._lines, self._size = ScoreLines(context=header.context), 0
         self._write(header)
 
     def observe(self, passage: Passage) -> None:
@@ -138,7 +145,11 @@ class ScoreWriter:
             self._write(line)
 
     def _write(self, line: Header | Line) -> None:
-        self._file.write(encode(line).encode() + b"\n")
+        text = encode(line).encode() + b"\n"
+        self._size += len(text)
+        if self._size > MAX_BYTES:  # no version would read it
+            raise OSError(0, f"a score has {MAX_BYTES:,} bytes at most, and this music is longer")
+        self._file.write(text)
 
     def close(self) -> None:
         """Finish the file."""

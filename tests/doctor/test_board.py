@@ -20,6 +20,8 @@ from tests.support.fault_cards import Cards
 from tests.support.patient import patient
 from tests.support.statuses import STATUS
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = load({}, {}).settings
 POLICY, CARD, MMC = "/sys/devices/system/cpu/cpufreq/policy0", "/proc/asound/cards", "/sys/block/mmcblk0"
 PI = {

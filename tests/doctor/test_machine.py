@@ -22,6 +22,8 @@ from appliance.values import Gesture
 from tests.support.patient import patient
 from tests.support.statuses import STATUS
 
+pytestmark = pytest.mark.process
+
 
 def test_files_are_read_below_the_root_and_a_missing_one_is_nothing(tmp_path: Path) -> None:
     it = patient(tmp_path, {"/a/b1": " text\0\n", "/a/b0": "0x10\n"})

@@ -16,6 +16,8 @@ from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 from tests.support.patient import NOW, patient
 
+pytestmark = pytest.mark.process
+
 NETWORK = Network("mine", "first", ("https://one.example", f"{RPC}https://two.example"))
 HASTE = Timeouts(connect=0.5, answer=0.5, page=0.5)
 

@@ -10,7 +10,11 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from appliance.host.log import KINDS, LINES, LogRateLimit, also_to
+
+pytestmark = pytest.mark.process
 
 PROGRAM = """
 import logging, sys

@@ -11,6 +11,8 @@ import pytest
 
 from appliance.host.malloc import LARGE
 
+pytestmark = pytest.mark.process
+
 # A large block is freed, and a smaller one allocated: how many bytes of it are mapped outside of the heap?
 MAPPED = f"""
 import ctypes, sys

@@ -20,6 +20,8 @@ from appliance.panel.panel import AGAIN, Panel
 from appliance.panel.pins import NOWHERE, PINS, Knobs, Wiring, wiring
 from appliance.values import BoxState, Button, Doubled, Gesture, Held, Knob, Moved, Pressed, Turned
 
+pytestmark = pytest.mark.process
+
 LOOK = 1 / SAMPLES  # s
 HANG = 60.0  # s
 STANDS = {Knob.VOLUME: 0.7, Knob.TEMPO: 0.25}

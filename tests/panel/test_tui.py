@@ -55,6 +55,8 @@ from appliance.values import (
 )
 from tests.support.statuses import STATUS
 
+pytestmark = pytest.mark.process
+
 HANG = 60.0  # s
 OF_LIVE = (0, 0, 0, 0, 0, 0, STEPS, 0, 0)  # the lamps of a live network without notes
 

@@ -12,11 +12,14 @@ import pytest
 from appliance.ledger.tape import bundled
 from appliance.render import part_of
 from appliance.saved.exporter import ENDING, HEAVIEST, MOST, SOUND, CannotKeep, Exporter, make, write
+from appliance.saved.replacing import PART
 from appliance.score.files import open_score
 from appliance.score.history import History, Kept, NothingPlayed
 from appliance.settings import Settings
 from appliance.sound import SAMPLE_RATE
 from appliance.values import Controls
+
+pytestmark = pytest.mark.process
 
 HANG = 60.0  # s
 BLOCK = 4096
@@ -130,7 +133,7 @@ def test_the_end_stops_the_render_and_logs_what_was_not_made(
     async def run() -> None:
         async with asyncio.timeout(HANG), exporter.running():
             await exporter.keep()
-            while ".flac" not in endings(tmp_path):  # it is being made, which takes a while
+            while PART not in endings(tmp_path):  # it is being made, which takes a while
                 await asyncio.sleep(0.01)
             await exporter.keep()
 

@@ -24,6 +24,8 @@ import pytest
 from appliance.saved.files import LARGEST, read, save, state_dir, write
 from appliance.saved.state import SavedControls, State, decode, encode
 
+pytestmark = pytest.mark.process
+
 CONTROLS = SavedControls(0.7, 60.0, "public", "wind")
 STATE = State(CONTROLS, replace(CONTROLS, volume=0.4, network="testnet"), ("testnet", 59_000_000))
 
@@ -153,10 +155,12 @@ def bad_after_kills(*words: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_no_kill_leaves_a_bad_file(tmp_path: Path) -> None:
     assert bad_after_kills("kill", str(tmp_path / "state.json"), "200") == 0
 
 
+@pytest.mark.slow
 def test_the_kills_find_a_careless_writer(tmp_path: Path) -> None:
     assert bad_after_kills("--careless", "kill", str(tmp_path / "state.json"), "200") > 0
 

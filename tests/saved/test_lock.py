@@ -8,6 +8,8 @@ import pytest
 
 from appliance.saved.lock import LOCK, FolderInUse, lock
 
+pytestmark = pytest.mark.process
+
 
 def test_a_folder_is_locked_once_and_free_again_when_it_is_closed(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"

@@ -111,6 +111,7 @@ def test_contexts_beds_and_ledgers_are_kept_when_they_change() -> None:
     assert all(bed != before for bed, before in zip(beds[1:], beds[:-1], strict=True))
 
 
+@pytest.mark.slow
 def test_half_an_hour_is_always_there_and_takes_less_than_a_megabyte() -> None:
     session = Session(6, block_size=1024)
     for minutes in range(5, 50, 5):
@@ -153,6 +154,7 @@ def busiest(scene: str) -> History:
     return history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_busiest_half_hour_takes_less_than_a_megabyte(scene: str) -> None:
     history = busiest(scene)

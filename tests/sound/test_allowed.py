@@ -10,6 +10,10 @@ better done on whole blocks), filters that follow an audio signal (22 to 25 ns i
 import ast
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.process
+
 SOUND = Path(__file__).parents[2] / "appliance/sound"
 
 ALLOWED = {

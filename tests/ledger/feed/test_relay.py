@@ -17,6 +17,8 @@ from appliance.ledger.feed.supervisor import Supervisor
 from appliance.ledger.tape import Line, encode
 from appliance.values import Amount, Kind, Ledger, Link, LinkState
 
+pytestmark = pytest.mark.process
+
 LEDGER = Ledger(7, 0, 1, 1, 0, (Amount(5, Kind.PAYMENT, True, 7),))
 
 # A listener: it writes lines of the network that the last command named, and ends with its input.

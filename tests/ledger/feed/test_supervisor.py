@@ -15,6 +15,8 @@ from appliance.ledger.feed.supervisor import Supervisor
 from appliance.ledger.tape import Header, Line, TapeWriter, encode
 from appliance.values import Amount, Kind, Ledger, Link, LinkState
 
+pytestmark = pytest.mark.process
+
 LEDGER = Ledger(7, 0, 1, 1, 0, (Amount(5, Kind.PAYMENT, True, 7),))
 LIVE = Link(LinkState.LIVE, "public")
 

@@ -13,6 +13,8 @@ import pytest
 from tests.support.enduring import STEEP, watched
 from tests.support.slope import complaints
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("what", "count"), [("reconnects", 400), ("operations", 120_400)])
 def test_nothing_grows(what: str, count: int) -> None:

@@ -40,6 +40,8 @@ from tests.support.horizon_records import chain_of, clock, generated, payment, r
 from tests.support.horizon_server import STRIKES, HorizonServer, strike
 from tests.support.horizon_tls import authority, certify, https
 
+pytestmark = pytest.mark.process
+
 # Far enough from what a loaded machine takes for an answer that only a fault is ever too late.
 HASTY = replace(QUICK, answer=0.2, page=0.2, silence=0.2, ledger=0.2, burst=0.05, probe=0.05)
 

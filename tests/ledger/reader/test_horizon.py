@@ -34,6 +34,8 @@ from tests.support.following import (
 from tests.support.horizon_records import Chain, Record, chain_of, generated, payment, recorded, rows
 from tests.support.horizon_server import BYEBYE, HELLO, HorizonServer, event
 
+pytestmark = pytest.mark.process
+
 # --- without faults -----------------------------------------------------------------------
 
 

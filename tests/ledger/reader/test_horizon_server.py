@@ -17,6 +17,8 @@ from tests.support.following import heard, reasons
 from tests.support.horizon_records import Chain, chain_of, generated, recorded, rows
 from tests.support.horizon_server import HorizonServer
 
+pytestmark = pytest.mark.process
+
 STREAM = {"Accept": "text/event-stream"}
 
 
@@ -146,6 +148,7 @@ def test_a_429_says_when_to_come_back_on_pages_only() -> None:
     assert "Retry-After" not in head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

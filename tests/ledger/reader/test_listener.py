@@ -25,6 +25,8 @@ from appliance.values import Amount, Kind, Ledger, Link, LinkState
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 
+pytestmark = pytest.mark.process
+
 WRONG = [b"", b"null", b"7", b"[]", b"{}", b'{"network":["two"]}', b'{"network":"moon"}', b"[" * 5000]
 QUICK = ListenOptions(timeouts=Timeouts(connect=60, answer=60, page=60, silence=60, ledger=60, burst=0.1))
 

@@ -20,6 +20,8 @@ import pytest
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 
+pytestmark = pytest.mark.process
+
 SPACE, OURS, THEIRS = "wind-test", "wind-a", "wind-b"  # the namespace, and the cable's end of each side
 HERE, THERE = "10.113.7.1", "10.113.7.2"
 DROP = (

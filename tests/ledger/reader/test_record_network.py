@@ -13,6 +13,8 @@ from appliance.values import Ledger, Link, LinkState
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 
+pytestmark = pytest.mark.process
+
 LOST = Link(LinkState.BACKING_OFF, "mine", "horizon.example.org is nowhere to be found", 4.0)
 
 

@@ -33,6 +33,8 @@ from tests.support.horizon_records import Chain, chain_of, generated, ledger_rec
 from tests.support.horizon_server import HorizonServer
 from tests.support.rpc_server import RpcServer
 
+pytestmark = pytest.mark.process
+
 CLASSIC = pytest.mark.parametrize("classic", [True, False], ids=["events", "transactions"])
 
 

@@ -19,6 +19,8 @@ from appliance.ledger.tape import Header, Line, TapeWriter, encode, open_tape
 from appliance.values import Amount, Kind, Ledger, Link, LinkState
 from tests.support.bounded import LIMIT, Cost, read
 
+pytestmark = pytest.mark.process
+
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the size of a process is read from /proc")
 HEADER = encode(Header("testnet", "by hand")).encode() + b"\n"
 LEDGER = encode(Line(1.0, Ledger(7, 1722, 3, 2, 1, (Amount(25, Kind.PAYMENT, True, 7),)))).encode() + b"\n"

@@ -9,6 +9,8 @@ from appliance.sound.outputs import CardHangs, NoSoundCard
 from appliance.sound.outputs.alsa import Alsa
 from tests.support.fault_cards import Card, Cards
 
+pytestmark = pytest.mark.process
+
 SOUND: NDArray[np.float32] = np.random.default_rng(1).uniform(-0.9, 0.9, (20, 512, 2)).astype(np.float32)
 
 

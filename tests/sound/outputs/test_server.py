@@ -21,6 +21,8 @@ from appliance.settings import load
 from appliance.sound.outputs.cards import choices, look
 from appliance.sound.outputs.speaker import FADE, Speaker
 
+pytestmark = pytest.mark.process
+
 BLOCK = 512
 SECONDS = 6.0
 RATE = 48_000

@@ -19,6 +19,8 @@ from appliance.sound.outputs.cards import AUTO, Choice
 from appliance.sound.outputs.speaker import BURST, FADE, GIVE_UP, RETRY, Fade, Speaker, Underruns
 from tests.support.fault_cards import Card, Cards
 
+pytestmark = pytest.mark.process
+
 BLOCK = 512
 LEVEL = 0.5
 PATIENCE = 100.0  # s, for waits that take a few on an idle machine
