@@ -302,6 +302,7 @@ def test_in_a_terminal_it_shows_the_panel_whose_keys_steer_it(tmp_path: Path) ->
     async def run() -> None:
         async with in_a_terminal(tmp_path, *words) as (process, terminal):
             await terminal.seen("volume 50%")
+            await terminal.seen(" dB")  # it gets the box's events, and handles its own
             assert len(children(process)) == 1  # the panel is a process of its own
             terminal.type(b"\x1b[A")
             await terminal.seen("volume 52%")
@@ -370,6 +371,7 @@ def test_a_second_panel_can_be_attached_and_closed(tmp_path: Path) -> None:
             panel = await asyncio.create_subprocess_exec(*words, stdin=end, stdout=end, stderr=end)
             async with ended(panel):
                 await terminal.seen("volume 70%")
+                await terminal.seen(" dB")
                 terminal.type(b"q")
                 assert await panel.wait() == 0
             asyncio.get_running_loop().remove_reader(terminal.master)
