@@ -451,7 +451,6 @@ def test_a_box_that_plays_is_steered_and_keeps_what_it_played(tmp_path: Path) ->
             assert second.startswith(f"{tmp_path}/x.jsonl: ")
             (wrong,) = await asyncio.to_thread(use, [("keep", "-o", str(tmp_path / "x.ogg"))])
             assert (wrong.returncode, ".ogg" in wrong.stderr) == (1, True)
-            await line_with(process, ".mid")  # made beside the score
             assert await farewell(process, signal.SIGTERM) < LEAVES
 
     asyncio.run(run())

@@ -52,10 +52,15 @@ class Writable(Protocol):
 
 
 class Exporter:
-    """Writes the score that `last` gives to `folder`, if there is one, and makes a file of the format `form` of it."""
+    """Writes the score that `last` gives to `folder`, if there is one, and makes a file of the format `form` of it.
 
-    def __init__(self, last: Callable[[], Writable], folder: Path | None, form: str) -> None:
-        self._last, self._folder, self._form = last, folder, form
+    The file is made at the priority `nice`.
+    """
+
+    def __init__(
+        self, last: Callable[[], Writable], folder: Path | None, form: str, nice: int = LOWEST
+    ) -> None:
+        self._last, self._folder, self._form, self._nice = last, folder, form, nice
         self._keeping: asyncio.Task[Path] | None = None  # until the score is written
         self._waiting: deque[Path] = deque()  # scores of which a file is to be made; the first is in progress
         self._more = asyncio.Event()
@@ -99,7 +104,7 @@ class Exporter:
     async def _make_all(self) -> None:
         while True:  # one at a time: a small board has no capacity for two while it plays
             while self._waiting:
-                await make(self._waiting[0], self._form)
+                await make(self._waiting[0], self._form, self._nice)
                 self._waiting.popleft()
             self._more.clear()
             await self._more.wait()
@@ -120,9 +125,15 @@ async def write(last: Writable, folder: Path, clock: Callable[[], float] = time.
 
 
 async def make(
-    score: Path, form: str, free: Callable[[Path], int] = lambda path: disk_usage(path).free
+    score: Path,
+    form: str,
+    nice: int = LOWEST,
+    free: Callable[[Path], int] = lambda path: disk_usage(path).free,
 ) -> None:
-    """Make a file of the format `form` ("mid" or "flac") of a score, beside it. `free` gives a disk's free bytes."""
+    """Make a file of the format `form` ("mid" or "flac") of a score, beside it, at the priority `nice`.
+
+    `free` gives a disk's free bytes.
+    """
     rendered = score.with_name(f"{_name(score)}.{form}")
     try:
         if form == "flac" and not await asyncio.to_thread(_has_room, score, free):
@@ -143,7 +154,7 @@ async def make(
         return
     try:
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST)
+            os.setpriority(os.PRIO_PROCESS, process.pid, nice)
         _, errors = await process.communicate()
     finally:
         if process.returncode is None:  # the box stops: kill the render, and remove its unfinished file

@@ -22,6 +22,7 @@ from appliance.values import Controls
 pytestmark = pytest.mark.process
 
 HANG = 60.0  # s
+NICE = 1  # a render at the lowest priority gets next to no time beside the other tests
 BLOCK = 4096
 
 
@@ -106,7 +107,7 @@ def test_a_second_request_does_not_wait_for_the_render_of_the_first(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    exporter = Exporter(played, tmp_path, "mid")
+    exporter = Exporter(played, tmp_path, "mid", NICE)
 
     async def run() -> None:
         async with asyncio.timeout(HANG), exporter.running():
@@ -128,13 +129,15 @@ def test_the_end_stops_the_render_and_logs_what_was_not_made(
 ) -> None:
     caplog.set_level(logging.WARNING)
     long = played(300.0)
-    exporter = Exporter(lambda: long, tmp_path, "flac")
+    exporter = Exporter(lambda: long, tmp_path, "flac", NICE)
 
     async def run() -> None:
         async with asyncio.timeout(HANG), exporter.running():
             await exporter.keep()
             while PART not in endings(tmp_path):  # it is being made, which takes a while
                 await asyncio.sleep(0.01)
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            assert [os.getpriority(os.PRIO_PROCESS, int(child)) for child in children] == [NICE]
             await exporter.keep()
 
     asyncio.run(run())
@@ -221,7 +224,7 @@ def test_a_render_that_fails_is_logged_and_the_score_is_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     score = asyncio.run(write(played(), tmp_path))
-    asyncio.run(make(score, "ogg"))
+    asyncio.run(make(score, "ogg", NICE))
     assert list(tmp_path.iterdir()) == [score]
     assert open_score(score).notes
     (error,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]

@@ -154,14 +154,15 @@ def test_what_is_written_is_read_as_it_was(written: Header | Line) -> None:
 def test_numbers_are_rounded_to_what_can_be_heard(at: float, share: float, pan: float, length: float) -> None:
     note = Note(60, share, length, Voice.BELL, pan=pan, bright=share)
     read = decode(encode(Line(at, NoteEvent(note, at, at, length))))
+    half, coarse = 0.501e-4, 0.501e-3  # half of the last place, and an error of the binary fraction
     assert isinstance(read, Line)
     assert isinstance(event := read.entry, NoteEvent)
-    assert read.seconds == event.seconds == pytest.approx(at, abs=0.5e-4)
-    assert event.beat == pytest.approx(at, abs=0.5e-4)
-    assert event.length == pytest.approx(length, abs=0.5e-3)
-    assert event.note.duration == pytest.approx(length, abs=0.5e-4)
-    assert event.note.velocity == event.note.bright == pytest.approx(share, abs=0.5e-3)
-    assert event.note.pan == pytest.approx(pan, abs=0.5e-3)
+    assert read.seconds == event.seconds == pytest.approx(at, abs=half)
+    assert event.beat == pytest.approx(at, abs=half)
+    assert event.length == pytest.approx(length, abs=coarse)
+    assert event.note.duration == pytest.approx(length, abs=half)
+    assert event.note.velocity == event.note.bright == pytest.approx(share, abs=coarse)
+    assert event.note.pan == pytest.approx(pan, abs=coarse)
     assert decode(encode(read)) == read
 
 
