@@ -108,6 +108,7 @@ def show(client: Client) -> None:
     panel = TerminalPanel(client.status(), send)
 
     def listen() -> None:
+        panel.ready.wait()
         try:
             for event in client.watch():
                 panel.call_from_thread(panel.take, event)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -368,6 +369,9 @@ class TerminalPanel(App[None]):
         self._classifiers = {button: PressClassifier(button) for button in Button}
         self._texts: dict[Static, str] = {}
         self.last_log = ""  # the last line of the box's log
+        self.ready = (
+            threading.Event()
+        )  # set once it takes events; before, Textual refuses calls of other threads
         self._status = status
         self._take_status(status)
 
@@ -396,6 +400,7 @@ class TerminalPanel(App[None]):
 
     def on_mount(self) -> None:
         """Begin to draw."""
+        self.ready.set()
         self._tick()
         # The screen's timer, not the application's: that one runs on for a moment after the last screen has gone.
         self.screen.set_interval(1 / self.FRAMES, self._tick)
