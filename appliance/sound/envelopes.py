@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyo import Phasor, PyoObject, Sig
 
-from appliance.sound import SAMPLE_RATE
+from appliance.sound import SYNTH_RATE
 
 # e-foldings of an exponential ramp: 26 dB for a pad, 52 dB for a lead, whose amplitude is the envelope's square.
 E_FOLDINGS = 3.0
@@ -29,9 +29,9 @@ class Envelopes:
     """Curves, all at 0 at first, and the lines that follow them, in blocks of `block` frames."""
 
     def __init__(self, block: int) -> None:
-        self._seconds = block / SAMPLE_RATE
+        self._seconds = block / SYNTH_RATE
         # A block is a power of two, so the ramp never accumulates a rounding error.
-        self._ramp = Phasor(freq=SAMPLE_RATE / block)
+        self._ramp = Phasor(freq=SYNTH_RATE / block)
         self._level = self._keep = self._low = self._high = np.ones(1)  # of the curve UNITY
         self._add = np.zeros(1)
         self._curves: NDArray[np.intp] = np.zeros((2, 0), dtype=np.intp)  # the two that each line multiplies

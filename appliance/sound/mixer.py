@@ -21,7 +21,7 @@ from random import Random
 import numpy as np
 from pyo import Allpass, ButBP, ButHP, ButLP, DataTable, Delay, Max, Min, Mix, Osc, PyoObject, WGVerb
 
-from appliance.sound import SAMPLE_RATE
+from appliance.sound import SYNTH_RATE
 from appliance.sound.envelopes import Envelopes
 from appliance.sound.voices import Voices
 from appliance.values import Bed
@@ -41,7 +41,7 @@ WHISTLE = (320.0, 900.0)  # Hz between which the wind's band-pass moves
 # An inaudible constant that keeps decaying signals in a feedback loop from becoming denormal numbers, which cost x86 up
 # to five times as much. (pyo's own Denorm does it with a noise that costs as much as ten oscillators.)
 ANTI_DENORMAL = 1e-9
-NOISE = 1 << 19  # samples: 11 s of wind, read at two speeds, so that the pair never repeats
+NOISE = 1 << 18  # samples: 11 s of wind, read at two speeds, so that the pair never repeats
 
 
 class Mixer:
@@ -65,7 +65,7 @@ class Mixer:
         self._pad_send = self._pad_middle * 0.6
 
         self._noise = noise
-        speed = SAMPLE_RATE / NOISE
+        speed = SYNTH_RATE / NOISE
         self._air = Osc(noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4])
         self._gusts = [envelopes.curve(), envelopes.curve()]
         self._gusting = [envelopes.line(gust) for gust in self._gusts]
@@ -127,13 +127,15 @@ class Mixer:
 def noise_table(seed: int) -> DataTable:
     """A loop of noise whose power falls by 6 dB an octave above 1 kHz.
 
-    It takes a Pi most of a second to compute, once; each random sample of pyo's own would cost as much as ten
-    oscillators.
+    One inverse FFT of a random spectrum, once; each random sample of pyo's own would cost as much as ten oscillators.
     """
     table = DataTable(size=NOISE)
-    white = np.random.default_rng(seed).standard_normal(NOISE)
-    frequencies = np.fft.rfftfreq(NOISE, 1 / SAMPLE_RATE)
-    shaped = np.fft.irfft(np.fft.rfft(white) / np.sqrt(1 + (frequencies / 1000.0) ** 2))
-    # Written to the table's own buffer: a list of half a million numbers takes a Pi a second.
-    np.asarray(table.getBuffer())[:] = 0.12 * shaped / shaped.std()
+    bins = NOISE // 2 + 1
+    spectrum = np.random.default_rng(seed).standard_normal(2 * bins, dtype=np.float32).view(np.complex64)
+    frequencies = np.arange(bins, dtype=np.float32) * np.float32(SYNTH_RATE / NOISE)
+    spectrum /= np.sqrt(1 + (frequencies / np.float32(1000.0)) ** 2)
+    shaped = np.fft.irfft(spectrum)
+    shaped *= 0.12 / shaped.std()
+    # Written to the table's own buffer: a list of so many numbers takes a Pi half a second.
+    np.asarray(table.getBuffer())[:] = shaped
     return table

@@ -18,8 +18,9 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.sound import CHANNELS, SAMPLE_RATE
+from appliance.sound import CHANNELS, SAMPLE_RATE, SYNTH_RATE
 from appliance.sound.master import Master
+from appliance.sound.upsampler import Upsampler
 from appliance.values import Bed, NoteEvent
 
 os.environ.setdefault("PYO_GUI_WX", "0")
@@ -41,9 +42,12 @@ class Synth:
     def __init__(self, *, block: int = 512, voices: int = 16, seed: int = 1) -> None:
         self.block = block
         self._block_seconds = block / SAMPLE_RATE
+        self._frames = block * SYNTH_RATE // SAMPLE_RATE  # that pyo computes
         self._lead_count, self._seed = voices, seed
         self._most = voices  # leads that can sound at once
-        self._server = Server(sr=SAMPLE_RATE, nchnls=CHANNELS, buffersize=block, duplex=0, audio="manual")
+        self._server = Server(
+            sr=SYNTH_RATE, nchnls=CHANNELS, buffersize=self._frames, duplex=0, audio="manual"
+        )
         self._server.deactivateMidi()
         self._server.setVerbosity(1)
         self._server.boot()
@@ -52,8 +56,9 @@ class Synth:
         self._build()
         self._server.start()
         address = int(self._server.getOutputAddr(), 16)
-        buffer = (ctypes.c_float * (block * CHANNELS)).from_address(address)
-        self._raw: NDArray[np.float32] = np.ctypeslib.as_array(buffer).reshape(block, CHANNELS)
+        buffer = (ctypes.c_float * (self._frames * CHANNELS)).from_address(address)
+        self._raw: NDArray[np.float32] = np.ctypeslib.as_array(buffer).reshape(self._frames, CHANNELS)
+        self._upsampler = Upsampler(self._frames)
         self._master = Master(block)
         self._seconds = 0.0  # at which the next block begins
         self._rebuilt = -REBUILD_EVERY
@@ -61,7 +66,7 @@ class Synth:
         self.silenced = 0  # blocks that were not finite
 
     def _build(self) -> None:
-        self._envelopes = Envelopes(self.block)
+        self._envelopes = Envelopes(self._frames)
         self._voices = Voices(self._lead_count, self._envelopes, self._waves)
         self._voices.leads.limit(self._most, 0.0)
         self._mixer = Mixer(self._voices, self._envelopes, self._noise, self._seed)
@@ -100,13 +105,14 @@ class Synth:
         self._envelopes.advance()
         self._server.process()
         self._seconds = seconds + self._block_seconds
-        samples, valid = self._master.process(self._raw)
+        samples, valid = self._master.process(self._upsampler.process(self._raw))
         if not valid:
             self._rebuild(seconds)
         return samples
 
     def _rebuild(self, seconds: float) -> None:
         self.silenced += 1
+        self._upsampler.clear()
         if seconds - self._rebuilt < REBUILD_EVERY:
             return
         self._rebuilt = seconds
@@ -149,6 +155,6 @@ class Synth:
 
     def close(self) -> None:
         """Stop and free the server, and with it the buffer of its samples."""
-        self._raw = np.zeros((self.block, CHANNELS), dtype=np.float32)
+        self._raw = np.zeros((self._frames, CHANNELS), dtype=np.float32)
         self._server.stop()
         self._server.shutdown()

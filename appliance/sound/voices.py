@@ -38,7 +38,7 @@ PIERCING = 261.6  # Hz; above, notes of equal amplitude sound louder with their 
 class Timbre:
     """How an instrument sounds. Times in seconds, levels linear."""
 
-    body: tuple[float, ...]  # amplitudes of the harmonics, at most 8 so that C6 has no aliases
+    body: tuple[float, ...]  # amplitudes of the harmonics, at most 8, of which high notes have fewer
     edge: tuple[float, ...]  # likewise, of the bright part
     attack: float  # below 30 ms its corner is audible above 14 kHz, as a click
     decay: float
@@ -139,15 +139,34 @@ class _Playing:
 
 
 class Waves:
-    """The wave tables: of each instrument its body, and its edge if it has one. Made once."""
+    """The wave tables: of each instrument its body, and its edge if it has one. Made once.
+
+    A note above FULL has tables of its own with fewer harmonics, so that none comes near half of SYNTH_RATE.
+    """
+
+    FULL = 85  # MIDI pitch; its eighth harmonic has 8.9 kHz
+    HARMONICS = 4  # above; that of B6, the highest note, has 7.9 kHz
 
     def __init__(self) -> None:
         self.bodies = {voice: HarmTable(list(timbre.body), TABLE_SIZE) for voice, timbre in TIMBRES.items()}
-        self.edges = {
-            voice: HarmTable(list(timbre.edge), TABLE_SIZE)
+        self._edges = {voice: HarmTable(list(edge), TABLE_SIZE) for voice, edge in _edges()}
+        self._high_bodies = {
+            voice: HarmTable(list(timbre.body[: self.HARMONICS]), TABLE_SIZE)
             for voice, timbre in TIMBRES.items()
-            if timbre.edge
         }
+        self._high_edges = {
+            voice: HarmTable(list(edge[: self.HARMONICS]), TABLE_SIZE) for voice, edge in _edges()
+        }
+
+    def of(self, voice: Voice, pitch: int) -> tuple[HarmTable, HarmTable]:
+        """The body and the edge of a lead at a MIDI pitch."""
+        if pitch > self.FULL:
+            return self._high_bodies[voice], self._high_edges[voice]
+        return self.bodies[voice], self._edges[voice]
+
+
+def _edges() -> Iterable[tuple[Voice, tuple[float, ...]]]:
+    return ((voice, timbre.edge) for voice, timbre in TIMBRES.items() if timbre.edge)
 
 
 class Lead(_Playing):
@@ -157,8 +176,9 @@ class Lead(_Playing):
         self._waves = waves
         envelope, fade = envelopes.curve(), envelopes.curve()
         self._loud, self._bright = envelopes.line(envelope, envelope), envelopes.line(envelope, fade)
-        self._edge = Osc(waves.edges[Voice.BELL], freq=220.0, mul=self._bright)
-        self._body = Osc(waves.bodies[Voice.BELL], freq=220.0, mul=self._loud, add=self._edge)
+        body, edge = waves.of(Voice.BELL, 60)
+        self._edge = Osc(edge, freq=220.0, mul=self._bright)
+        self._body = Osc(body, freq=220.0, mul=self._loud, add=self._edge)
         self.out = Sig(self._body, mul=[0.0, 0.0])
         chain = (self._loud, self._bright, self._edge, self._body, self.out)
         super().__init__(envelopes, (envelope, fade), chain)
@@ -166,8 +186,9 @@ class Lead(_Playing):
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
         frequency = hertz(note.pitch)
-        self._body.setTable(self._waves.bodies[note.voice])
-        self._edge.setTable(self._waves.edges[note.voice])
+        body, edge = self._waves.of(note.voice, note.pitch)
+        self._body.setTable(body)
+        self._edge.setTable(edge)
         self._body.setFreq(frequency)
         self._edge.setFreq(frequency * timbre.detune)
         self.out.setMul([(0.5 - note.pan / 2) ** 0.5, (0.5 + note.pan / 2) ** 0.5])

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyo import Server
 
-from appliance.sound import SAMPLE_RATE
+from appliance.sound import SYNTH_RATE
 from appliance.sound.envelopes import E_FOLDINGS, Envelopes
 
-SECONDS = 512 / SAMPLE_RATE  # a block
+SECONDS = 512 / SYNTH_RATE  # a block
 
 
 class Drawing:
     """Two curves and their product, on a server that does nothing else."""
 
     def __init__(self, block: int) -> None:
-        self.server = Server(sr=SAMPLE_RATE, nchnls=1, buffersize=block, duplex=0, audio="manual")
+        self.server = Server(sr=SYNTH_RATE, nchnls=1, buffersize=block, duplex=0, audio="manual")
         self.server.deactivateMidi()
         self.server.setVerbosity(1)
         self.server.boot()
@@ -61,7 +61,7 @@ def drawing(block: int = 512) -> Iterator[Drawing]:
 @pytest.mark.parametrize("block", [256, 512, 1024])
 def test_a_straight_line_is_straight_and_stays_where_it_arrives(block: int) -> None:
     with drawing(block) as it:
-        it.envelopes.ramp_to(it.curve, 0.5, 8 * block / SAMPLE_RATE, exponential=False)
+        it.envelopes.ramp_to(it.curve, 0.5, 8 * block / SYNTH_RATE, exponential=False)
         drawn = it.advance(20)
         assert drawn[0] == 0.0
         assert np.abs(np.diff(drawn[: 8 * block]) - 0.5 / (8 * block)).max() < 1e-7
