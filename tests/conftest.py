@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for every test."""
 
+import gc
 from itertools import count
 
 import pytest
@@ -11,6 +12,12 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 _tests = count()
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules and the tests themselves out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
