@@ -23,7 +23,7 @@ import pytest
 from numpy.typing import NDArray
 
 from appliance.box import Box, Start
-from appliance.control import Client, NoBox
+from appliance.control import Client, NoBox, Refused
 from appliance.ledger.tape import bundled
 from appliance.score.files import ScoreWriter
 from appliance.score.format import Header
@@ -38,8 +38,8 @@ from tests.support.horizon_server import HorizonServer
 pytestmark = pytest.mark.process
 
 RUN = [sys.executable, "-m", "appliance", "run"]
-PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
-LEAVES = 10.0  # s in which a box has gone, of which its fade is one or two; what waits for a network waits for longer
+PATIENCE = 200.0  # s that a loaded machine may need for a whole test
+LEAVES = 60.0  # s for a loaded machine to stop a box, of which its fade is one or two
 
 
 @asynccontextmanager
@@ -424,25 +424,28 @@ def test_a_box_that_plays_is_steered_and_keeps_what_it_played(tmp_path: Path) ->
     def use(steps: Sequence[tuple[str, ...]]) -> list[subprocess.CompletedProcess[str]]:
         return [stellar_wind(*step, *where) for step in steps]
 
+    def steer(controls: dict[str, object]) -> None:
+        with Client.connect([tmp_path]) as client:
+            for control, value in controls.items():
+                client.request({"do": "set", "control": control, "value": value})
+            with pytest.raises(Refused, match="0 to 1"):
+                client.request({"do": "set", "control": "volume", "value": 2})
+
     async def run() -> None:
         async with running(str(bundled().path), *where) as process:
             await line_with(process, "Playing the recording.")
             steps: list[tuple[str, ...]] = [
                 ("set", "volume", "0.25"),
-                ("set", "tempo", "90"),
-                ("set", "sleep", "30"),
                 ("press", "network"),
-                ("set", "scene", "night"),
-                ("set", "volume", "2"),
                 ("set", "scene", "storm"),
             ]
             await status(tmp_path)
             done = await asyncio.to_thread(use, steps)
-            assert [each.returncode for each in done] == [0, 0, 0, 0, 0, 1, 1]
-            assert "0 to 1" in done[5].stderr
-            assert "wind, night, original" in done[6].stderr
+            assert [each.returncode for each in done] == [0, 0, 1]
+            assert "wind, night, original" in done[2].stderr
+            await asyncio.to_thread(steer, {"tempo": 90, "sleep": 30, "scene": "night"})
             now = await status(tmp_path)
-            assert (now.volume, now.tempo, now.network) == (0.25, 90.0, "testnet")
+            assert (now.volume, now.tempo, now.network, now.scene) == (0.25, 90.0, "testnet", "night")
             assert 29 <= now.sleep <= 30
             (kept,) = await asyncio.to_thread(use, [("keep", "-o", str(tmp_path / "x.jsonl"))])
             first, second = kept.stdout.splitlines()

@@ -120,8 +120,10 @@ def test_ready_comes_with_sound_and_the_watchdog_is_fed_by_sound_alone(systemd: 
             assert systemd.hear() == ["WATCHDOG=1"]
         with standing_still(process):
             systemd.forget()
-            systemd.hear(1.0)  # what was played between the last notice and the stand-still
-            assert systemd.hear(3.0) == []
+            # At most one more: what was played between the last notice and the stand-still.
+            late = systemd.hear(3.0)
+            assert late in ([], ["WATCHDOG=1"])
+            assert not late or systemd.hear(3.0) == []
         assert systemd.hear() == ["WATCHDOG=1"]
         process.terminate()
         systemd.wait_for("STOPPING=1")

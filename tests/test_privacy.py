@@ -31,7 +31,7 @@ from tests.support.traces import MEMO, found, traces, written
 pytestmark = pytest.mark.process
 
 COMMAND = [sys.executable, "-m", "appliance"]
-PATIENCE = 60.0  # s that a loaded machine may need for all of it
+PATIENCE = 200.0  # s that a loaded machine may need for all of it
 
 
 def chain() -> Chain:

@@ -41,11 +41,11 @@ def test_what_repeats_is_collapsed_before_anything_is_left_out() -> None:
 
 
 def test_the_ends_of_a_ledger_are_heard_but_do_not_rule() -> None:
-    found = tuple(Amount(size + 1, Kind.OFFER, True, 1) for size in range(100))
+    found = tuple(Amount(size + 1, Kind.OFFER, True, 1) for size in range(1000))
     rng = Random(1)
     for slots in (1, 2, 4, 8):
-        chosen = [amount.stroops for _ in range(1000) for amount in choose(found, slots, rng)]
-        assert 0.02 < chosen.count(100) / len(chosen) < 1.3 / RARE
+        chosen = [amount.stroops for _ in range(300) for amount in choose(found, slots, rng)]
+        assert 0.02 < chosen.count(1000) / len(chosen) < 1.3 / RARE
 
 
 def test_a_sample_has_the_spread_of_the_ledger() -> None:

@@ -303,11 +303,11 @@ def test_a_score_as_large_as_allowed_is_read_in_little_memory(tmp_path: Path) ->
 def test_what_a_reader_would_refuse_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="lasts"):
         ScoreWriter(tmp_path / "x.jsonl", replace(HEADER, seconds=MAX_SECONDS + 1), compress=False)
-    crowd = Passage(0.0, CONTEXT, (event(0.0),) * 10_000)
+    crowd = Passage(0.0, CONTEXT, (event(0.0),) * 100_000)
     with closing(ScoreWriter(tmp_path / "x.jsonl", HEADER, compress=False)) as writer:
+        writer.observe(crowd)
         with pytest.raises(OSError, match="bytes"):
-            for _ in range(20):
-                writer.observe(crowd)
+            writer.observe(crowd)
 
 
 def test_a_torn_pipe_is_a_bad_score(tmp_path: Path) -> None:

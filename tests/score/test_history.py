@@ -67,7 +67,7 @@ def same(found: list[NoteEvent], expected: list[NoteEvent]) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_is_kept_is_what_was_heard_note_for_note(seed: int) -> None:
-    session = Session(seed)
+    session = Session(seed, block_size=1024)
     for seconds, asked in ((40.0, HALF_HOUR), (400.0, 200.0), (200.0, 400.0), (37.3, 11.1)):
         session.play(seconds)
         kept = session.history.last(asked)
@@ -77,7 +77,7 @@ def test_what_is_kept_is_what_was_heard_note_for_note(seed: int) -> None:
 
 
 def test_it_begins_with_a_chord_on_a_beat_and_states_bed_and_context() -> None:
-    session = Session(4)
+    session = Session(4, block_size=1024)
     session.play(400.0)
     for seconds in (10.0, 100.0, 300.0, 390.0):
         kept, begins = session.history.last(seconds), start(session, seconds)
@@ -93,7 +93,7 @@ def test_it_begins_with_a_chord_on_a_beat_and_states_bed_and_context() -> None:
 
 
 def test_contexts_beds_and_ledgers_are_kept_when_they_change() -> None:
-    session = Session(5)
+    session = Session(5, block_size=1024)
     session.play(600.0)
     kept, begins = session.history.last(400.0), start(session, 400.0)
     after = [passage for passage in session.passages if passage.seconds > begins]
@@ -124,7 +124,7 @@ def test_half_an_hour_is_always_there_and_takes_less_than_a_megabyte() -> None:
 
 def test_the_oldest_minutes_give_way_where_there_is_no_room() -> None:
     bound = 40_000
-    session = Session(7, bound)
+    session = Session(7, bound, block_size=1024)
     for _ in range(20):
         session.play(60.0)
         assert session.history.size <= bound

@@ -57,7 +57,7 @@ async def heard(
         allowances=allowances,
         plugged=lambda: plugged,
     )
-    async with asyncio.timeout(60), aclosing(following):
+    async with asyncio.timeout(120), aclosing(following):
         async for entry in following:
             entries.append(entry)
             see(entry)
