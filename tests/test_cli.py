@@ -276,7 +276,8 @@ def operations(path: Path) -> Path:
 def test_operations_become_a_tape_of_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, output = operations(tmp_path / "operations.jsonl"), tmp_path / "x.tape"
     assert main(["record", "--from", str(source), "-o", str(output), "--network", "testnet"]) == 0
-    assert "3 ledgers, 6 operations, 6 amounts; 1 bad records dropped" in capsys.readouterr().out
+    counts = capsys.readouterr().out
+    assert all(count in counts for count in ("3 ledgers", "6 operations", "6 amounts", "1 bad"))
     tape = open_tape(output)
     assert tape.header.network == "testnet"
     entries = [line.entry for line in tape if isinstance(line.entry, Ledger)]

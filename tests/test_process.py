@@ -88,7 +88,7 @@ def test_a_full_disk_for_the_answer_is_one_sentence() -> None:
         )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "No space left on device" in done.stderr
+    assert "No space left" in done.stderr
 
 
 def test_a_second_box_with_the_same_folder_touches_nothing_and_is_no_crash(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_file_named_as_a_module_of_python_in_the_working_folder_is_not_importe
         assert process.stderr
         try:
             # Its listener, a child, says why it cannot reach the server.
-            assert any(b"The mine network is away" in line for line in process.stderr)
+            assert any(b"mine network is away" in line for line in process.stderr)
             assert ended(process) == 0
         finally:
             process.kill()

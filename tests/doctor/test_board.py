@@ -87,18 +87,17 @@ def test_the_readings_of_a_pi_hold_no_serial_number(tmp_path: Path) -> None:
 
 def test_flags_since_the_boot_are_distinguished_from_those_of_now(tmp_path: Path) -> None:
     machine = patient(tmp_path, {"/sys/devices/platform/soc/soc:firmware/get_throttled": "0x50000\n"})
-    assert list(READINGS["throttling"](machine, SETTINGS)) == [
-        "0x50000",
-        "voltage too low at some time since the boot",
-        "throttled at some time since the boot",
-    ]
+    flags, *since = READINGS["throttling"](machine, SETTINGS)
+    assert flags == "0x50000"
+    assert [("voltage" in flag, "since the boot" in flag) for flag in since] == [(True, True), (False, True)]
 
 
 def test_an_unknown_computer_has_no_readings(tmp_path: Path) -> None:
     assert {"; ".join(read(patient(tmp_path), SETTINGS)) for read in READINGS.values()} == {""}
     some = patient(tmp_path, {"/dev/gpiochip4": "", "/sys/class/net/wlan0/wireless/x": ""})
     assert list(READINGS["GPIO chips"](some, SETTINGS)) == ["/dev/gpiochip4"]
-    assert list(READINGS["Wi-Fi"](some, SETTINGS)) == ["wlan0 power save: not told"]
+    (saving,) = READINGS["Wi-Fi"](some, SETTINGS)
+    assert saving.startswith("wlan0 ")
 
 
 def test_it_plays_and_reports_the_time_per_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +111,7 @@ def test_it_plays_and_reports_the_time_per_block(tmp_path: Path, monkeypatch: py
     found = playing(patient(tmp_path), settings, 1.5)
     assert found.verdict is Verdict.OK
     assert found.says.startswith(f"1.5 s on {card.device!r}, ")
-    assert "a block of 10.7 ms took " in found.says
+    assert "10.7 ms" in found.says
     assert card.heard > 48_000
     card.be("busy")
     found = playing(patient(tmp_path), settings, 0.5)

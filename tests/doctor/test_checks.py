@@ -170,9 +170,8 @@ def test_versions_name_board_system_and_packages(tmp_path: Path) -> None:
     }
     packages, computer = versions(patient(tmp_path, files), SETTINGS)
     assert "stellar-wind-box " in packages.says
-    assert computer.says == (
-        "Raspberry Pi Zero 2 W Rev 1.0, Debian GNU/Linux 12 (bookworm), kernel 6.6.31+rpt-rpi-v8."
-    )
+    for name in ("Pi Zero 2 W Rev 1.0", "Debian GNU/Linux 12 (bookworm)", "6.6.31+rpt-rpi-v8"):
+        assert name in computer.says
 
 
 def test_a_package_that_is_not_installed_has_no_version() -> None:
@@ -254,11 +253,11 @@ def test_without_a_box_nothing_is_found(tmp_path: Path) -> None:
 def test_the_service_has_the_words_of_the_box_that_answers(
     tmp_path: Path, status: Status, restarts: int, verdict: str, words: str
 ) -> None:
-    systemd = {"systemctl": RUNNING.format(restarts, "what systemd was told before")}
+    systemd = {"systemctl": RUNNING.format(restarts, "told before")}
     (found,) = service(patient(tmp_path, {}, systemd, status=status), SETTINGS)
     assert found.verdict == verdict
     assert words in found.says
-    assert "what systemd was told before" not in found.says
+    assert "told before" not in found.says
 
 
 # --- sound --------------------------------------------------------------------------------------------------
@@ -286,21 +285,21 @@ Simple mixer control 'Mic',0
     ("files", "mixer", "device", "found"),
     [
         ({}, "", "auto", [("wrong", "There is none")]),
-        (HDMI, "", "auto", [("wrong", "without a monitor that plays sound")]),
-        (USB, "", "auto", [("ok", "The best is the USB card Device.")]),
+        (HDMI, "", "auto", [("wrong", "monitor")]),
+        (USB, "", "auto", [("ok", "USB card Device")]),
         (PLAYS, "", "auto", [("ok", "The best is"), ("ok", "plays on card1 now.")]),
-        (USB, "", "hw:1", [("ok", "sound.device is 'hw:1'; there are: vc4hdmi, Device.")]),
+        (USB, "", "hw:1", [("ok", "'hw:1'; there are: vc4hdmi, Device.")]),
         (USB, "", "plughw:CARD=Device,DEV=0", [("ok", "there are: vc4hdmi, Device.")]),
         (USB, "", "hw:Device", [("ok", "sound.device is")]),
-        (USB, "", "pulse", [("ok", "sound.device is 'pulse'; there are")]),
-        ({}, "", "default", [("ok", "sound.device is 'default'; there are: none.")]),
+        (USB, "", "pulse", [("ok", "'pulse'")]),
+        ({}, "", "default", [("ok", "'default'; there are: none.")]),
         (
             USB,
             "",
             "hw:7",
-            [("wrong", "sound.device is 'hw:7', a card that is not there; there are: vc4hdmi, Device.")],
+            [("wrong", "'hw:7'")],
         ),
-        (USB, "", "plughw:CARD=Dev,DEV=0", [("wrong", "a card that is not there")]),
+        (USB, "", "plughw:CARD=Dev,DEV=0", [("wrong", "'plughw:CARD=Dev,DEV=0'")]),
         ({}, "", "hw:0,0", [("wrong", "there are: none.")]),
         (USB, MIXER.format("120 [79%] [-11.25dB] [on]"), "auto", [("ok", "The best is")]),
         (HDMI | USB, MIXER.format("0 [0%] [-64.00dB] [on]"), "auto", [("ok", "The best"), ("note", "'PCM'")]),
@@ -348,11 +347,11 @@ PINS = {**PI, "/dev/gpiochip0": ""}
     ("files", "overrides", "verdict", "words"),
     [
         (PI, {"panel.pin_factory": "none"}, "ok", "panel.pin_factory"),
-        ({}, {}, "ok", "This computer has no GPIO pins"),
+        ({}, {}, "ok", "no GPIO pins"),
         (PI, {}, "wrong", "no GPIO device"),
         (PINS, {}, "wrong", "SPI is switched off"),
         (PINS, {"panel.knobs": "encoders"}, "ok", "the GPIO pins."),
-        ({**PINS, "/dev/spidev0.0": ""}, {}, "ok", "the GPIO pins and SPI."),
+        ({**PINS, "/dev/spidev0.0": ""}, {}, "ok", "SPI"),
     ],
 )
 def test_the_panel(
@@ -369,10 +368,10 @@ def test_the_panel(
 @pytest.mark.parametrize(
     ("left", "environ", "overrides", "verdict", "words"),
     [
-        (Space(5 << 30, True), {"HOME": "/srv/x"}, {}, "ok", "5,120 MB are free where /srv/x/.local/state"),
-        (Space(5 << 20, True), {}, {"state_dir": "/data"}, "note", "Only 5 MB are free where /data is."),
-        (Space(5 << 30, False), {}, {"state_dir": "/data"}, "note", "Nothing can be written to /data"),
-        (None, {}, {"state_dir": "/data"}, "note", "This user cannot look into /data."),
+        (Space(5 << 30, True), {"HOME": "/srv/x"}, {}, "ok", "/srv/x/.local/state"),
+        (Space(5 << 20, True), {}, {"state_dir": "/data"}, "note", "5 MB"),
+        (Space(5 << 30, False), {}, {"state_dir": "/data"}, "note", "written to /data"),
+        (None, {}, {"state_dir": "/data"}, "note", "cannot look into /data"),
         (Space(5 << 30, True), {}, {}, "note", "There is no folder"),
     ],
 )

@@ -170,7 +170,7 @@ def test_a_shorted_button_acts_once_and_is_then_left_alone(
     assert gestures == [Held(Button.MUTE)]
     assert rig.lamps.held == 0.0
     assert rig.wait(10) == []
-    assert caplog.text.count("The mute button is stuck") == 1
+    assert caplog.text.count("mute button") == 1
     rig.press(Button.MUTE, 0.1)
     assert rig.wait(0.5) == [Pressed(Button.MUTE)]
 
@@ -322,7 +322,7 @@ def test_without_pins_that_is_logged_once_and_they_are_tried_every_minute(
     assert rig.wait(3 * AGAIN) == []
     assert len(tries) == 3
     (line,) = caplog.messages
-    assert "There is no panel: this machine is not a Raspberry Pi." in line
+    assert "not a Raspberry Pi" in line
     away = False
     assert len(rig.wait(AGAIN)) == 2
     (line,) = caplog.messages[1:]

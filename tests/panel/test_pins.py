@@ -111,7 +111,7 @@ def test_with_no_pin_left_the_advice_is_to_name_the_hat() -> None:
 
 def test_a_pin_must_be_on_the_header_and_a_part_must_be_known() -> None:
     (sentence,) = refused(pins__note_1=28)
-    assert names(sentence, "pins.note_1 = 28", "a whole number from 0 to 27")
+    assert names(sentence, "pins.note_1 = 28", "0 to 27")
     assert "did you mean panel.pins.note_1?" in refused(pins__not_1=17)[0]
 
 

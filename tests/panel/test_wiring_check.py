@@ -102,12 +102,8 @@ def test_a_dead_converter(says: int) -> None:
     builder.mock.chip.readings = [says] * 8
     dead, *rest = builder.check_wiring()
     assert all(part in dead for part in ("The converter", f" {says} ", "power"))
-    assert [sentence.partition(":")[0] for sentence in rest] == [
-        "The volume knob had no effect",
-        "The tempo knob had no effect",
-        "NETWORK had no effect",
-        "MUTE had no effect",
-    ]
+    for sentence, part in zip(rest, ("volume knob", "tempo knob", "NETWORK", "MUTE"), strict=True):
+        assert part in sentence
 
 
 def test_a_loose_and_a_noisy_wiper() -> None:

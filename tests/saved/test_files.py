@@ -115,8 +115,8 @@ def test_a_file_that_is_no_state_is_renamed_with_one_line(
     ("make", "what"),
     [
         (lambda path: path.symlink_to(path.with_name("secret")), "it is a link"),
-        (lambda path: os.mkfifo(path), "it is not a regular file"),
-        (lambda path: path.mkdir(), "it is not a regular file"),
+        (lambda path: os.mkfifo(path), "regular file"),
+        (lambda path: path.mkdir(), "regular file"),
         (lambda path: path.symlink_to(path), "it is a link"),
     ],
 )

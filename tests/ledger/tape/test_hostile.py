@@ -59,7 +59,7 @@ def endless(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "good", "sentence"),
     [
-        (endless, 1, "a line is longer than"),
+        (endless, 1, "longer than"),
         (lambda path: packed(path, b"x" * 10**6, b"x" * 10**6, times=400), 0, "Cannot read"),
         (lambda path: many(path, b"x\n"), 0, "1,000 malformed lines"),
         (lambda path: many(path, b"x\n", HEADER + LEDGER), 1, "1,000 malformed lines"),
