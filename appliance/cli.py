@@ -307,10 +307,7 @@ def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
     start_log(verbose=arguments.verbose)
     options = _options(settings)
-    recording = record_network(
-        networks(settings), settings.network, arguments.output, arguments.seconds, options
-    )
-    _print(asyncio.run(recording))
+    _print(record_network(networks(settings), settings.network, arguments.output, arguments.seconds, options))
 
 
 def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:

@@ -18,7 +18,7 @@ import soundfile
 
 from appliance import cli
 from appliance.cli import EX_CONFIG, main
-from appliance.ledger.tape import Header, Line, TapeWriter, decode, open_tape
+from appliance.ledger.tape import Header, Line, TapeWriter, open_tape
 from appliance.panel.gpio import on_a_pi
 from appliance.settings import load
 from appliance.values import Amount, Kind, Ledger, Link, LinkState
@@ -295,9 +295,9 @@ def test_a_network_that_is_away_is_no_recording(tmp_path: Path) -> None:
     words = ["record", "--config", str(config), "-o", str(output), "--seconds", "0.5"]
     ended = subprocess.run([*COMMAND, *words], check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert f"stellar-wind: {output} holds no ledger" in ended.stderr
+    assert str(output) in ended.stderr
     assert "mine" in ended.stderr
-    assert [type(decode(line)) for line in output.read_text().splitlines()][:2] == [Header, Line]
+    assert list(tmp_path.iterdir()) == [config]
 
 
 @pytest.mark.parametrize("words", [("run",), ("render", "-o", "x.wav")])

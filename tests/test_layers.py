@@ -42,11 +42,14 @@ MAY_IMPORT: dict[str, str] = {
     "ledger.networks": "",
     "ledger.staleness": "",
     "ledger.tape": "ledger.tape.* values",
-    "ledger.tape.files": "ledger.tape.format saved.lines values",
+    "ledger.tape.files": "ledger.tape.format saved.lines saved.replacing values",
     "ledger.feed": "ledger.feed.* ledger.staleness ledger.tape ledger.tape.format values",
     "ledger.feed.relay": "",
     "ledger.reader": "ledger.reader.* ledger.networks ledger.staleness ledger.tape ledger.tape.format values",
-    "ledger.reader.record_files": "ledger.reader.amounts ledger.tape ledger.tape.format saved.lines values",
+    "ledger.reader.record_files": "ledger.reader.amounts ledger.tape ledger.tape.format saved.lines saved.replacing "
+    "values",
+    "ledger.reader.record_network": "ledger.networks ledger.reader.listener ledger.reader.session ledger.staleness "
+    "ledger.tape saved.replacing values",
     "music": "music.* values",
     "sound": "sound.* values",
     "panel": "panel.* values",
@@ -87,7 +90,8 @@ MAY_IMPORT: dict[str, str] = {
     "settings sound values",
     "doctor.board": "doctor.computer doctor.finding doctor.instrument doctor.machine ledger.tape live panel.pins parts "
     "performance render settings sound sound.outputs.cards sound.performer values",
-    "doctor.bundle": "doctor.computer doctor.finding doctor.machine doctor.privacy doctor.report settings values",
+    "doctor.bundle": "doctor.computer doctor.finding doctor.machine doctor.privacy doctor.report "
+    "saved.replacing settings",
     "doctor.computer": "doctor.finding doctor.machine host.power saved.files settings values",
     "doctor.examine": "doctor.computer doctor.finding doctor.instrument doctor.machine doctor.parts doctor.servers "
     "doctor.surroundings settings",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.saved.replacing import PART, CannotWrite, check_place, replacing
+from appliance.saved.replacing import PART, CannotWrite, check_place, part_of, replacing
 
 
 def test_what_is_whole_replaces_what_was_there(tmp_path: Path) -> None:
@@ -72,6 +72,37 @@ def test_a_folder_and_a_place_that_is_not_there_are_refused(tmp_path: Path) -> N
             part.write_text("x")
     check_place(tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_link_stays_a_link(there: bool, tmp_path: Path) -> None:
+    link, target = tmp_path / "x", tmp_path / "stick" / "x"
+    target.parent.mkdir()
+    if there:
+        target.write_text("old")
+    link.symlink_to(target)
+    with replacing(link) as part:
+        part.write_text("new")
+        assert part.parent == target.parent
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_a_name_that_no_disk_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match="x" * 300):
+        check_place(tmp_path / ("x" * 300))
+
+
+def test_a_check_does_not_remove_what_somebody_else_writes(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    part_of(path).write_text("half")
+    check_place(path)
+    assert part_of(path).read_text() == "half"
+
+
+def test_a_reader_that_has_read_enough_is_no_error_of_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError), replacing(tmp_path / "x"):
+        raise BrokenPipeError
 
 
 def test_a_pipe_and_a_device_are_written_to_directly(tmp_path: Path) -> None:

@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a tape from files of Horizon's operations, one JSON record a line, plain or gzip.
 
-The tape has what the files hold, with the network's own times; what they lack is not invented. A malformed record is
-dropped and counted. Files only, no network. The body of `stellar-wind record --from`.
+The tape has what the files hold, with the network's own times; what they lack is not invented. The files can be in any
+order and can overlap, as Horizon's pages do: an operation counts once, by its id. A malformed record is dropped and
+counted. Files only, no network. The body of `stellar-wind record --from`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from appliance.ledger.reader.amounts import BadRecord, ledger_from_operations, ledger_from_record, ledger_of
+from appliance.ledger.reader.amounts import (
+    BadRecord,
+    ledger_from_operations,
+    ledger_from_record,
+    parse_paging_token,
+)
 from appliance.ledger.tape import Header, Line, TapeWriter
 from appliance.ledger.tape.format import MAX_LINE
 from appliance.saved.lines import UNREADABLE, open_lines, reason
+from appliance.saved.replacing import replacing
 from appliance.values import BoxError, Ledger
+
+TRANSACTION = 12  # bits of an operation's id below its transaction's (SEP-35)
 
 
 class BadRecording(BoxError, ValueError):
@@ -48,23 +57,14 @@ class Recording:
 
 
 def from_operations(operations: Iterable[Path], ledgers: Path | None = None) -> Recording:
-    """The ledgers whose operations are in the files `operations`, each ledger's in one piece.
+    """The ledgers whose operations are in the files `operations`.
 
     The file `ledgers` holds Horizon's ledger records: it adds the ledgers without operations, and its times and counts
     take precedence. Without it a ledger has the time of its operations, and its transactions are those that have
     operations. Raises BadRecording.
     """
     recording = Recording()
-    found: dict[int, Ledger] = {}
-    for sequence, records in groupby(_records(operations, recording), key=lambda numbered: numbered[0]):
-        ledger, bad = ledger_from_operations(sequence, (record for _, record in records))
-        recording.dropped += bad
-        if sequence in found:
-            raise BadRecording(
-                f"The operations of ledger {sequence} come in two pieces: give each file once."
-            )
-        if ledger is not None:
-            found[sequence] = ledger
+    found = _ledgers(operations, recording)
     for record in _json_lines(ledgers, recording) if ledgers else ():
         try:
             ledger = ledger_from_record(record)
@@ -81,21 +81,68 @@ def from_operations(operations: Iterable[Path], ledgers: Path | None = None) -> 
     return recording
 
 
-def record_files(operations: Iterable[Path], ledgers: Path | None, output: Path, network: str) -> str:
-    """Write the tape `output` from files; return a summary in one sentence."""
-    recording = from_operations(operations, ledgers)
-    with TapeWriter(output, Header(network, "from operations of Horizon")) as tape:
-        for line in recording.lines():
-            tape.write(line)
+def record_files(operations: Sequence[Path], ledgers: Path | None, output: Path, network: str) -> str:
+    """Write the tape `output` from files, compressed if it ends in .gz; return a summary in one sentence.
+
+    Raises BadRecording and CannotWrite; then a file that was there before is as it was.
+    """
+    with replacing(output, [*operations, *([ledgers] if ledgers else [])]) as part:
+        recording = from_operations(operations, ledgers)
+        header = Header(network, "from operations of Horizon")
+        with TapeWriter(part, header, compress=output.suffix == ".gz") as tape:
+            for line in recording.lines():
+                tape.write(line)
     return f"Recorded {recording}"
 
 
+def _ledgers(paths: Iterable[Path], recording: Recording) -> dict[int, Ledger]:
+    """The ledgers of all operations, by sequence. A ledger whose operations come in several pieces is put together."""
+    found: dict[int, Ledger] = {}
+    operations: set[int] = set()  # ids
+    transactions: set[int] = set()  # of all pieces so far
+    again: dict[int, bool] = {}  # those of a piece that were in an earlier one, and whether they failed
+
+    def new(piece: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Mapping[str, Any]]:
+        """The operations of a piece that were in no earlier one."""
+        here: set[int] = set()
+        again.clear()
+        for number, record in piece:
+            if number in operations:
+                continue
+            operations.add(number)
+            transaction = number >> TRANSACTION
+            if transaction in transactions:
+                again[transaction] = record.get("transaction_successful") is False
+            here.add(transaction)
+            yield record
+        transactions.update(here)
+
+    for sequence, piece in groupby(_records(paths, recording), key=lambda numbered: numbered[0] >> 32):
+        ledger, bad = ledger_from_operations(sequence, new(piece))
+        recording.dropped += bad
+        if ledger is not None:
+            known = found.get(sequence)
+            found[sequence] = _joined(known, ledger, list(again.values())) if known else ledger
+    return found
+
+
+def _joined(one: Ledger, other: Ledger, again: list[bool]) -> Ledger:
+    """A ledger of two pieces; `again` says of each transaction that is in both whether it failed."""
+    return replace(
+        one,
+        operations=one.operations + other.operations,
+        succeeded=one.succeeded + other.succeeded - again.count(False),
+        failed=one.failed + other.failed - again.count(True),
+        amounts=one.amounts + other.amounts,
+    )
+
+
 def _records(paths: Iterable[Path], recording: Recording) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Every operation with the sequence of its ledger."""
+    """Every operation with its id."""
     for path in paths:
         for found in _json_lines(path, recording):
             try:
-                yield ledger_of(found), found
+                yield parse_paging_token(found.get("id")), found
             except BadRecord:
                 recording.dropped += 1
 

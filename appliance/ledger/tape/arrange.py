@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     busy = [ledger for path in arguments.busy for ledger in _ledgers(path)]
-    with TapeWriter(arguments.output, Header("recording", ABOUT)) as tape:
+    with TapeWriter(arguments.output, Header("recording", ABOUT), compress=True) as tape:
         for line in arrange(busy, _ledgers(arguments.quiet), _ledgers(arguments.timing)):
             tape.write(line)
 

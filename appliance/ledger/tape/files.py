@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 from appliance.ledger.tape.format import MAX_LINE, BadLine, BadTape, Header, Line, decode, encode
 from appliance.saved.lines import UNREADABLE, open_lines, reason
+from appliance.saved.replacing import explained
 from appliance.values import Ledger
 
 log = logging.getLogger(__name__)
@@ -125,30 +128,39 @@ def with_fallback(tape: Tape) -> Iterator[Line]:
 
 
 class TapeWriter:
-    """Writes a tape file, compressed when its name ends in .gz. Close it, or use it in a `with`."""
+    """Writes a tape file, gzip if `compress`. Close it, or use it in a `with`. Raises CannotWrite."""
 
-    def __init__(self, path: Path, header: Header) -> None:
-        # mtime=0 keeps the compressed bytes the same for the same lines.
-        try:
-            raw = path.open("wb")
-        except OSError as error:
-            raise BadTape(
-                f"Cannot write the tape {path}: {error.strerror}. Choose another place with -o."
-            ) from error
-        self._file = (
-            gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
-        )
-        self._raw = raw
+    def __init__(self, path: Path, header: Header, *, compress: bool = False) -> None:
+        self._path = path
+        with explained(path):
+            self._raw = path.open("wb")
+        self._on_disk = path.is_file()
+        self._file: IO[bytes] = self._raw
+        if compress:
+            # mtime=0 keeps the compressed bytes the same for the same lines.
+            self._file = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)  # type: ignore[assignment]
         self.write(header)
 
     def write(self, line: Header | Line) -> None:
         """Append one line."""
-        self._file.write(encode(line).encode() + b"\n")
+        with explained(self._path):
+            self._file.write(encode(line).encode() + b"\n")
+
+    def sync(self) -> None:
+        """Put what has been written on the disk: a power cut costs only what comes later."""
+        with explained(self._path):
+            self._file.flush()
+            self._raw.flush()
+            if self._on_disk:
+                os.fsync(self._raw.fileno())
 
     def close(self) -> None:
         """Finish the file."""
-        self._file.close()
-        self._raw.close()
+        with explained(self._path):
+            try:
+                self._file.close()
+            finally:
+                self._raw.close()
 
     def __enter__(self) -> TapeWriter:
         return self

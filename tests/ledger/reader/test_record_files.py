@@ -4,6 +4,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from appliance.ledger.reader.record_files import BadRecording, from_operations, record_files
 from appliance.ledger.tape import open_tape
+from appliance.saved.replacing import CannotWrite
 from appliance.values import Ledger
 from tests.support.horizon_records import generated, recorded
 
@@ -53,7 +55,8 @@ def test_a_series_of_ledgers_adds_the_empty_ones_and_has_the_last_word(tmp_path:
 
 def test_several_files_are_one_tape_and_bad_records_are_counted(tmp_path: Path) -> None:
     chain = generated([1, 1])
-    bad = ["{", "[]", "", {"id": "x"}, {**chain.operations[1001][0], "amount": "NaN"}]
+    other = str(int(chain.operations[1001][0]["id"]) + 1)
+    bad = ["{", "[]", "", {"id": "x"}, {**chain.operations[1001][0], "id": other, "amount": "NaN"}]
     files = [
         written(tmp_path / "b.jsonl", [*chain.operations[1001], *bad]),
         written(tmp_path / "a.jsonl.gz", chain.operations[1000]),
@@ -63,11 +66,62 @@ def test_several_files_are_one_tape_and_bad_records_are_counted(tmp_path: Path) 
     assert recording.dropped == 6
 
 
-def test_a_ledger_in_two_pieces_is_refused(tmp_path: Path) -> None:
-    chain = generated([1, 1])
-    operations = [*chain.operations[1000], *chain.operations[1001], *chain.operations[1000]]
-    with pytest.raises(BadRecording, match="ledger 1000 come in two pieces"):
-        from_operations([written(tmp_path / "ops.jsonl", operations)])
+def test_an_operation_counts_once_whatever_the_files_overlap(tmp_path: Path) -> None:
+    chain = generated([6, 0, 4])
+    operations = [record for group in chain.operations.values() for record in group]
+    failed = {"transaction_successful": False}
+    # Two operations of one transaction of the last ledger, and two of a failed one, on both sides of a page's end.
+    first, second = (int(record["id"]) for record in operations[-4:-2])
+    operations.insert(7, {**operations[6], "id": str(first + 1)})
+    operations[8:9] = [{**operations[8], **failed}, {**operations[8], **failed, "id": str(second + 1)}]
+    whole = from_operations([written(tmp_path / "whole.jsonl", operations)]).ledgers
+    assert [(ledger.operations, ledger.succeeded, ledger.failed) for ledger in whole] == [
+        (6, 6, 0),
+        (4, 3, 1),
+    ]
+    pages = {
+        "twice": [operations, operations],
+        "the second page first": [operations[7:], operations[:7]],
+        "pages that overlap": [operations[:9], operations[5:]],
+        "a transaction on two pages": [operations[:9], operations[9:]],
+    }
+    for name, parts in pages.items():
+        files = [written(tmp_path / f"{name}{part}.jsonl", parts[part]) for part in range(len(parts))]
+        recording = from_operations(files)
+        assert [replace(ledger, amounts=()) for ledger in recording.ledgers] == [
+            replace(ledger, amounts=()) for ledger in whole
+        ], name
+        amounts = [sorted(amount.stroops for amount in ledger.amounts) for ledger in recording.ledgers]
+        assert amounts == [sorted(amount.stroops for amount in ledger.amounts) for ledger in whole], name
+        assert recording.dropped == 0
+    one = written(tmp_path / "one.jsonl", [operations[0], operations[0], {**operations[0], "amount": "1"}])
+    assert str(from_operations([one])) == "1 ledgers, 1 operations, 1 amounts; 0 bad records dropped."
+
+
+@pytest.mark.parametrize("series", [False, True])
+def test_an_input_is_never_written_over(series: bool, tmp_path: Path) -> None:
+    chain = generated([3])
+    operations = written(tmp_path / "ops.jsonl", chain.operations[1000])
+    ledgers = written(tmp_path / "ledgers.jsonl", chain.ledgers)
+    output = ledgers if series else operations
+    before = output.read_bytes()
+    with pytest.raises(CannotWrite, match=str(output)):
+        record_files([operations], ledgers, output, "testnet")
+    assert output.read_bytes() == before
+
+
+def test_a_tape_that_cannot_be_made_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "x.tape.gz").write_text("precious")
+    with pytest.raises(BadRecording):
+        record_files([written(tmp_path / "ops.jsonl", ["nothing"])], None, tmp_path / "x.tape.gz", "testnet")
+    assert (tmp_path / "x.tape.gz").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ops.jsonl", "x.tape.gz"]
+    operations = written(tmp_path / "ops.jsonl", generated([3]).operations[1000])
+    with pytest.raises(CannotWrite, match="/dev/full"):
+        record_files([operations], None, Path("/dev/full"), "testnet")
+    record_files([operations], None, tmp_path / "x.tape.gz", "testnet")
+    assert (tmp_path / "x.tape.gz").read_bytes().startswith(b"\x1f\x8b")
+    assert len(list(open_tape(tmp_path / "x.tape.gz"))) == 1
 
 
 def test_files_that_hold_nothing_or_are_not_there(tmp_path: Path) -> None:

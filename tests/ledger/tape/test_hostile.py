@@ -101,7 +101,7 @@ def test_ten_million_ledgers_of_one_moment_are_played_one_after_another(tmp_path
 @pytest.mark.parametrize("cut", [4, 200])
 def test_a_torn_gzip(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "x.tape.gz"
-    with TapeWriter(path, Header("testnet")) as tape:
+    with TapeWriter(path, Header("testnet"), compress=True) as tape:
         for second in range(400):
             tape.write(Line(second / 10, Ledger(second, second, second * 7, 1, 0, ())))
     path.write_bytes(path.read_bytes()[:-cut])
@@ -154,7 +154,7 @@ def test_a_name_that_cannot_be_printed_is_refused(tmp_path: Path, name: str) -> 
 
 
 def tape_in(path: Path) -> Path:
-    with TapeWriter(path, Header("testnet")) as tape:
+    with TapeWriter(path, Header("testnet"), compress=path.suffix == ".gz") as tape:
         for second in range(400):
             tape.write(Line(second / 10, Ledger(second, second, 7, 1, 0, ())))
     return path

@@ -55,7 +55,7 @@ LEDGER = Ledger(7, 1722, 3, 2, 1, (Amount(25, Kind.PAYMENT, True, 7), Amount(2**
 
 
 def write(path: Path, *written: Line) -> Path:
-    with TapeWriter(path, Header("testnet", "by hand")) as tape:
+    with TapeWriter(path, Header("testnet", "by hand"), compress=path.suffix == ".gz") as tape:
         for line in written:
             tape.write(line)
     return path
@@ -173,7 +173,7 @@ def test_a_torn_tape_plays_up_to_the_tear(tmp_path: Path) -> None:
 def test_a_tape_that_cannot_be_read_to_its_end_is_at_its_end(tmp_path: Path) -> None:
     """A damaged card: a changed byte, or a missing file."""
     path = tmp_path / "x.tape.gz"
-    with TapeWriter(path, Header("public")) as writer:
+    with TapeWriter(path, Header("public"), compress=True) as writer:
         for index in range(3):
             writer.write(Line(float(index), Link(LinkState.LIVE, "public")))
     tape, content = open_tape(path), bytearray(path.read_bytes())
