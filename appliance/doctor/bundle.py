@@ -15,8 +15,8 @@ from appliance.doctor.finding import Finding
 from appliance.doctor.machine import Machine
 from appliance.doctor.privacy import private, redacted
 from appliance.doctor.report import as_json, screen
+from appliance.saved.replacing import replacing
 from appliance.settings import Loaded, as_toml
-from appliance.values import BoxError
 
 LINES = 2000  # of the log: usually months, and hours at the least, because the log is rate limited
 LOG = ("journalctl", "--no-hostname", "--output=short-iso", "--quiet", f"--lines={LINES}")
@@ -37,12 +37,8 @@ writes them. Look it through before you send it: everything is plain text.
 """
 
 
-class NoBundle(BoxError, OSError):
-    """The support file cannot be written."""
-
-
 def bundle(path: Path, machine: Machine, loaded: Loaded, findings: Sequence[Finding]) -> None:
-    """Write the support file, a zip; raises NoBundle."""
+    """Write the support file, a zip; raises CannotWrite."""
     words = private(machine, loaded.settings)
     texts = {
         "READ ME FIRST.txt": ABOUT,
@@ -53,11 +49,6 @@ def bundle(path: Path, machine: Machine, loaded: Loaded, findings: Sequence[Find
         or "There is none that this user can read.",
         **{f"computer{name}": text for name in FILES if (text := machine.read(name))},
     }
-    try:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-            for name, text in texts.items():
-                file.writestr(name, redacted(text, words) + "\n")
-    except OSError as error:
-        raise NoBundle(
-            f"Cannot write {path}: {error.strerror}. Choose another place with --bundle."
-        ) from error
+    with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in texts.items():
+            file.writestr(name, redacted(text, words) + "\n")

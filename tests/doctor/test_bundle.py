@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main
-from appliance.doctor.bundle import NoBundle, bundle
+from appliance.doctor.bundle import bundle
 from appliance.doctor.finding import ok, wrong
+from appliance.saved.replacing import CannotWrite
 from appliance.settings import load
 from tests.doctor.test_privacy import ACCOUNT, HASH, MINE, PEOPLE
 from tests.support.patient import patient
@@ -73,7 +74,7 @@ def test_without_a_log_it_says_so(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Path) -> None:
-    with pytest.raises(NoBundle, match=r"/nowhere/x\.zip"):
+    with pytest.raises(CannotWrite, match=r"/nowhere/x\.zip"):
         bundle(tmp_path / "nowhere/x.zip", patient(tmp_path), load({}, {}), FINDINGS)
 
 
