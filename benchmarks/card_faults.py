@@ -100,20 +100,6 @@ def logged_since(box: LiveBox, lines: int) -> int:
     return sum("This machine" not in line for line in box.lines[lines:])
 
 
-def for_good(cards: Cards, name: str, mode: str) -> Row:
-    """The card hangs and does not recover."""
-    card = cards[name]
-    with playing(cards, card) as box:
-        box.until_heard()
-        box.until(lambda: any("Playing the recording" in line for line in box.lines))
-        lines = len(box.lines)
-        card.be(mode)
-        ended = box.until(lambda: box.process.poll() is not None)
-        code, logged = box.stop(), logged_since(box, lines)
-        heard = f"nothing; exit {code} after {ended:.1f} s, so that systemd restarts it"
-        return Row(name, f"{mode} for good", heard, None, None, logged)
-
-
 def flapping(cards: Cards, name: str, seconds: float) -> Row:
     """A loose plug: the card is there for two seconds and away for two."""
     card = cards[name]
@@ -259,8 +245,8 @@ ROWS: dict[str, Callable[[Cards, str], Row]] = {
     "A3b": lambda cards, name: flapping(cards, name, 60.0),
     "A4": lambda cards, name: for_a_while(cards, name, "xrun", 10.0),
     "A5": lambda cards, name: for_a_while(cards, name, "stall", 6.0),
-    "A5b": lambda cards, name: for_good(cards, name, "stall"),
-    "A5c": lambda cards, name: for_good(cards, name, "hang"),
+    "A5b": lambda cards, name: for_a_while(cards, name, "stall", 25.0),
+    "A5c": lambda cards, name: for_a_while(cards, name, "hang", 25.0),
     "A6": changing_places,
     "A7": picky,
     "A8": lambda _, name: broken_sound(name),

@@ -10,8 +10,10 @@ call stops its own thread, but neither the music nor the notices to systemd's wa
                        ▲                                                                  │
                        └──────────────────────────────────────────────────────────────────┘
 
-A card that hangs is closed and opened again; if that has not helped within GIVE_UP s, `write` raises, and the box ends
-with exit code 1, so that systemd restarts it.
+    it takes no sound for HANGS s          it is closed and opened again, after every other card
+    a call does not return for GIVE_UP s   its thread is abandoned, and another one searches; the abandoned one closes
+                                           the card and ends when the call returns. At most ABANDONED threads wait so
+    it takes sound faster than time        it has no clock ("null", a file), and is fed by the computer's
 """
 
 from __future__ import annotations
@@ -44,9 +46,15 @@ REFUSED = 30.0  # s until a better one that could not be opened is tried again
 FADE = 0.25  # s, in and out
 PUT_TIMEOUT = 0.5  # s that the performer waits for room in the queue before it goes on without the card
 GIVE_UP = 15.0  # s without a heartbeat of the card's thread
+ABANDONED = 3  # threads
+HUNG = 600.0  # s for which any other card is preferred to one that hung
 SETTLED = 15.0  # s that a card must have played before its next loss is logged again
 BURST = 5  # underruns: within SMALL seconds the buffer is too small, within FAULTY the card is faulty
 SMALL, FAULTY = 10.0, 1.0  # s
+SPARE, WINDOW = (
+    0.5,
+    10.0,
+)  # s of sound that a card with a clock never takes beyond its buffer, in so many seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,23 @@ class Underruns:
         self._times.clear()
 
 
+class Taken:
+    """Notices a device that takes sound faster than it can be heard. Pure.
+
+    Only within WINDOW seconds, because no card's crystal agrees with the computer's for a day.
+    """
+
+    def __init__(self, now: float, buffer: float) -> None:
+        self._since, self._seconds, self._most = now, 0.0, buffer + SPARE
+
+    def too_fast(self, now: float, seconds: float) -> bool:
+        """Whether the device has taken more than a clock allows, with these seconds of sound until `now`."""
+        if now - self._since > WINDOW:
+            self._since, self._seconds = now, 0.0
+        self._seconds += seconds
+        return self._seconds > now - self._since + self._most
+
+
 class Speaker:
     """Plays on `device` (an ALSA name, or AUTO for the best card) with a latency of about so many seconds.
 
@@ -139,46 +164,42 @@ class Speaker:
         self._queued = QUEUED * block / SAMPLE_RATE  # s
         self._buffer = max(latency - self._queued, self._queued)
         self._silent = Silent()
-        self._blocks: Queue[NDArray[np.float32] | None] = Queue(maxsize=QUEUED - 1)
-        self._card: Device | None = None  # that takes blocks now
-        self._words, self._why = "", "The box has not searched for a sound card yet."
-        self._logged: set[str] = set()  # why there was no card, since one has played
-        self._underruns, self._doubled = Underruns(), False
-        self._filling = 0.0  # when the card's buffer was last empty
-        self._refused: dict[str, float] = {}  # when a better card can be tried again, by its device
-        self._beats = 0  # heartbeats of the card's thread
-        self._seen = 0  # of those, by the performer's thread
+        self._history = History()
+        self._seen = 0  # heartbeats of the card's thread
         self._missing = 0.0  # s since the last one
         self._wrote = time.monotonic()
         self._full = False  # the last block found no room in the queue
-        self._failure: BaseException | None = None
-        self._leaving = threading.Event()
-        self._tried = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="card", daemon=True)
-        self._thread.start()
-        self._tried.wait(1.0)  # s, so that the first block is heard if there is a card
+        self._abandoned: list[CardThread] = []
+        self._thread = self._search("The box has not searched for a sound card yet.")
+        self._thread.tried.wait(1.0)  # s, so that the first block is heard if there is a card
 
-    # --- the performer's side -------------------------------------------------------------------------------
+    def _search(self, why: str) -> CardThread:
+        """A thread that searches for a card. `why` says until then why there is none."""
+        thread = CardThread(self._open, self._find, self._buffer, self._history, why)
+        thread.start()
+        return thread
 
     @property
     def latency(self) -> float:
         """Seconds from `write` until it is heard, at present."""
-        card = self._card
+        card = self._thread.card
         return card.latency + self._queued if card else self._silent.latency
 
     @property
     def status(self) -> OutputStatus:
         """How it is now. Any thread."""
-        return OutputStatus(self._words, self._why, self._underruns.count, self.latency)
+        thread = self._thread
+        return OutputStatus(thread.words, thread.why, self._history.underruns.count, self.latency)
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Pass a block to the card, at its pace; without a card, return at the same pace. Raises CardHangs."""
-        if self._failure:
-            raise self._failure
+        """Pass a block to the card, at its pace; without a card, return at the same pace."""
         self._check_heartbeat()
-        if self._card:
+        thread = self._thread
+        if thread.failure:
+            raise thread.failure
+        if thread.card:
             try:
-                self._blocks.put(samples.copy(), timeout=0.0 if self._full else PUT_TIMEOUT)
+                thread.blocks.put(samples.copy(), timeout=0.0 if self._full else PUT_TIMEOUT)
                 self._full = False
                 return
             except Full:
@@ -186,53 +207,120 @@ class Speaker:
         self._silent.write(samples)
 
     def _check_heartbeat(self) -> None:
-        """Raise CardHangs if the card's thread has hung for GIVE_UP s, not counting a suspended machine."""
-        now = time.monotonic()
+        """Give the card's thread up if it has hung for GIVE_UP s, not counting a suspended machine."""
+        now, thread = time.monotonic(), self._thread
         self._missing += min(now - self._wrote, 1.0)
         self._wrote = now
-        if self._beats != self._seen:
-            self._seen, self._missing = self._beats, 0.0
-        if self._missing > GIVE_UP:
-            raise CardHangs(
-                f"The sound card has hung for {GIVE_UP:.0f} s, and opening it again did not help; "
-                "if a restart of the box does not help either, unplug the card."
+        if thread.beats != self._seen:
+            self._seen, self._missing = thread.beats, 0.0
+        if self._missing <= GIVE_UP:
+            return
+        self._missing = 0.0
+        thread.lost(
+            CardHangs(
+                f"The sound card {thread.device!r} has hung for {GIVE_UP:.0f} s; if it does not return by itself, "
+                "unplug it."
             )
+        )
+        self._history.refused[thread.device] = now + HUNG
+        self._abandoned = [each for each in self._abandoned if each.is_alive()]
+        if len(self._abandoned) < ABANDONED:
+            thread.abandon()
+            self._abandoned.append(thread)
+            self._thread, self._seen = self._search(thread.why), 0
 
     def close(self) -> None:
         """Wait until everything is heard, if the card does not hang."""
-        self._leaving.set()
-        if self._card:
+        thread = self._thread
+        thread.leaving.set()
+        if thread.card:
             with suppress(Full):
-                self._blocks.put(None, timeout=PUT_TIMEOUT)
-        self._thread.join(self.latency + 1.0)
+                thread.blocks.put(None, timeout=PUT_TIMEOUT)
+        thread.join(self.latency + 1.0)
 
-    # --- the card's thread ----------------------------------------------------------------------------------
 
-    def _run(self) -> None:
+class History:
+    """What a card's thread leaves to the next one."""
+
+    def __init__(self) -> None:
+        self.underruns = Underruns()
+        self.refused: dict[
+            str, float
+        ] = {}  # when a card can be preferred to another one again, by its device
+        self.logged: set[str] = set()  # why there was no card, since one has played
+
+
+class CardThread(threading.Thread):
+    """Searches for a card and plays `blocks` on it, until `leaving` is set and None is in the queue.
+
+    The performer's thread reads the other attributes.
+    """
+
+    def __init__(
+        self,
+        open_: Callable[[str, float], Device],
+        find: Callable[[], list[Choice]],
+        buffer: float,
+        history: History,
+        why: str,
+    ) -> None:
+        super().__init__(name="card", daemon=True)
+        self._open, self._find, self._buffer, self._history = open_, find, buffer, history
+        self.blocks: Queue[NDArray[np.float32] | None] = Queue(maxsize=QUEUED - 1)
+        self.card: Device | None = None  # that takes blocks now
+        self.device = ""  # that was called last
+        self.words, self.why = "", why
+        self.beats = 0  # heartbeats
+        self.failure: BaseException | None = None
+        self.leaving, self.tried = threading.Event(), threading.Event()
+        self._doubled = False
+        self._filling = 0.0  # when the card's buffer was last empty
+        self._hung = ""  # the last device that took no sound, until it has
+        self._given_up = False
+
+    def abandon(self) -> None:
+        """End as soon as the call that hangs returns. The performer's thread."""
+        self._given_up = True
+        self.leaving.set()
+
+    def run(self) -> None:
+        """Play until told to leave."""
         try:
             playing = None
-            while not self._leaving.is_set():
+            while not self.leaving.is_set():
                 playing = playing or self._best(self._find())
                 if playing:
                     playing = self._play(*playing)
                 if not playing:
-                    self._tried.set()
-                    self._leaving.wait(RETRY)
+                    self.tried.set()
+                    self.leaving.wait(RETRY)
+        except _Abandoned:
+            pass
         except BaseException as error:  # the performer raises it
-            self._failure = error
+            self.failure = error
         finally:
-            self._tried.set()
+            self.tried.set()
+
+    def _opened(self, device: str) -> Device:
+        """A card, open. Raises NoSoundCard."""
+        self.device = device
+        card = self._open(device, self._buffer)
+        if self._given_up:
+            card.close()
+            raise _Abandoned
+        return card
 
     def _best(self, found: list[Choice]) -> tuple[Choice, Device] | None:
-        """The first card that can be opened."""
+        """The first card that can be opened; those that hung come last."""
         why = NoSoundCard("There is no sound card with a listener; plug one in, or name it in sound.device.")
-        for choice in found:
+        now = time.monotonic()
+        for choice in sorted(found, key=lambda each: now < self._history.refused.get(each.device, 0.0)):
             try:
-                return choice, self._open(choice.device, self._buffer)
+                return choice, self._opened(choice.device)
             except NoSoundCard as error:
                 why = error
-        self._beats += 1
-        self._lost(why)
+        self.beats += 1
+        self.lost(why)
         return None
 
     def _play(self, choice: Choice, card: Device) -> tuple[Choice, Device] | None:
@@ -241,33 +329,49 @@ class Speaker:
         fade, began = Fade(), time.monotonic()
         self._filling = began
         checked, logged = began, False
+        taken, clock = Taken(began, card.latency), None
         self._clear()
-        self._card, self._words, self._why = card, choice.words, ""
-        latency = self.latency  # of a full buffer
-        self._tried.set()
+        self.card, self.device = card, choice.device
+        if choice.device != self._hung:
+            self.words, self.why = choice.words, ""
+        latency = card.latency  # of a full buffer
+        self.tried.set()
         try:
-            while (better is None or fade.level > 0.0) and (samples := self._blocks.get()) is not None:
+            while (better is None or fade.level > 0.0) and (samples := self.blocks.get()) is not None:
                 dry = card.write(fade.apply(samples, 0.0 if better else 1.0))
+                if self._given_up:
+                    raise _Abandoned
                 now = time.monotonic()
                 if dry:
                     self._ran_dry(dry, now)
+                if clock is None and taken.too_fast(now, len(samples) / SAMPLE_RATE):
+                    clock = Silent()
+                    log.info(
+                        "%s has no clock; it gets the sound at the pace of the computer's.", choice.words
+                    )
+                if clock:
+                    clock.write(samples)
                 if now - began > 1.0 + card.latency:
-                    self._beats += 1
-                if not logged and (not self._logged or now - began > SETTLED):
+                    self.beats += 1
+                    self._hung, self.words, self.why = "", choice.words, ""
+                if not logged and (not self._history.logged or now - began > SETTLED):
                     logged = True
-                    self._logged.clear()
-                    log.info("Playing on %s with %.0f ms of latency.", choice.words, latency * 1000)
+                    self._history.logged.clear()
+                    total = latency + QUEUED * len(samples) / SAMPLE_RATE
+                    log.info("Playing on %s with %.0f ms of latency.", choice.words, total * 1000)
                 if better is None and now - checked > CHECK:
                     checked, better = now, self._better(choice, now)
             card.drain()
         except _Reopen:
             again = True
         except NoSoundCard as error:
-            if not isinstance(error, CardHangs):
-                self._beats += 1
-            self._lost(error)
+            self.beats += 1
+            if isinstance(error, CardHangs):
+                self._hung = choice.device
+                self._history.refused[choice.device] = time.monotonic() + HUNG
+            self.lost(error)
         finally:
-            self._card, self._words = None, ""
+            self.card, self.words = None, ""
             self._clear()
             card.close()
         return better or (self._best([choice]) if again else None)
@@ -277,25 +381,27 @@ class Speaker:
         for other in self._find():
             if other == choice:
                 return None
-            if now >= self._refused.get(other.device, 0.0):
+            if now >= self._history.refused.get(other.device, 0.0):
                 try:
-                    return other, self._open(other.device, self._buffer)
+                    return other, self._opened(other.device)
                 except NoSoundCard:
-                    self._refused[other.device] = now + REFUSED
+                    self._history.refused[other.device] = now + REFUSED
+                finally:
+                    self.device = choice.device
         raise NoSoundCard(f"The listener of {choice.words} is gone.")
 
     def _ran_dry(self, dry: int, now: float) -> None:
         """Count underruns; after a burst of them open the card again, the first time with twice the buffer."""
-        self._underruns.add(now, dry)
+        self._history.underruns.add(now, dry)
         # A card that is dry before its buffer can have been played would take blocks faster than real time.
-        self._leaving.wait(max(0.0, self._filling + self._buffer - now))
+        self.leaving.wait(max(0.0, self._filling + self._buffer - now))
         self._filling = time.monotonic()
         if self._doubled:
-            if self._underruns.burst(max(FAULTY, BURST * self._buffer)):
-                self._underruns.reset()
+            if self._history.underruns.burst(max(FAULTY, BURST * self._buffer)):
+                self._history.underruns.reset()
                 raise NoSoundCard("The sound card runs dry again and again.")
-        elif self._underruns.burst(SMALL):
-            self._underruns.reset()
+        elif self._history.underruns.burst(SMALL):
+            self._history.underruns.reset()
             self._doubled = True
             self._buffer *= 2
             log.warning(
@@ -303,19 +409,23 @@ class Speaker:
             )
             raise _Reopen
 
-    def _lost(self, error: NoSoundCard) -> None:
+    def lost(self, error: NoSoundCard) -> None:
         """Log why there is no sound, once until a card has played again."""
-        self._why = str(error)
-        if self._why not in self._logged:
-            self._logged.add(self._why)
-            log.warning("%s The box plays on without sound until there is a card.", self._why)
+        self.words, self.why = "", str(error)
+        if self.why not in self._history.logged:
+            self._history.logged.add(self.why)
+            log.warning("%s The box plays on without sound until there is a card.", self.why)
 
     def _clear(self) -> None:
         """Drop the blocks in the queue: they are of the past, and the performer can wait for room."""
         with suppress(Empty):
             while True:
-                self._blocks.get_nowait()
+                self.blocks.get_nowait()
 
 
 class _Reopen(Exception):
     """The card has to be opened again at once."""
+
+
+class _Abandoned(Exception):
+    """The performer has given this thread up."""
