@@ -244,8 +244,16 @@ def moves(record: Record, passphrase: str) -> list[xdr.ContractEvent]:
         case 1:
             return [move("transfer", (ACCOUNT, ISSUER), asset(record), record["amount"])]
         case 2 | 13:
-            delivered = move("transfer", (ACCOUNT, ISSUER), asset(record), record["amount"])
-            return [move("transfer", (ISSUER, ACCOUNT), OTHER, "1"), delivered]
+            return [
+                *trade(asset(record), record["amount"], passphrase),
+                move("transfer", (ACCOUNT, ISSUER), asset(record), record["amount"]),
+            ]
+        case 8:  # Horizon does not tell the balance
+            return [move("transfer", (ACCOUNT, ISSUER), Asset.native(), "3.21")]
+        case 15:
+            return [move("transfer", (BALANCE, ACCOUNT), Asset.native(), "4.32")]
+        case 20:
+            return [move("clawback", (BALANCE,), OTHER, "5.43")]
         case 14:
             return [move("transfer", (ACCOUNT, BALANCE), asset(record), record["amount"])]
         case 19:
@@ -270,6 +278,14 @@ def moves(record: Record, passphrase: str) -> list[xdr.ContractEvent]:
                 for c in record.get("asset_balance_changes") or []
             ]
     return []
+
+
+def trade(bought: Asset, amount: str, passphrase: str, *, other: str = ISSUER) -> list[xdr.ContractEvent]:
+    """The two events of a trade: what is sold goes to the `other` side, and what is bought comes back."""
+    return [
+        contract_event("transfer", (ACCOUNT, other), OTHER, 7, passphrase),
+        contract_event("transfer", (other, ACCOUNT), bought, stroops(amount), passphrase),
+    ]
 
 
 def stroops_of_contract(amount: str) -> int:

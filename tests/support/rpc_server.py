@@ -15,6 +15,7 @@ chain as the Horizon server, whose TCP side it shares.
     wrong      is on another network
     behind     answers as a server does that has one ledger less
     garbage    sends XDR that makes no sense in every second record
+    -32601     refuses with that code of JSON-RPC, or -32000=text with a text of its own
     shapeless  sends an answer that lacks everything
     nonsense   sends what is no JSON
     html redirect bomb 429 503 429=3600   as the Horizon does
@@ -37,6 +38,7 @@ from stellar_sdk.soroban_rpc import (
     GetEventsResponse,
     GetHealthResponse,
     GetNetworkResponse,
+    GetTransactionResponse,
     GetTransactionsResponse,
     Transaction,
 )
@@ -48,17 +50,29 @@ from tests.support.horizon_server import HorizonServer, Request, reset
 from tests.support.rpc_records import contract_event, event_info, moves, transaction
 
 MOST = {"getEvents": 10_000, "getTransactions": 200}
-RANGE, REFUSED, INTERNAL = -32600, -32001, -32603  # JSON-RPC's codes, as the server uses them
+RANGE, REFUSED, INTERNAL, PARAMS = -32600, -32001, -32603, -32602  # JSON-RPC's codes, as the server uses them
 
 
 class RpcServer(HorizonServer):
     """Serves `chain` up to its ledger `tip`, and from its ledger `oldest` on; the rest as HorizonServer says.
 
-    `classic` is a node that emits the events of classic operations.
+    `classic` is a node that emits the events of classic operations. A page holds at most `most` records: a question
+    for more is refused, or gets `most` if the server is `lenient`. `without` names methods that it does not have.
     """
 
-    def __init__(self, chain: Chain, *, classic: bool = True, oldest: int = 0, **options: Any) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        *,
+        classic: bool = True,
+        oldest: int = 0,
+        most: int = 10_000,
+        lenient: bool = False,
+        without: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
         super().__init__(chain, **options)
+        self.most, self.lenient, self.without = most, lenient, without
         self.classic, self.oldest = classic, oldest or chain.ledgers[0]["sequence"]
         self._signed: dict[int, list[Transaction]] = {}
         self._made: dict[int, list[EventInfo]] = {}
@@ -103,13 +117,23 @@ class RpcServer(HorizonServer):
         if fault in ("refused", "stale"):
             code = REFUSED if fault == "refused" else INTERNAL
             return {"error": {"code": code, "message": "latency since last known ledger closed is too high"}}
+        if method in self.without:
+            fault = "-32601"
+        if fault.startswith("-"):
+            number, _, message = fault.partition("=")
+            # Gateways put any JSON there; the SDK's type for it has text only.
+            error = {"code": int(number), "message": message or "refused", "data": {"see": ["https://here"]}}
+            return {"error": error}
         if fault == "shapeless":
             return {"result": {}}
         if start and not self.oldest <= start <= tip:
             said = f"startLedger must be within the ledger range: {self.oldest} - {tip}"
             return {"error": {"code": RANGE, "message": said}}
         asked = params.get("pagination") or {}
-        limit = min(asked.get("limit") or 100, MOST.get(method, 1))
+        limit, most = asked.get("limit") or 0, min(self.most, MOST.get(method, 1))
+        if limit > most and not self.lenient:
+            return {"error": {"code": PARAMS, "message": f"limit must not exceed {most}"}}
+        limit = min(limit, most)
         cursor = asked.get("cursor") or ""
         answer: Any
         match method:
@@ -119,6 +143,10 @@ class RpcServer(HorizonServer):
             case "getHealth":
                 answer = GetHealthResponse(
                     status="healthy", latestLedger=tip, oldestLedger=self.oldest, ledgerRetentionWindow=120960
+                )
+            case "getTransaction":
+                answer = GetTransactionResponse.model_validate(
+                    {"status": "NOT_FOUND", "txHash": params["hash"], **self._ends(tip, "Time")}
                 )
             case "getEvents":
                 end = params.get("endLedger") or tip + 1
@@ -131,7 +159,8 @@ class RpcServer(HorizonServer):
                     {
                         "events": _spoilt(found[:limit], fault, "value"),
                         **self._ends(tip, "Time"),
-                        "cursor": found[:limit][-1].id if found else cursor or f"{end << 32:019d}-0000000000",
+                        # The last record where there may be more, else the end of what was searched.
+                        "cursor": found[limit - 1].id if len(found) >= limit else _end(min(end, tip + 1)),
                     }
                 )
             case _:
@@ -196,13 +225,19 @@ def _number(one: Transaction) -> str:
     return str(one.ledger << 32 | one.application_order << 12 | 1)
 
 
+def _end(sequence: int) -> str:
+    """The position after the last event of the ledgers before `sequence`."""
+    return f"{(sequence << 32) - 1:019d}-4294967295"
+
+
 def _fits(event: EventInfo, params: dict[str, Any]) -> bool:
     """Whether one of the filters lets an event through."""
-    filters = [topics for one in params.get("filters") or () for topics in one["topics"]]
     return any(
         len(topics) == len(event.topic)
+        and event.contract_id in (one.get("contractIds") or [event.contract_id])
         and all(wanted in ("*", topic) for wanted, topic in zip(topics, event.topic, strict=True))
-        for topics in filters
+        for one in params.get("filters") or ()
+        for topics in one["topics"]
     )
 
 

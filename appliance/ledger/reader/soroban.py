@@ -3,14 +3,24 @@
 
 Everything that `rpc` needs of stellar_sdk. A server can make a question fail, but not hang, fill the memory or raise
 anything but Lost. Loaded only for an RPC endpoint. The listener's process.
+
+What an error of JSON-RPC means, which the servers and gateways in use agree on only in part:
+
+    -32005, -32029, 429, or text that names a limit   Lost, limited: the back-off waits
+    any other                                          Refused, with the code
+    a status of HTTP from 400 to 499, without 429      Refused, with the status: a gateway keeps the method back
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from stellar_sdk.exceptions import SdkError, SorobanRpcErrorResponse
+from stellar_sdk.client.base_async_client import BaseAsyncClient
+from stellar_sdk.client.response import Response
+from stellar_sdk.exceptions import SdkError
 from stellar_sdk.soroban_rpc import (
     EventFilter,
     EventFilterType,
@@ -20,26 +30,92 @@ from stellar_sdk.soroban_rpc import (
 )
 from stellar_sdk.soroban_server_async import SorobanServerAsync
 
+from appliance.ledger.reader.client import StreamClient
 from appliance.ledger.reader.session import Lost
 
 __all__ = [
+    "INVALID",
+    "BaseAsyncClient",
     "EventFilter",
     "EventFilterType",
     "EventInfo",
     "GetEventsResponse",
+    "Refused",
+    "RpcClient",
     "SorobanServerAsync",
     "Transaction",
     "answer",
 ]
 
+INTERNAL, INVALID, MISSING = -32603, -32602, -32601  # codes of JSON-RPC
+LIMITED = (-32005, -32029, 429)
+_LIMIT = re.compile(
+    r"\b(rate|quota|credits?|capacity)\b.{0,40}\b(limit|exceed|exhaust)|\brequest limit\b|too many requests"
+    r"|\blimit (exceeded|reached)|throttl",
+    re.IGNORECASE,
+)
+# What getHealth says of a node without new ledgers; it has no code of its own for that.
+_UNHEALTHY = re.compile("latency|not initialized|in progress")
+
 V = TypeVar("V")
 
 
+class Refused(Lost):
+    """The server does not answer this question; it can still answer others. `status` is the code."""
+
+    def __init__(self, reason: str, status: int, *, unhealthy: bool = False) -> None:
+        super().__init__(reason, status=status)
+        self.unhealthy = unhealthy  # it says that it has no new ledgers
+
+    @property
+    def missing(self) -> bool:
+        """Whether the server does not offer the method."""
+        return self.status == MISSING or self.status > 0
+
+
+class RpcClient(StreamClient):
+    """A client whose `post` raises Refused or Lost for an error of JSON-RPC, whatever else the error holds."""
+
+    async def post(
+        self, url: str, data: dict[str, str] | None = None, json_data: dict[str, Any] | None = None
+    ) -> Response:
+        """The answer to a JSON request."""
+        try:
+            response = await super().post(url, data, json_data)
+        except Lost as lost:
+            if 400 <= lost.status < 500:
+                raise Refused(str(lost), lost.status) from lost
+            raise
+        refuse(response.text)
+        return response
+
+
+def refuse(text: str) -> None:
+    """Raise the error in an answer, if there is one. Text that is no JSON-RPC at all is left to the SDK."""
+    if '"error"' not in text:  # an answer of 100 kB is decoded once
+        return
+    try:
+        answered = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    error = answered.get("error") if isinstance(answered, dict) else None
+    if not error:
+        return
+    code, said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (0, error)
+    code = code if type(code) is int and abs(code) < 10**6 else 0
+    said = said[:1000] if isinstance(said, str) else ""
+    if code in LIMITED or (code not in (INVALID, MISSING) and _LIMIT.search(said)):
+        raise Lost("asks to slow down", limited=True)
+    # Its text is not repeated: it can hold anything.
+    unhealthy = code == INTERNAL and _UNHEALTHY.search(said) is not None
+    raise Refused(f"refuses a request with code {code}", code, unhealthy=unhealthy)
+
+
 async def answer(question: Awaitable[V]) -> V:
-    """What an RPC server answers to a question of the SDK's; raises Lost, with its code where it refuses."""
+    """What an RPC server answers to a question of the SDK's; raises Lost."""
     try:
         return await question
-    except SorobanRpcErrorResponse as error:  # its text is not repeated: it can hold anything
-        raise Lost(f"refuses a request with code {error.code}", status=error.code) from error
+    except Lost:
+        raise
     except (SdkError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         raise Lost("sends answers that are not a Stellar RPC server's") from error

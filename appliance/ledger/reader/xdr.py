@@ -9,19 +9,32 @@ A transaction has everything: its envelope the offers and payments, its result w
 how a pool's reserves changed, its events what a contract moved. An event of CAP-67 says only that something moved; the
 kind of operation is derived from all events of the operation, as far as possible:
 
-    an end of it is a contract           CONTRACT      each of them, at most MAX_CHANGES
-    all go to pools, or all come out     POOL          the first: both reserves show the same flow
-    a claimable balance is an end        CLAIMABLE
-    a clawback                           CLAWBACK
-    several                              PATH_PAYMENT  the last: what is delivered; or an offer that was taken
-    one                                  PAYMENT       or a new account: the event is the same
+    from or to a contract                    CONTRACT      each of them, at most MAX_CHANGES
+    all go to pools, or all come out         POOL          the first: both reserves show the same flow
+    to a claimable balance                   CLAIMABLE
+    from a claimable balance                 nothing       a claim or its clawback: an amount was heard when it was made
+    from a pool to a claimable balance       nothing       a trust line was revoked
+    a clawback                               CLAWBACK
+    an odd number                            PATH_PAYMENT  the last: what is delivered; a trade is two events
+    an even number                           OFFER         what its owner sold: the first event of each trade
+    one                                      PAYMENT
+
+So a ledger by its events differs from Horizon's, and from the same ledger by its transactions, in this and no more:
+
+    lost     offers that nobody took at once, and the part of an offer that nobody took
+    added    merged accounts: a payment of their balance
+    other    a new account is a payment; a buy offer counts what was sold for it; a contract that moves an asset
+             between two accounts only is a payment
+
+An event of a contract that is not the contract of its asset is foreign: whatever it holds, it is no error.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -32,11 +45,22 @@ from appliance.ledger.reader.amounts import MAX_CHANGES, BadRecord
 from appliance.ledger.tape.format import MAX_CLASSIC, MAX_CONTRACT
 from appliance.values import Amount, Kind
 
-# How many topics follow the name of an event that moves a Stellar asset; events of other tokens lack the asset.
-FLOWS = {"transfer": 3, "mint": 2, "burn": 2, "clawback": 2}
+# How many topics an event that moves a Stellar asset can have after its name. Before CAP-67 (protocol 23) a mint and a
+# clawback named the administrator first. Events of other tokens lack the asset, which is the last topic.
+FLOWS = {"transfer": (3,), "mint": (2, 3), "burn": (2,), "clawback": (2, 3)}
+
+# An asset as SEP-11 writes it. The checksum of the issuer is checked later.
+_ASSET = re.compile(rb"native|([A-Za-z0-9]{1,12}):(G[A-Z2-7]{55})")
+
+MAX_TOPIC = 120  # characters in base64; the longest asset takes 108. What is longer would fill the caches
 
 _Flow = tuple[int, bool]  # stroops, native
 _End = xdr.SCAddressType
+_CONTRACT, _POOL, _BALANCE = (
+    _End.SC_ADDRESS_TYPE_CONTRACT,
+    _End.SC_ADDRESS_TYPE_LIQUIDITY_POOL,
+    _End.SC_ADDRESS_TYPE_CLAIMABLE_BALANCE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +68,8 @@ class Event:
     """A movement of an asset."""
 
     name: str  # one of FLOWS
-    ends: tuple[_End, ...]  # from and to, or the one that there is
+    source: _End | None  # None for a mint
+    target: _End | None  # None for a burn and a clawback
     native: bool
     stroops: int
 
@@ -54,33 +79,46 @@ def topic(name: str) -> str:
     return scval.to_symbol(name).to_xdr()
 
 
-def event(contract: str, topics: Sequence[str], value: str, passphrase: str) -> Event:
-    """The movement in an event of the contract at this address; raises BadRecord."""
+def native_contract(passphrase: str) -> str:
+    """The address of the contract of lumens on a network."""
+    return Asset.native().contract_id(passphrase)
+
+
+def event(contract: str, topics: Sequence[str], value: str, passphrase: str) -> Event | None:
+    """The movement in an event of the contract at this address; None if it moves no Stellar asset. Raises BadRecord."""
     with _as_bad():
+        if not 3 <= len(topics) <= 4:
+            return None
         name, *ends, asset = topics
-        values = [_topic(name), *map(xdr.SCVal.from_xdr, ends), _topic(asset)]
-        found = _event(contract, values, xdr.SCVal.from_xdr(value), passphrase)
-    if found is None:
-        raise BadRecord("An event that moves no Stellar asset.")
-    return found
+        if max(len(name), len(asset)) > MAX_TOPIC:
+            return None
+        flow = _claimed(contract, _topic(name), len(ends), _topic(asset), passphrase)
+        if flow is None:
+            return None
+        return _event(*flow, list(map(xdr.SCVal.from_xdr, ends)), xdr.SCVal.from_xdr(value))
 
 
 def amounts_from_events(events: Sequence[Event], ledger: int) -> tuple[Amount, ...]:
-    """The non-zero amounts of one operation by its events, at least one. See the table above."""
-    ends = {end for event in events for end in event.ends}
-    pools = {event.ends.index(_End.SC_ADDRESS_TYPE_LIQUIDITY_POOL) for event in events if _pooled(event)}
-    kind, counted = Kind.PAYMENT, events[-1:]
-    if _End.SC_ADDRESS_TYPE_CONTRACT in ends:
-        kind, counted = Kind.CONTRACT, events[:MAX_CHANGES]
-    elif len(pools) == 1 and all(map(_pooled, events)):
-        kind, counted = Kind.POOL, events[:1]
-    elif _End.SC_ADDRESS_TYPE_CLAIMABLE_BALANCE in ends:
-        kind = Kind.CLAIMABLE
-    elif events[0].name == "clawback":
-        kind = Kind.CLAWBACK
-    elif len(events) > 1:
-        kind = Kind.PATH_PAYMENT
-    return tuple(Amount(e.stroops, kind, e.native, ledger) for e in counted if e.stroops > 0)
+    """The non-zero amounts of one operation by its events. See the table above."""
+    return tuple(Amount(e.stroops, kind, e.native, ledger) for kind, e in _heard(events) if e.stroops > 0)
+
+
+def _heard(events: Sequence[Event]) -> list[tuple[Kind, Event]]:
+    if any(_CONTRACT in (event.source, event.target) for event in events):
+        return [(Kind.CONTRACT, event) for event in events[:MAX_CHANGES]]
+    if not events or any(event.source == _BALANCE for event in events):
+        return []
+    if any(event.target == _BALANCE for event in events):
+        return [(Kind.CLAIMABLE, event) for event in events[-1:] if event.source != _POOL]
+    if all(event.target == _POOL for event in events) or all(event.source == _POOL for event in events):
+        return [(Kind.POOL, events[0])]
+    if events[0].name == "clawback":
+        return [(Kind.CLAWBACK, events[0])]
+    if len(events) == 1:
+        return [(Kind.PAYMENT, events[0])]
+    if len(events) % 2:
+        return [(Kind.PATH_PAYMENT, events[-1])]
+    return [(Kind.OFFER, replace(events[0], stroops=sum(event.stroops for event in events[::2])))]
 
 
 def operations(
@@ -90,8 +128,8 @@ def operations(
     events: Sequence[Sequence[str]] | None,
     passphrase: str,
     ledger: int,
-) -> list[tuple[Amount, ...]]:
-    """The non-zero amounts of each operation of a successful transaction; raises BadRecord.
+) -> list[tuple[Amount, ...] | None]:
+    """The non-zero amounts of each operation of a successful transaction, None for a malformed one; raises BadRecord.
 
     `events` are those of its contracts, by operation, if the server sends them; otherwise they are in the meta.
     """
@@ -100,15 +138,19 @@ def operations(
         outcomes = _outcomes(result)
         if len(bodies) != len(outcomes):
             raise BadRecord("A transaction without the results of its operations.")
-        moved = _Moved(meta, events, passphrase)
-        return [
-            tuple(
-                Amount(stroops, kind, native, ledger)
-                for kind, (stroops, native) in _flows(bodies[at], outcomes[at], moved, at)
-                if stroops > 0
-            )
-            for at in range(len(bodies))
-        ]
+    moved = _Moved(meta, events, passphrase)
+
+    def amounts(at: int) -> tuple[Amount, ...] | None:
+        try:
+            with _as_bad():
+                flows = _flows(bodies[at], outcomes[at], moved, at)
+        except BadRecord:
+            return None
+        return tuple(
+            Amount(stroops, kind, native, ledger) for kind, (stroops, native) in flows if stroops > 0
+        )
+
+    return [amounts(at) for at in range(len(bodies))]
 
 
 @contextmanager
@@ -125,28 +167,30 @@ def _as_bad() -> Iterator[None]:
 # --- events -------------------------------------------------------------------------------------------------
 
 
-def _pooled(event: Event) -> bool:
-    return _End.SC_ADDRESS_TYPE_LIQUIDITY_POOL in event.ends
-
-
-def _event(contract: str, topics: Sequence[xdr.SCVal], value: xdr.SCVal, passphrase: str) -> Event | None:
-    """The movement in an event; None if it moves no Stellar asset."""
-    if len(topics) < 3 or topics[0].type != xdr.SCValType.SCV_SYMBOL:
+def _claimed(
+    contract: str, name: xdr.SCVal, ends: int, asset: xdr.SCVal, passphrase: str
+) -> tuple[str, bool] | None:
+    """The name of a movement and whether it is of lumens; None if the contract is not the contract of this asset."""
+    called = name.sym.sc_symbol.decode(errors="replace") if name.sym else ""
+    text = asset.str.sc_string if asset.str else b""
+    if ends + 1 not in FLOWS.get(called, ()) or not _ASSET.fullmatch(text):
         return None
-    name, asset = scval.from_symbol(topics[0]), topics[-1]
-    if len(topics) != FLOWS.get(name, 0) + 1 or asset.type != xdr.SCValType.SCV_STRING:
-        return None
-    text = scval.from_string(asset).decode()
     if contract != _contract(text, passphrase):  # anybody can deploy a contract that claims it
         return None
-    if value.map is not None:  # with the memo of a payment that has one
+    return called, text == b"native"
+
+
+def _event(name: str, native: bool, ends: Sequence[xdr.SCVal], value: xdr.SCVal) -> Event:
+    if value.map is not None:  # with the memo of a payment that has one, or the number of a muxed account
         pairs = {scval.from_symbol(entry.key): entry.val for entry in value.map.sc_map}
         value = pairs["amount"]
     amount = scval.from_int128(value)
     if not 0 <= amount <= MAX_CONTRACT:
         raise BadRecord("An event whose amount is out of range.")
-    ends = tuple(end.address.type for end in topics[1:-1] if end.address)
-    return Event(name, ends, text == "native", amount)
+    kinds = [end.address.type if end.address else None for end in ends]
+    source = None if name == "mint" else kinds[0] if name == "transfer" else kinds[-1]
+    target = kinds[-1] if name in ("transfer", "mint") else None
+    return Event(name, source, target, native, amount)
 
 
 @lru_cache(1024)  # names and assets repeat; accounts are not cached
@@ -155,10 +199,14 @@ def _topic(text: str) -> xdr.SCVal:
 
 
 @lru_cache(1024)  # each costs two hashes
-def _contract(asset: str, passphrase: str) -> str:
-    """The address of the contract of an asset, which is written as in SEP-11."""
-    code, _, issuer = asset.partition(":")
-    return (Asset.native() if asset == "native" else Asset(code, issuer)).contract_id(passphrase)
+def _contract(asset: bytes, passphrase: str) -> str | None:
+    """The address of the contract of an asset, which is written as _ASSET says; None if its issuer cannot be."""
+    code, _, issuer = asset.decode().partition(":")
+    try:
+        found = Asset(code, issuer) if issuer else Asset.native()
+    except (SdkError, ValueError):  # the checksum is wrong
+        return None
+    return found.contract_id(passphrase)
 
 
 # --- transactions -------------------------------------------------------------------------------------------
@@ -222,10 +270,13 @@ class _Moved:
         return soroban.events if soroban is not None else ()
 
     def _one(self, event: Any) -> Event | None:
-        if event.contract_id is None:
+        topics = event.body.v0.topics
+        if event.contract_id is None or not 3 <= len(topics) <= 4:
             return None
         contract = Address.from_raw_contract(event.contract_id.contract_id.hash).address
-        return _event(contract, event.body.v0.topics, event.body.v0.data, self._passphrase)
+        name, *ends, asset = topics
+        flow = _claimed(contract, name, len(ends), asset, self._passphrase)
+        return None if flow is None else _event(*flow, ends, event.body.v0.data)
 
 
 def _flows(body: Any, outcome: Any, moved: _Moved, at: int) -> list[tuple[Kind, _Flow]]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,12 +10,13 @@ from itertools import groupby
 from typing import Any
 
 import pytest
+from stellar_sdk import Asset
 
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.budget import Allowance, TokenBucket, own
 from appliance.ledger.reader.rpc import EVENTS, TRANSACTIONS, Rpc
 from appliance.ledger.reader.session import CATCH_UP, ListenOptions, Lost, Mode
-from appliance.values import Ledger, LinkState
+from appliance.values import Amount, Kind, Ledger, LinkState
 from tests.support.following import (
     MODES,
     QUICK,
@@ -205,12 +207,135 @@ def test_a_server_of_several_that_lags_is_asked_again(classic: bool, fault: str)
     assert stroops(entries) == stroops_of(chain)
 
 
-def test_what_is_refused_twice_ends_the_session() -> None:
+def test_events_that_are_refused_twice_are_read_as_transactions() -> None:
     chain = generated([2, 3, 2])
     server = RpcServer(chain, tip=1000, faults={"getEvents": ["ok", "ok", "refused", "refused"]})
     entries = follow(server)
+    assert reasons(entries) == []
+    assert stroops(entries) == stroops_of(chain)
+
+
+def test_what_is_refused_in_every_way_ends_the_session() -> None:
+    chain = generated([2, 3, 2])
+    faults = {"getEvents": ["ok", "ok", "refused", "refused"], "getTransactions": ["refused", "refused"]}
+    server = RpcServer(chain, tip=1000, faults=faults)
+    entries = follow(server)
     assert reasons(entries) == ["127.0.0.1 refuses a request with code -32001"]
     assert stroops(entries) == stroops_of(chain)
+
+
+CODES = [-32700, -32600, -32601, -32602, -32603, -32000, -32001, -32099, -1]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_without_events_ledgers_are_read_by_transactions(code: int) -> None:
+    chain = generated([2, 3, 2])
+    server = RpcServer(chain, tip=1000, faults={"getEvents": itertools.repeat(str(code))})
+    entries = follow(server)
+    assert reasons(entries) == []
+    assert stroops(entries) == stroops_of(chain)
+
+
+@pytest.mark.parametrize("fault", ["403", "404", "405", "500", "504", "nonsense", "shapeless", "rst"])
+def test_so_they_are_where_the_question_for_events_fails_in_any_other_way(fault: str) -> None:
+    chain = generated([2, 3, 2])
+    server = RpcServer(chain, tip=1000, faults={"getEvents": itertools.repeat(fault)})
+    entries = follow(server)
+    assert reasons(entries) == []
+    assert stroops(entries) == stroops_of(chain)
+
+
+def test_events_are_tried_again_after_a_while() -> None:
+    chain = generated([2, 3, 2, 4])
+    server = RpcServer(chain, tip=1000, faults={"getEvents": ["500"]})
+    entries = follow(server, timeouts=replace(QUICK, home=0.0))
+    assert stroops(entries) == stroops_of(chain)
+    paths = [request.path for request in server.requests]
+    assert paths.index("getTransactions") < len(paths) - 1 - paths[::-1].index("getEvents")
+    assert "getTransactions" not in paths[-4:]
+
+
+def test_without_transactions_ledgers_are_read_by_events() -> None:
+    chain = generated([2, 3])
+    for records in chain.operations.values():
+        for record in records:
+            change = {"type": "transfer", "asset_type": "native", "amount": "1.0000000"}
+            record |= {"type_i": 24, "asset_balance_changes": [change]}
+    server = RpcServer(chain, tip=1000, classic=False, without=["getTransactions"])
+    entries = follow(server)
+    assert reasons(entries) == []
+    assert stroops(entries) == stroops_of(chain)
+
+
+@pytest.mark.parametrize("method", ["getNetwork", "getHealth"])
+@CLASSIC
+def test_a_missing_method_is_not_needed(classic: bool, method: str) -> None:
+    chain = generated([2, 3, 2])
+    server = RpcServer(chain, tip=1000, classic=classic, without=[method])
+    entries = follow(server)
+    assert reasons(entries) == []
+    assert stroops(entries) == stroops_of(chain)
+
+
+@pytest.mark.parametrize("code", [*CODES, 403, 404])
+def test_a_health_that_is_refused_is_not_a_sick_server(code: int) -> None:
+    chain = generated([2, 3, 2])
+    fault = str(code)
+    server = RpcServer(chain, tip=1000, faults={"getHealth": itertools.repeat(fault)})
+    entries = follow(server)
+    assert reasons(entries) == []
+    assert stroops(entries) == stroops_of(chain)
+
+
+LIMITS = [
+    "-32005",
+    "-32029",
+    "-32000=Too many requests",
+    "-32007=50/second request limit reached",
+    "-32097=rate limit exceeded",
+    "-32603=daily quota exceeded",
+]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("method", ["getNetwork", "getHealth", "getEvents", "getTransactions"])
+def test_a_limit_is_waited_for(method: str, limit: str) -> None:
+    chain = generated([2, 3, 2])
+    server = RpcServer(chain, tip=1000, classic=method != "getTransactions", faults={method: [limit]})
+    entries = follow(server)
+    assert reasons(entries) == ["127.0.0.1 asks to slow down"]
+    assert stroops(entries) == stroops_of(chain)
+
+
+@pytest.mark.parametrize("lenient", [False, True], ids=["refuses", "clamps"])
+@pytest.mark.parametrize("most", [1, 7, 100])
+@CLASSIC
+def test_a_lower_page_limit_costs_pages_and_no_amounts(classic: bool, most: int, lenient: bool) -> None:
+    chain = generated([2, 30, 7, 0, 14, 1, 21])
+    server = RpcServer(chain, tip=1000, classic=classic, most=most, lenient=lenient)
+    entries = follow(server)
+    assert reasons(entries) == []
+    first_page = min(most, 2)  # the first ledger is one page, to sound soon
+    assert stroops(entries) == stroops_of(chain)[:first_page] + stroops_of(chain)[2:]
+
+
+def test_a_foreign_fee_is_not_taken_for_classic_events() -> None:
+    """The filter names the contract of lumens: anybody can emit an event called fee."""
+    server = RpcServer(generated([2]))
+    first(server)
+    asked: Any = next(request.query for request in server.requests if request.path == "getEvents")
+    assert [one["contractIds"] for one in asked["filters"]] == [[Asset.native().contract_id("generated")]]
+
+
+def test_accounts_that_are_merged_are_the_only_amounts_that_events_add() -> None:
+    chain = generated([8])
+    records = chain.operations[1000]
+    for record, kind in zip(records, (8, 15, 20), strict=False):
+        record["type_i"] = kind
+    by_events = ledgers(first(RpcServer(chain)))[0]
+    by_transactions = ledgers(first(RpcServer(chain, classic=False)))[0]
+    assert by_transactions.amounts == by_events.amounts[1:]
+    assert by_events.amounts[0] == Amount(32_100_000, Kind.PAYMENT, True, 1000)
 
 
 def test_a_server_that_lacks_its_own_last_ledger_is_left() -> None:
@@ -257,7 +382,7 @@ def test_records_that_make_no_sense_are_dropped_and_counted(
     assert caplog.messages == ["127.0.0.1 sent 3 malformed records; they were dropped."]
 
 
-def test_a_ledger_that_the_server_no_longer_has_is_a_reason() -> None:
+def test_ledgers_that_the_server_no_longer_has_are_a_reason_and_are_skipped() -> None:
     server = RpcServer(generated([1] * 9), tip=1000)
 
     def see(entry: Entry) -> None:
@@ -266,9 +391,11 @@ def test_a_ledger_that_the_server_no_longer_has_is_a_reason() -> None:
 
     async def run() -> list[Entry]:
         async with server:
-            return await heard(network(server), lambda entries: len(reasons(entries)) == 1, see)
+            return await heard(network(server), count(2), see)
 
-    assert reasons(asyncio.run(run())) == ["127.0.0.1 no longer has the ledger that comes next"]
+    entries = asyncio.run(run())
+    assert reasons(entries) == ["127.0.0.1 no longer has the ledger that comes next"]
+    assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1004]
 
 
 def test_after_more_than_a_minute_it_goes_on_at_now_and_counts_what_it_skipped() -> None:
