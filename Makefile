@@ -18,7 +18,7 @@ PURE := appliance/music/*,appliance/gestures.py,appliance/dimming.py,appliance/v
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: hardware hardware-check drawings-check
-.PHONY: help install run quick test coverage slow-test lint types render-check soak-check check bench bench-sound bench-cards bench-underruns \
+.PHONY: help install run quick test coverage slow-test lint types render-check soak-check fuzz fuzz-check check bench bench-sound bench-cards bench-underruns \
 	bench-clients bench-panel screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
 	image image-test image-test-raspi3b soak clean
 
@@ -64,7 +64,14 @@ render-check: $(VENV)/.installed-dev ## render once, and check the score and the
 soak-check: $(VENV)/.installed-dev ## run one virtual hour of the soak test, about two minutes
 	$(BIN)/python -m benchmarks.soak --hours 1 --seed 1
 
-check: lint types coverage slow-test render-check soak-check drawings-check ## everything that must pass before a change is merged
+# Where atheris has no wheel, both say so and do nothing; the seeds and the finds are in `make test` in any case.
+fuzz: $(VENV)/.installed-dev ## fuzz every parser of foreign bytes, ten minutes each; ARGS="--seconds 60 --only xdr,rpc"
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+fuzz-check: $(VENV)/.installed-dev ## fuzz every parser of foreign bytes, a minute in all
+	$(BIN)/python -m tests.fuzz --seconds 5
+
+check: lint types coverage slow-test render-check soak-check fuzz-check drawings-check ## everything that must pass before a change is merged
 
 bench: $(VENV)/.installed-dev ## measure speed, memory and sound
 	$(BIN)/python -m benchmarks $(ARGS)
