@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 RPC = "rpc+"  # precedes the address of a Stellar RPC server; any other address is a Horizon server's
 
@@ -34,3 +35,10 @@ FUTURENET = Network(
     "futurenet", "Test SDF Future Network ; October 2022", ("https://horizon-futurenet.stellar.org",)
 )
 KNOWN: Mapping[str, Network] = {network.name: network for network in (PUBLIC, TESTNET, FUTURENET)}
+# The servers that are anybody's. Every other one is the owner's.
+_PUBLIC_HOSTS = {urlsplit(endpoint).hostname for network in KNOWN.values() for endpoint in network.endpoints}
+
+
+def is_public(endpoint: str) -> bool:
+    """Whether an endpoint is one of the servers that the box knows without settings."""
+    return urlsplit(endpoint).hostname in _PUBLIC_HOSTS

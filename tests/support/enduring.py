@@ -72,7 +72,7 @@ async def endure(what: str, url: str, count: int, leak: bool) -> list[Sample]:
     done, samples, kept = 0, list[Sample](), list[object]()
     network = Network("worn", "generated", (url,))
     # The server never pauses, so a timeout is a fault.
-    timeouts = replace(QUICK, answer=60, page=60, silence=60, ledger=60, connect=60)
+    timeouts = replace(QUICK, answer=60, page=60, silence=60, ask=60, late=60, stale=120, connect=60)
     options = ListenOptions(pages=3, timeouts=timeouts)
     async with aclosing(follow(network, options, backoff=soon(), allowances={url: own()})) as entries:
         async for entry in entries:

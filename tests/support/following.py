@@ -22,7 +22,17 @@ from tests.support.horizon_records import Chain
 from tests.support.horizon_server import HorizonServer
 
 QUICK = Timeouts(
-    connect=60, answer=60, page=60, silence=60, ledger=60, stream=0.0, burst=0.25, again=0.01, poll=0.01
+    connect=60,
+    answer=60,
+    page=60,
+    silence=60,
+    ask=60,
+    late=60,
+    stale=120,
+    stream=0.0,
+    burst=0.25,
+    again=0.01,
+    poll=0.01,
 )
 MODES: list[Mode] = ["ledgers", "operations"]
 Entry = Ledger | Link

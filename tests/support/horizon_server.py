@@ -8,7 +8,8 @@ them with recordings of the real one. One asyncio task a connection.
     python -m tests.support.horizon_server --mode 429=3600 --of page --tls expired
 
 Faults have names; `faults={"stream": ["rst", "ok"], "page": ["503"]}` gives one each to the first requests of
-a sort (root, page, stream), by hand `--mode` gives it to all requests of the sort that `--of` names:
+a sort (root, page, stream, and list: what is read instead of a stream), by hand
+`--mode` gives it to all requests of the sort that `--of` names:
 
     stall     answers a stream with hello and then nothing, a page not at all
     mute      does not answer at all
@@ -68,6 +69,7 @@ HELLO = b'retry: 1000\nevent: open\ndata: "hello"\n\n'
 BYEBYE = b'retry: 10\nevent: close\ndata: "byebye"\n\n'
 ERROR = f"event: error\ndata: problem: rate_limit_exceeded. full details: {TOO_MANY}\n\n".encode()
 MAX_LIMIT, DEFAULT_LIMIT = 200, 10
+LISTS = {"/": "root", "/ledgers": "list", "/operations": "list"}  # other paths are pages of a ledger
 
 
 def render(record: Mapping[str, Any], indent: int | None = None) -> str:
@@ -180,7 +182,7 @@ class HorizonServer:
     ) -> bool:
         """Answer one request; False when that was the connection's last."""
         self.requests.append(asked)
-        sort = "stream" if asked.streaming else "page" if asked.path != "/" else "root"
+        sort = "stream" if asked.streaming else LISTS.get(asked.path, "page")
         fault = next(self.faults.get(sort, iter(())), "ok")
         await asyncio.sleep(self.delay)
         if not asked.streaming and not self._spend():
@@ -462,7 +464,9 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description="A Horizon on this machine, for trying things out.")
     arguments.add_argument("--port", type=int, default=8000)
     arguments.add_argument("--mode", default="ok", help="ok, or the name of a fault")
-    arguments.add_argument("--of", default="stream", choices=("root", "page", "stream"), help="who meets it")
+    arguments.add_argument(
+        "--of", default="stream", choices=("root", "page", "stream", "list"), help="who meets it"
+    )
     arguments.add_argument("--every", type=float, default=5.5, help="seconds between two ledgers")
     arguments.add_argument("--tls", default="", choices=CERTIFICATES, help="be an https server")
     given = arguments.parse_args()

@@ -46,6 +46,7 @@ class Feed:
         self._source, self._played = Source(recording), Played(last)
         self._supervisor: Supervisor | None = None
         self._why = ""  # why the network could be away
+        self._noted = ""  # what did not work as it should, although ledgers came
         self._was_live = False
         self._away = listener is None  # the network is away, and that has been logged
         self._unplugged = False  # this computer has no default route
@@ -108,6 +109,9 @@ class Feed:
                 self._why = entry.reason
                 if not self._source.live and not self._away:
                     self._log_away()
+            elif entry.reason not in ("", self._noted):
+                self._noted = entry.reason
+                log.warning("The %s network plays, but %s.", self._network, entry.reason)
             return
         if not self._played.add(self._network, entry):
             return

@@ -13,6 +13,7 @@ once and 3,499 an hour make 3,600. Time is an argument. The listener's process.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 
 class TokenBucket:
@@ -43,24 +44,34 @@ class TokenBucket:
 # requests for new ledgers do not wait. Five pages fit.
 REQUESTS_A_PAGE = 20
 BYTES_A_PAGE = 200_000  # packed, a page of 200 operations takes 18 to 32 kB
+RATIONED = 60.0  # s
 HEADER = 1000  # bytes of a request and its answer's header, about
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Allowance:
     """What one server can be asked for. The first number of each bucket is for any hour, the second at once."""
 
-    # A public Horizon gives an address 3600 requests an hour and 101 at once; every delivery of a stream counts.
+    # A public Horizon gives an address 3600 requests an hour and 101 at once; every delivery of a stream counts as one,
+    # however many records it holds.
     requests: TokenBucket
     # 1.5 GB a day, for a line with a quota; all of a busy public network is 0.9 to 1.7 GB packed.
     traffic: TokenBucket
+    _refused: float = -inf  # when a page was last left out
 
     def may_read(self, page: int, now: float) -> bool:
         """Whether there is enough left for page number `page`, from 1, of a ledger."""
-        return (
+        enough = (
             self.requests.left(now) >= REQUESTS_A_PAGE * page
             and self.traffic.left(now) >= BYTES_A_PAGE * page
         )
+        if not enough:
+            self._refused = now
+        return enough
+
+    def rationed(self, now: float) -> bool:
+        """Whether pages are left out: at least one in the last minute."""
+        return now - self._refused < RATIONED
 
 
 def public() -> Allowance:
@@ -69,5 +80,5 @@ def public() -> Allowance:
 
 
 def own() -> Allowance:
-    """For a server of one's own: too much to be a limit."""
+    """For a server that the owner has configured: too much to be a limit."""
     return Allowance(TokenBucket(1e9, 1e6), TokenBucket(1e15, 1e12))

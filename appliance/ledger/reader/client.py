@@ -11,6 +11,8 @@ at the first break or 429, and reads lines of any length. Overriding `stream` is
 from __future__ import annotations
 
 import asyncio
+import gzip
+import io
 import json
 import ssl
 import zlib
@@ -18,7 +20,8 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import SimpleNamespace
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from stellar_sdk.client.aiohttp_client import AiohttpClient
@@ -30,23 +33,46 @@ from appliance.ledger.reader.budget import HEADER, Allowance
 from appliance.ledger.reader.session import Lost, Timeouts
 from appliance.ledger.reader.sse import Event, EventTooLong, Parser
 
-__all__ = ["Page", "Record", "ServerAsync", "StreamClient", "fetch"]
+__all__ = ["Page", "Record", "ServerAsync", "StreamClient", "fetch", "records_of"]
 
+MAX_FIELD = 32 * 1024  # bytes of a field of a header
 MAX_PAGE = 4 * 2**20  # bytes after unpacking; a page of 200 operations has 226 kB
 
-AGAIN = 0.02  # seconds until a stream that Horizon has ended is taken up again; it asks for 10 ms
+EVENTS = "text/event-stream"
+PLAIN, GZIP = {"", "identity"}, {"gzip", "x-gzip"}  # values of Content-Encoding
+GZIP_MAGIC = b"\x1f\x8b"
+VAGUE = (
+    "text/plain",
+    "application/octet-stream",
+    "binary/octet-stream",
+    "text/javascript",
+)  # can well be JSON
+NO_STREAM = (400, 404, 405, 406, 415, 501)  # from a gateway that knows pages only
+STATUS_HINTS = {
+    401: " (does it need a key?)",
+    403: " (does it need a key?)",
+    407: " (the proxy needs a login)",
+}
+
+AGAIN = 0.02  # s until a stream that Horizon has ended is taken up again; it asks for 10 ms
+AGAIN_EARLY = 0.5  # s, where a proxy has ended it before Horizon would have
 
 BROKEN = "breaks the connection"
+NO_HORIZON = "sends pages that are not Horizon's"
 
 Record = dict[str, Any]
+
+
+class NoStream(Lost):
+    """The server does not stream; it may have pages."""
 
 
 class StreamClient(AiohttpClient):
     """The SDK's client with a `stream` that lasts for months and a `get` of bounded size.
 
     Both raise Lost and nothing else that a server could cause. A stream does not end otherwise: where Horizon ends it
-    in order, it is opened again. One stream at a time. Every request, every record of a stream and every byte is taken
-    from `allowance`; a request waits until there is one left.
+    in order, it is opened again, and where a gateway has none, its records come from pages. One stream at a time. Every
+    request, every delivery of a stream and every byte is taken from `allowance`; a request waits until one is left.
     """
 
     def __init__(self, timeouts: Timeouts, allowance: Allowance) -> None:
@@ -54,6 +80,7 @@ class StreamClient(AiohttpClient):
         self._timeouts, self._allowance = timeouts, allowance
         self._now = asyncio.get_running_loop().time
         self.dropped = 0  # malformed events
+        self.unstreamed = ""  # why pages are read instead of streams; set it to give up streams
         self._stream: AsyncGenerator[Record, None] | None = None
 
     async def close(self) -> None:
@@ -76,14 +103,14 @@ class StreamClient(AiohttpClient):
 
     async def _page(self, url: str, most: int, **question: Any) -> Response:
         await self._turn()
-        with _as_lost():
+        with _as_lost(urlsplit(url).hostname):
             async with (
                 asyncio.timeout(self._timeouts.page),
                 self._ask(url, "application/json", "gzip", **question) as response,
             ):
                 packed = await _body(response, most)
                 self._allowance.traffic.take(self._now(), len(packed))
-                body = _unpacked(packed, most) if "Content-Encoding" in response.headers else packed
+                body = _unpacked(packed, most)
                 return Response(response.status, body.decode(errors="replace"), dict(response.headers), url)
 
     async def _turn(self) -> None:
@@ -96,32 +123,64 @@ class StreamClient(AiohttpClient):
         return self._stream
 
     async def _records(self, url: str, asked: dict[str, str]) -> AsyncGenerator[Record, None]:
-        while True:
-            begun, brought = self._now(), 0
-            async with aclosing(self._events(url, asked)) as events:
-                async for event in events:
-                    if event.name == "error":
-                        raise Lost("ends the stream", limited="rate_limit" in event.data)
-                    if (record := self._record(event)) is not None:
-                        asked["cursor"] = event.id or asked.get("cursor", "")
-                        brought += 1
-                        # Horizon counts every delivery as a request.
-                        self._allowance.requests.take(self._now())
-                        yield record
+        while not self.unstreamed:
+            begun = counted = self._now()
+            brought = moved = 0  # records, and those beyond the cursor
+            try:
+                async with aclosing(self._events(url, asked)) as events:
+                    async for event in events:
+                        if event.name == "error":
+                            raise Lost("ends the stream", limited="rate_limit" in event.data)
+                        if (record := self._record(event)) is not None:
+                            moved += _number(event.id) > _number(asked.get("cursor", ""))
+                            asked["cursor"] = event.id or asked.get("cursor", "")
+                            brought += 1
+                            # Horizon counts a delivery as a request; the first one is the stream's own.
+                            if self._arrived - counted >= self._timeouts.burst:
+                                self._allowance.requests.take(self._now())
+                                counted = self._arrived
+                            yield record
+            except NoStream as why:
+                self.unstreamed = f"{why}; its pages are read instead"
+                break
+            pause = AGAIN
             if brought < int(asked.get("limit", 0)) and self._now() - begun < self._timeouts.stream:
-                raise Lost("ends its streams too early")  # opened again at once, it would be flooded
-            await asyncio.sleep(AGAIN)
+                if not moved:
+                    raise Lost("ends its streams too early")  # opened again at once, it would be flooded
+                pause = AGAIN_EARLY
+            await asyncio.sleep(pause)
+        async with aclosing(self._listed(url, asked)) as records:
+            async for record in records:
+                yield record
+
+    async def _listed(self, url: str, asked: dict[str, str]) -> AsyncGenerator[Record, None]:
+        """The records of a stream, by asking for what is new every now and then. A server without streams."""
+        while True:
+            page = await self.get(url, asked)
+            moved = False
+            try:
+                records = records_of(page.json())
+            except (ValueError, RecursionError) as error:
+                raise Lost(NO_HORIZON) from error
+            for record in records:
+                token = record.get("paging_token")
+                if isinstance(token, str) and _number(token) > _number(asked.get("cursor", "")):
+                    asked["cursor"], moved = token, True
+                    yield record
+            if not moved or len(records) < int(asked.get("limit", 0)):
+                await asyncio.sleep(self._timeouts.poll)
 
     async def _events(self, url: str, asked: dict[str, str]) -> AsyncGenerator[Event, None]:
         """The events of one connection. Ends with Horizon's event `close`, and nowhere else."""
         parser, name = Parser(), ""
         await self._turn()
-        with _as_lost():
+        with _as_lost(urlsplit(url).hostname):
             try:
-                async with self._ask(url, "text/event-stream", "identity", params=asked) as response:
+                async with self._ask(url, EVENTS, "identity", params=asked) as response:
                     # Only whole events move the deadline: a server that trickles bytes is as bad as a silent one.
                     deadline = self._now() + self._timeouts.answer
                     while chunk := await _chunk(response, deadline):
+                        self._arrived = self._now()
                         self._allowance.traffic.take(self._now(), len(chunk))
                         whole = False
                         for event in parser.feed(chunk):
@@ -162,19 +221,14 @@ class StreamClient(AiohttpClient):
                 method, url, headers=headers, allow_redirects=False, **question
             )
         async with response:
-            if response.status == 429:
-                wait = retry_after(response.headers.get("Retry-After"))
-                raise Lost("asks to slow down", limited=True, retry_after=wait)
-            if response.status != 200:
-                raise Lost(f"answers with status {response.status}", status=response.status)
-            if not response.content_type.endswith(form.removeprefix("application/")):  # also hal+json
-                raise Lost("sends a web page instead of ledgers (does the Wi-Fi need a login?)")
-            if response.headers.get("Content-Encoding", "identity") not in ("identity", encoding):
-                raise Lost("sends an encoding that was not requested")
+            if refusal := _refusal(response, form):
+                # One name can stand for several servers: the next request can reach another one by a new connection.
+                response.close()
+                raise refusal
             yield response
 
     def _open(self, url: str) -> aiohttp.ClientSession:
-        """A session that verifies TLS, unpacks nothing, keeps no cookies and uses no proxy of the environment."""
+        """A session that verifies TLS, unpacks nothing, keeps no cookies and uses the proxy of the environment."""
 
         async def sent(_: object, request: SimpleNamespace, __: object) -> None:
             # aiohttp repeats a GET by itself when its connection breaks; that would be neither counted nor waited for.
@@ -194,9 +248,30 @@ class StreamClient(AiohttpClient):
             auto_decompress=False,  # `_unpacked` does it, with a bound
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
-            trust_env=False,
+            max_line_size=MAX_FIELD,
+            max_field_size=MAX_FIELD,
+            # Not trust_env: that would send passwords of ~/.netrc, and read files on the thread that resolves names.
+            proxy=_proxy(url),
             trace_configs=[trace],
         )
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy for `url` by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or None; raises Lost if it cannot be used."""
+    address = urlsplit(url)
+    proxy = getproxies().get(address.scheme)
+    if not proxy or proxy_bypass(address.netloc):
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Lost(f"cannot be reached: {address.scheme.upper()}_PROXY is not an address of an HTTP proxy")
+    return proxy
 
 
 class Page(Protocol):
@@ -211,7 +286,23 @@ async def fetch(page: Page) -> Record:
     try:
         return await page.call()
     except (ValueError, AttributeError, RecursionError) as error:  # no JSON; no object; nested too deep
-        raise Lost("sends pages that are not Horizon's") from error
+        raise Lost(NO_HORIZON) from error
+
+
+def records_of(page: Any) -> list[Record]:
+    """The records that a page of Horizon's lists; raises Lost."""
+    try:
+        records = page["_embedded"]["records"]
+    except (KeyError, TypeError) as error:
+        raise Lost("sends pages without records") from error
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise Lost("sends pages without records")
+    return records
+
+
+def _number(cursor: str) -> int:
+    """A cursor as a number, -1 if it is none."""
+    return int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 20 else -1
 
 
 async def _chunk(response: aiohttp.ClientResponse, deadline: float) -> bytes:
@@ -231,33 +322,107 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 def _unpacked(body: bytes, most: int) -> bytes:
-    """The body without gzip; raises Lost if it is longer than `most` bytes."""
-    unpacker = zlib.decompressobj(wbits=31)  # 31: with the header and checksum of gzip
+    """The body without gzip, if its first bytes are gzip's; raises Lost if it is longer than `most` bytes."""
+    if not body.startswith(GZIP_MAGIC):
+        return body
     try:
-        unpacked = unpacker.decompress(body, most)
-    except zlib.error as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            unpacked = file.read(most + 1)
+    except EOFError as error:
+        raise Lost("sends a page that is cut off") from error
+    except (OSError, zlib.error) as error:
         raise Lost("sends a damaged page") from error
-    if not unpacker.eof:
-        raise Lost("sends a page that is cut off or too long")
+    if len(unpacked) > most:
+        raise Lost("sends a page that is too long")
     return unpacked
 
 
+def _refusal(response: aiohttp.ClientResponse, form: str) -> Lost | None:
+    """Why an answer cannot be used, by its header; None if it can."""
+    status, headers = response.status, response.headers
+    streams = form == EVENTS
+    if status != 200:
+        wait = retry_after(headers.get("Retry-After"), headers.get("Date"))
+        if status == 429:
+            return Lost("asks to slow down", limited=True, retry_after=wait)
+        if 300 <= status < 400 and "Location" in headers:
+            return Lost(f"redirects to {_target(response)}", status=status)
+        reason = f"answers with status {status}{STATUS_HINTS.get(status, '')}"
+        kind = NoStream if streams and status in NO_STREAM else Lost
+        return kind(reason, status=status, retry_after=wait)
+    sent = response.content_type
+    encodings = {each.strip().lower() for each in headers.get("Content-Encoding", "").split(",")}
+    if streams:
+        if sent != EVENTS:
+            return NoStream(f"answers with {_printable(sent)} where a stream was asked for")
+        return None if encodings <= PLAIN else NoStream("packs its stream")
+    if sent in ("text/html", "application/xhtml+xml"):
+        return Lost("sends a web page instead of ledgers (does the Wi-Fi need a login?)")
+    # Horizon's is application/hal+json. A server that does not say is believed, and so is one that has only text.
+    if "json" not in sent and ("Content-Type" in headers and sent not in VAGUE):
+        return Lost(f"sends {_printable(sent)} instead of JSON")
+    return None if encodings <= PLAIN | GZIP else Lost("sends an encoding that was not requested")
+
+
+def _target(response: aiohttp.ClientResponse) -> str:
+    """Where a redirect leads, without a query, which can be secret."""
+    try:
+        target = urlsplit(urljoin(str(response.url), response.headers["Location"]))
+        return _printable(f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}")
+    except ValueError:
+        return "an address that is none"
+
+
+def _printable(text: str) -> str:
+    """Foreign text, for a sentence of ours."""
+    return "".join(each if each.isprintable() else "?" for each in text[:200])
+
+
 @contextmanager
-def _as_lost() -> Iterator[None]:
-    """Turn every error that a network can cause into Lost, with a reason for the owner."""
+def _as_lost(host: str | None) -> Iterator[None]:
+    """Turn every error that the server `host` or its network can cause into Lost, with a reason for the owner."""
     try:
         yield
     except Lost:
         raise
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise _untrusted(error.certificate_error) from error
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-        raise Lost("has no valid certificate (is the date right?)", unproven=True) from error
+        raise Lost("does not speak TLS as it should (is the address right?)") from error
     except aiohttp.ClientConnectorDNSError as error:
+        if error.host != host:
+            raise Lost(
+                "cannot be reached: the proxy of the environment cannot be found", unfound=True
+            ) from error
         raise Lost("cannot be found (is there a network?)", unfound=True) from error
     except TimeoutError as error:
         raise Lost("does not answer") from error
+    except aiohttp.ClientProxyConnectionError as error:
+        raise Lost("cannot be reached: the proxy of the environment does not answer") from error
     except aiohttp.ClientConnectorError as error:
         raise Lost("cannot be reached") from error
+    except aiohttp.ClientHttpProxyError as error:
+        hint = STATUS_HINTS.get(error.status, "") if error.status == 407 else ""
+        raise Lost(f"cannot be reached: the proxy answers with status {error.status}{hint}") from error
     except EventTooLong as error:
         raise Lost("sends an event that is too long") from error
+    except aiohttp.ClientResponseError as error:  # not of HTTP, or beyond MAX_FIELD
+        raise Lost("sends a header that cannot be read") from error
     except (aiohttp.ClientError, OSError) as error:
         raise Lost(BROKEN) from error
+
+
+def _untrusted(error: Exception) -> Lost:
+    """Why a certificate is not trusted, by OpenSSL's codes (X509_V_ERR_...). Only a date can become right by itself."""
+    match getattr(error, "verify_code", 0):
+        case 9:
+            return Lost("has a certificate that is not valid yet (is the date right?)", unproven=True)
+        case 10:
+            return Lost("has a certificate that has expired (or is the date wrong?)", unproven=True)
+        case 18 | 19 | 20 | 21:
+            return Lost("has a certificate of an authority that this computer does not know")
+        case 62 | 64:
+            return Lost("has a certificate for another host name")
+    return Lost(
+        f"has no valid certificate ({_printable(getattr(error, 'verify_message', '') or 'no reason')})"
+    )

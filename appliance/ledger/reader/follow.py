@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
-from appliance.ledger.networks import Network
+from appliance.ledger.networks import Network, is_public
 from appliance.ledger.reader.backoff import Backoff
 from appliance.ledger.reader.budget import Allowance, own, public
 from appliance.ledger.reader.endpoints import open_session
@@ -61,13 +61,14 @@ async def follow(
             try:
                 tip = await session.tip(network)
                 start, skipped = resume(tip, last, cursor)
+                skips = [f"{skipped} ledgers were skipped"] if skipped else []
                 async with aclosing(session.ledgers(start, primer=start != cursor)) as ledgers:
                     async for cursor, ledger in ledgers:  # noqa: B007 - the next session goes on from it
-                        backoff.succeeded(now())
+                        backoff.succeeded()
                         failures = 0
                         last = Tip(ledger.sequence, ledger.closed_at)
-                        if not live:
-                            reason = f"{skipped} ledgers were skipped" if skipped else ""
+                        reason = "; ".join([*skips, *endpoints.notes(session, now())])
+                        if live is None or live.reason != reason:
                             live = Link(LinkState.LIVE, network.name, reason)
                             yield live
                         yield ledger
@@ -119,9 +120,15 @@ class _Endpoints:
     def session(self, at: int | None = None) -> Session:
         """A session with the current endpoint, or with the one at a place of the list."""
         endpoint = self._network.endpoints[self._at if at is None else at]
-        # Mode `operations` is for a Horizon server of one's own.
-        allowance = own() if self._options.mode == "operations" else public()
+        allowance = public() if is_public(endpoint) else own()
         return open_session(endpoint, self._options, self._allowances.setdefault(endpoint, allowance))
+
+    def notes(self, session: Session, now: float) -> Iterator[str]:
+        """What the owner should know of a server whose ledgers come."""
+        if session.note:
+            yield f"{self.host} {session.note}"
+        if self._allowances[self._endpoint].rationed(now):
+            yield f"some operations are left out, to stay within the limit of {self.host}"
 
     def failed(self, lost: Lost, *, first: bool, now: float, wait: float) -> float:
         """The seconds to wait, at least `wait`, after a failure at `now`; `first` is one after a healthy minute."""

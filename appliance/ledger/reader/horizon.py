@@ -4,11 +4,14 @@
 A stream is opened at the number where we were and never at `now`, so that what closed in between is not lost. The
 listener's process.
 
-In mode `ledgers` silence has two steps, because a stream can be dead while its server is healthy, and the other way:
+Whether a stream works is judged by what the server's root page says, because a stream can be dead or held back by a
+proxy while its server is healthy, and a network can be quiet. A proxy that buffers shows at the beginning: a new stream
+brings at once what has closed already.
 
-    STREAMING ── 30 s without a ledger ──▶ STREAMING again ── 30 s more ──▶ ask `/` ── no new ledger ──▶ Lost, stale
-        ▲                                        │                             └─ there is one ──▶ Lost
-        └─────────────── a ledger ───────────────┘
+    STREAMING ── 11 s without a ledger ──▶ ask `/` ── no new ledger, for 60 s ──▶ Lost, stale
+                                             └─ there is one; 7 s later the stream still lacks it
+        the first time in ten minutes ──▶ STREAMING again
+        the second time ──▶ PAGES: the same records, asked for every 2.5 s ── late as well ──▶ Lost
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.amounts import (
@@ -26,15 +29,18 @@ from appliance.ledger.reader.amounts import (
     amounts_of,
     ledger_from_operations,
     ledger_from_record,
+    ledger_of,
     parse_paging_token,
     parse_time,
 )
 from appliance.ledger.reader.budget import Allowance
-from appliance.ledger.reader.client import Record, ServerAsync, StreamClient, fetch
+from appliance.ledger.reader.client import Record, ServerAsync, StreamClient, fetch, records_of
 from appliance.ledger.reader.session import CATCH_UP, ListenOptions, Lost, Tip
 from appliance.values import Amount, Ledger
 
 LIMIT = 200  # records of a page and events of a connection: the most that Horizon gives
+LATE_TWICE = 600.0  # s in which a second stream that is late is the last
+BUFFERED = "buffers its stream, or sends none; its pages are read instead"
 
 
 class Horizon:
@@ -46,6 +52,14 @@ class Horizon:
         self._server = ServerAsync(endpoint, self._client)
         self._now = asyncio.get_running_loop().time
         self._bad = 0
+        self._lacked = 0  # ledgers that the server announced and then did not have
+        self._late = -inf  # when a stream was late last
+
+    @property
+    def note(self) -> str:
+        """What does not work as it should, although ledgers come."""
+        lacked = f"lacked ledgers that it had announced ({self._lacked})" if self._lacked else ""
+        return " and ".join(filter(None, [self._client.unstreamed, lacked]))
 
     @property
     def dropped(self) -> int:
@@ -69,6 +83,7 @@ class Horizon:
             latest = None
         if type(latest) is not int or not 0 < latest < 2**31:
             raise Lost("does not say which ledger is its last")
+        self._latest = latest
         return Tip(latest, closed_at)
 
     def ledgers(self, cursor: int, *, primer: bool) -> AsyncGenerator[tuple[int, Ledger], None]:
@@ -89,28 +104,39 @@ class Horizon:
 
     async def _closes(self, cursor: int) -> AsyncGenerator[Ledger, None]:
         """Each ledger after `cursor` when it closes, still without amounts."""
-        quiet = False
+        moved = asked = self._now()  # when a ledger came, and when `/` was asked
         while True:
-            last = self._now()
-            async with aclosing(self._server.ledgers().cursor(cursor).limit(LIMIT).stream()) as records:
-                while True:
-                    try:
-                        async with asyncio.timeout_at(last + self._timeouts.ledger):
-                            ledger = ledger_from_record(await anext(records))
-                    except TimeoutError:
-                        break
-                    except BadRecord:
-                        self._bad += 1
-                        continue
-                    if ledger.sequence << 32 > cursor:
-                        cursor = ((ledger.sequence + 1) << 32) - 1
-                        yield ledger
-                        last, quiet = self._now(), False
-            if quiet and (await self.tip(self._network)).sequence <= cursor >> 32:
-                raise Lost(f"has had no new ledger for {self._timeouts.stale:.0f} s", stale=True)
-            if quiet:
-                raise Lost("has new ledgers, but streams none")
-            quiet = True
+            stream = self._server.ledgers().cursor(cursor).limit(LIMIT).stream()
+            async with aclosing(_with_pauses(stream, self._timeouts.burst)) as records:
+                async for record in records:
+                    if record is not None:
+                        try:
+                            ledger = ledger_from_record(record)
+                        except BadRecord:
+                            self._bad += 1
+                            continue
+                        if ledger.sequence << 32 > cursor:
+                            cursor = ((ledger.sequence + 1) << 32) - 1
+                            yield ledger
+                            moved = asked = self._now()
+                    elif self._latest > cursor >> 32:
+                        if self._now() - asked >= self._timeouts.late:
+                            break
+                    elif self._now() - asked >= self._timeouts.ask:
+                        await self.tip(self._network)
+                        asked = self._now()
+                        if self._latest <= cursor >> 32 and asked - moved >= self._timeouts.stale:
+                            raise Lost(f"has had no new ledger for {asked - moved:.0f} s", stale=True)
+            self._stream_is_late()
+            asked = self._now()
+
+    def _stream_is_late(self) -> None:
+        """Give up streams if this is the second that is late; raises Lost if pages have been late as well."""
+        if self._client.unstreamed:
+            raise Lost("has new ledgers, but does not list them")
+        if self._now() - self._late < LATE_TWICE:
+            self._client.unstreamed = BUFFERED
+        self._late = self._now()
 
     async def _amounts(self, ledger: Ledger, most: int) -> tuple[Amount, ...]:
         """The amounts of a ledger's first operations, in as few pages as its count of operations needs."""
@@ -119,11 +145,10 @@ class Horizon:
         for page in range(1, min(most, ceil(left / LIMIT)) + 1):
             if not self._allowance.may_read(page, self._now()):
                 break
-            records = await self._page(ledger.sequence, cursor)
-            if len(records) < min(LIMIT, left):
-                # One name can stand for several servers, and this one perhaps lacks the end of the ledger yet.
-                await asyncio.sleep(self._timeouts.again)
-                records = await self._page(ledger.sequence, cursor)
+            records = await self._whole_page(ledger.sequence, cursor, min(LIMIT, left))
+            if not records:
+                self._lacked += 1
+                break
             for record in records:
                 try:
                     # By number and not by the page's link to the next, which could name any host.
@@ -134,20 +159,31 @@ class Horizon:
             left -= len(records)
         return tuple(amounts)
 
+    async def _whole_page(self, sequence: int, cursor: int, count: int) -> list[Record]:
+        """A page that should hold `count` operations.
+
+        One name can stand for several servers, and the one that answers perhaps lacks the ledger, or the end of it. It
+        is asked for again: a ledger until the next one is due, its end once.
+        """
+        due = self._now() + self._timeouts.due
+        records = await self._page(sequence, cursor)
+        while not records and self._now() < due:
+            await asyncio.sleep(self._timeouts.missing)
+            records = await self._page(sequence, cursor)
+        if len(records) < count and self._now() < due:
+            await asyncio.sleep(self._timeouts.again)
+            records = await self._page(sequence, cursor) or records
+        return records
+
     async def _page(self, sequence: int, cursor: int) -> list[Record]:
         """Up to 200 operations of a ledger after `cursor`; none if the server does not know the ledger."""
         page = self._server.operations().for_ledger(sequence).include_failed(False)
         try:
-            records = (await fetch(page.cursor(cursor).limit(LIMIT)))["_embedded"]["records"]
-        except (KeyError, TypeError) as error:
-            raise Lost("sends pages without operations") from error
+            return records_of(await fetch(page.cursor(cursor).limit(LIMIT)))
         except Lost as lost:
             if lost.status != 404:
                 raise
             return []
-        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-            raise Lost("sends pages without operations")
-        return records
 
     # --- operations alone -----------------------------------------------------------------------------------
 
@@ -160,38 +196,49 @@ class Horizon:
         comes for `Timeouts.probe`, the root page shows whether the network is quiet, which is an empty Ledger, or the
         server is stale.
         """
-        stream = self._server.operations().include_failed(False).cursor(cursor).limit(LIMIT).stream()
         held: list[Record] = []
         moved = probed = self._now()  # when the network last moved, and when we last asked for it
         latest = cursor >> 32
-        async with aclosing(_with_pauses(stream, self._timeouts.burst)) as records:
-            async for record in records:
-                try:
-                    number = None if record is None else parse_paging_token(record.get("id"))
-                except BadRecord:
-                    self._bad += 1
-                    continue
-                if number is not None and number <= cursor:
-                    continue
-                if held and (number is None or number >> 32 != cursor >> 32):
-                    ledger, bad = ledger_from_operations(cursor >> 32, held)
-                    self._bad += bad
-                    held = []
-                    if ledger is not None:
-                        yield cursor, ledger
-                if record is not None and number is not None:
-                    held.append(record)
-                    cursor = number
-                    moved = probed = self._now()
-                elif self._now() - probed >= self._timeouts.probe:
-                    tip, probed = await self.tip(self._network), self._now()
-                    if tip.sequence > latest:
-                        latest, moved = tip.sequence, probed
-                        # Not further: perhaps only the stream is silent, and its operations count for a minute yet.
-                        cursor = max(cursor, (latest - CATCH_UP) << 32)
-                        yield cursor, Ledger(latest, tip.closed_at, 0, 0, 0, ())
-                    elif probed - moved >= self._timeouts.stale:
-                        raise Lost(f"has had no new ledger for {probed - moved:.0f} s", stale=True)
+        while True:
+            stream = self._server.operations().include_failed(False).cursor(cursor).limit(LIMIT).stream()
+            async with aclosing(_with_pauses(stream, self._timeouts.burst)) as records:
+                async for record in records:
+                    try:
+                        number = None if record is None else parse_paging_token(record.get("id"))
+                    except BadRecord:
+                        self._bad += 1
+                        continue
+                    if number is not None and number <= cursor:
+                        continue
+                    if held and (number is None or number >> 32 != cursor >> 32):
+                        ledger, bad = ledger_from_operations(cursor >> 32, held)
+                        self._bad += bad
+                        held = []
+                        if ledger is not None:
+                            yield cursor, ledger
+                    if record is not None and number is not None:
+                        held.append(record)
+                        cursor = number
+                        moved = probed = self._now()
+                    elif self._now() - probed >= self._timeouts.probe:
+                        tip, probed = await self.tip(self._network), self._now()
+                        before, latest = latest, max(latest, tip.sequence)
+                        if latest > before:
+                            moved = probed
+                            # Not further: perhaps only the stream is silent, and its operations count for a minute yet.
+                            cursor = max(cursor, (latest - CATCH_UP) << 32)
+                            yield cursor, Ledger(latest, tip.closed_at, 0, 0, 0, ())
+                        elif probed - moved >= self._timeouts.stale:
+                            raise Lost(f"has had no new ledger for {probed - moved:.0f} s", stale=True)
+                        if await self._has_operations(cursor, before):
+                            break
+            self._stream_is_late()
+
+    async def _has_operations(self, cursor: int, sequence: int) -> bool:
+        """Whether the server has an operation after `cursor`, in a ledger up to `sequence`."""
+        page = self._server.operations().include_failed(False).cursor(cursor).limit(1)
+        records = records_of(await fetch(page))
+        return bool(records) and ledger_of(records[0]) <= sequence
 
 
 async def _with_pauses(

@@ -119,6 +119,7 @@ class Rpc:
         self._moves = _Pages(self._ask_moves, EVENTS, EVENTS)
         self._envelopes = _Pages(self._ask_envelopes, TRANSACTIONS, TRANSACTIONS)
         self.dropped = 0  # malformed records
+        self.note = ""
 
     async def close(self) -> None:
         """Close every connection."""

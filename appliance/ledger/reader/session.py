@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from appliance.ledger.networks import Network
-from appliance.ledger.staleness import PROBE_AFTER, REOPEN_AFTER, SILENT_AFTER
+from appliance.ledger.staleness import ASK_AFTER, LATE_AFTER, PROBE_AFTER, SILENT_AFTER, STALE_AFTER
 from appliance.values import BoxError, Ledger
 
 CATCH_UP = 12  # ledgers, about a minute; a longer absence is not replayed into the music
@@ -58,24 +58,23 @@ class Lost(BoxError, ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long each part of a conversation can take, in seconds. For the last four see `ledger.staleness`, too."""
+    """How long each part of a conversation can take, in seconds. For the last five see `ledger.staleness`, too."""
 
     connect: float = 10.0  # name, TCP and TLS
     answer: float = 20.0  # from a request to the end of the answer's header; of a stream, to its hello
     page: float = 15.0  # from a request to the last byte of its page
     stream: float = 30.0  # a stream that ends earlier, without its 200 events, was broken off
-    burst: float = 1.0  # a pause that ends a ledger's operations: Horizon looks for new ones every 5 s
+    burst: float = 1.0  # a pause that ends a delivery of records: Horizon looks for new ones every 5 s
     again: float = 1.0  # before a page that lacks operations is asked for once more
-    poll: float = 2.5  # between two questions for the last ledger: 1,440 an hour, and the shortest ledger
+    missing: float = 0.5  # between two requests for a ledger that a server has announced and does not know
+    due: float = 5.0  # until the next ledger: so long such a ledger is asked for
+    poll: float = 2.5  # between two questions for what is new: 1,440 an hour, and the shortest ledger
     home: float = 900.0  # before the first endpoint of a list is tried again
     probe: float = PROBE_AFTER  # without an operation: ask whether ledgers close
-    ledger: float = REOPEN_AFTER  # without a ledger: open the stream again
+    ask: float = ASK_AFTER  # without a ledger: ask for the last one
+    late: float = LATE_AFTER  # a stream lacks a ledger that its server has
+    stale: float = STALE_AFTER  # without a ledger: the server is stale
     silence: float = SILENT_AFTER  # without a whole event on a stream: close the connection
-
-    @property
-    def stale(self) -> float:
-        """Without a ledger: the server is stale."""
-        return 2 * self.ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,10 @@ class Session(Protocol):
     @property
     def dropped(self) -> int:
         """How many events and records were malformed."""
+
+    @property
+    def note(self) -> str:
+        """What does not work as it should, although ledgers come; "" if all does. It follows the server's name."""
 
     async def tip(self, network: Network) -> Tip:
         """The server's last closed ledger, once it has stated the passphrase of `network`; raises Lost."""

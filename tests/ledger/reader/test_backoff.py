@@ -45,32 +45,32 @@ def test_full_jitter_uses_the_whole_range() -> None:
     assert 3.5 < sum(waits) / 400 < 4.5
 
 
-def test_only_a_minute_of_health_forgives() -> None:
+def test_a_ledger_resets_it() -> None:
     backoff = Backoff(chance=Most())
-    for _ in range(5):
-        backoff.succeeded(100)
-        backoff.succeeded(159.9)
-        backoff.failed(0)
-    assert backoff.failures == 5
-    backoff.succeeded(200)
-    backoff.succeeded(260)
-    assert backoff.failed(0) == 1
+    assert [backoff.failed(0) for _ in range(5)] == [1, 2, 4, 8, 16]
+    backoff.succeeded()
+    assert [backoff.failed(0) for _ in range(3)] == [1, 2, 4]
 
 
-def test_a_failure_ends_the_health() -> None:
-    backoff = Backoff(chance=Most())
-    backoff.succeeded(0)
-    backoff.failed(0)
-    backoff.succeeded(59)
-    backoff.succeeded(100)
-    assert backoff.failed(0) == 2
+@pytest.mark.parametrize("lasts", [0.5, 5, 25, 27.5, 59])
+def test_a_proxy_that_ends_every_stream_is_called_again_within_a_second(lasts: float) -> None:
+    """Also for a day: each of its streams has brought ledgers. That is more than 120 failures an hour."""
+    backoff, now = Backoff(chance=Most()), 0.0
+    while now < 86_400:
+        now += lasts
+        backoff.succeeded()
+        wait = backoff.failed(now)
+        assert wait <= 1
+        now += wait
 
 
-def test_one_good_moment_and_a_long_silence_are_no_health() -> None:
-    backoff = Backoff(chance=Most())
-    for wait in (1, 2, 4):
-        backoff.succeeded(0)
-        assert backoff.failed(0) == wait
+def test_progress_does_not_use_up_the_attempts_of_an_hour() -> None:
+    backoff = Backoff(chance=Least())
+    for _ in range(1000):
+        backoff.succeeded()
+        assert backoff.failed(0) == 0
+    assert [backoff.failed(0) for _ in range(19)] == [0] * 19
+    assert backoff.failed(0) > 0
 
 
 def test_months_of_failures_keep_to_the_cap() -> None:
@@ -101,10 +101,26 @@ def test_a_hostile_server_is_called_at_most_120_times_in_any_hour(chance: random
         ("1000000000", 3600),
         ("9" * 5000, 3600),
         ("-5", 0),
-        ("1.5", 0),
+        ("1.5", 1.5),
+        (" 7 ", 7),
         ("٥", 0),
         ("Tue, 24 Nov 2026 01:49:19 GMT", 0),
     ],
 )
 def test_retry_after_is_kept_between_a_second_and_an_hour(header: str | None, seconds: float) -> None:
     assert retry_after(header) == seconds
+
+
+@pytest.mark.parametrize(
+    ("header", "date", "seconds"),
+    [
+        ("Tue, 24 Nov 2026 01:49:19 GMT", "Tue, 24 Nov 2026 01:48:49 GMT", 30),
+        ("Tue, 24 Nov 2026 01:49:19 GMT", "Tue, 24 Nov 2026 01:50:00 GMT", 1),  # over already
+        ("Tue, 24 Nov 2099 01:49:19 GMT", "Tue, 24 Nov 2026 01:50:00 GMT", 3600),
+        ("Tue, 24 Nov 2026 01:49:19", "Tue, 24 Nov 2026 01:48:49 GMT", 0),
+        ("tomorrow", "Tue, 24 Nov 2026 01:48:49 GMT", 0),
+        ("Tue, 24 Nov 2026 01:49:19 GMT", "today", 0),
+    ],
+)
+def test_a_date_counts_from_the_date_of_its_server(header: str, date: str, seconds: float) -> None:
+    assert retry_after(header, date) == seconds

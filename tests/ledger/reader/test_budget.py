@@ -114,12 +114,15 @@ def test_a_server_that_counts_as_horizon_does_never_has_to_refuse() -> None:
                 limit.take(now(), 60)
             try:
                 allowances = {server.url: replace(own(), requests=ours)}
-                return await heard(network(server), ended, allowances=allowances, pages=3), now() - begun
+                timeouts = replace(QUICK, burst=0.4 * close / pace)
+                return await heard(
+                    network(server), ended, allowances=allowances, pages=3, timeouts=timeouts
+                ), now() - begun
             finally:
                 task.cancel()
 
     entries, seconds = asyncio.run(run())
-    assert reasons(entries) == []
+    assert set(reasons(entries)) <= {"some operations are left out, to stay within the limit of 127.0.0.1"}
     assert server.refused == 0
     assert len(ledgers(entries)) == len(chain.ledgers)
     assert server.credits <= 101 + seconds * pace

@@ -139,7 +139,7 @@ def test_only_closed_ledgers_are_there() -> None:
 
 
 def test_a_429_says_when_to_come_back_on_pages_only() -> None:
-    head, body = answer(generated([1]), "/operations", faults={"page": ["429"]})
+    head, body = answer(generated([1]), "/operations", faults={"list": ["429"]})
     assert "429 Too Many Requests" in head
     assert "Retry-After: 1\r\n" in head
     assert json.loads(body)["status"] == 429
@@ -152,9 +152,9 @@ def test_a_429_says_when_to_come_back_on_pages_only() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--mode", "html"], "sends a web page instead of ledgers"),
+        (["--mode", "html"], "answers with text/html"),
         (["--mode", "503", "--of", "root"], "answers with status 503"),
-        (["--tls", "expired"], "has no valid certificate"),
+        (["--tls", "expired"], "has a certificate of an authority"),
     ],
 )
 def test_by_hand_it_does_what_it_is_asked_for(words: list[str], said: str) -> None:

@@ -28,7 +28,7 @@ from tests.support.horizon_server import HorizonServer
 pytestmark = pytest.mark.process
 
 WRONG = [b"", b"null", b"7", b"[]", b"{}", b'{"network":["two"]}', b'{"network":"moon"}', b"[" * 5000]
-QUICK = ListenOptions(timeouts=Timeouts(connect=60, answer=60, page=60, silence=60, ledger=60, burst=0.1))
+QUICK = ListenOptions(timeouts=Timeouts(answer=60, page=60, ask=60, late=60, stale=120, burst=0.1))
 
 
 def line_of(text: str) -> Line:

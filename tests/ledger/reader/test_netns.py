@@ -45,7 +45,7 @@ from appliance.values import Ledger
 
 async def main():
     url = sys.argv[1]
-    options = ListenOptions(timeouts=Timeouts(connect=1, answer=1, page=1, silence=1, ledger=1))
+    options = ListenOptions(timeouts=Timeouts(connect=1, answer=1, page=1, silence=1, ask=1, late=1, stale=2))
     backoff = Backoff(BackoffPolicy(0.1, 0.2, 0.1, 0.2, per_hour=1e9, at_once=1e6))
     network = Network("here", "generated", (url,))
     async for entry in follow(network, options, backoff=backoff, allowances={url: own()}):

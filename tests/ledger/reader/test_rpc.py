@@ -357,7 +357,7 @@ def test_a_server_that_says_it_is_old_is_stale() -> None:
 
 
 def test_a_server_whose_ledger_stands_still_is_stale() -> None:
-    timeouts = replace(QUICK, ledger=0.3)
+    timeouts = replace(QUICK, stale=0.6)
     entries = first(RpcServer(generated([1])), lambda heard: len(links(heard)) == 3, timeouts=timeouts)
     assert links(entries)[2].state == LinkState.STALE
     assert "has had no new ledger for 1 s" in links(entries)[2].reason
