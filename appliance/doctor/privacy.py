@@ -57,6 +57,8 @@ def private(machine: Machine, settings: Settings) -> dict[str, str]:
             address = urlsplit(endpoint.removeprefix(RPC))
             if address.hostname not in known:
                 words[address.netloc] = words[address.hostname or ""] = f"server {number} of {name}"
+        for value in network.headers.values():
+            words |= dict.fromkeys((value, *value.split()), "header")
         if network.passphrase:
             words[network.passphrase] = "passphrase"
     # These identify nothing, and replacing them would make the text unreadable.

@@ -51,13 +51,33 @@ def judged(network: Network, results: Sequence[ProbeResult], now: float) -> Iter
                 f"{says}, closed {behind} s ago by this clock.",
                 "If the clock is right, the network has stopped; the recording plays until it continues.",
             )
+        elif result.note:
+            yield note(check, f"{says}, but {result.note}.", _remedy(result.note))
         else:
             yield ok(check, f"{says}, answered within {result.seconds:.1f} s.")
+
+
+def _remedy(note: str) -> str:
+    if "buffers" in note:
+        return "If the proxy before it is yours, let it pass on at once: `proxy_buffering off;` in nginx."
+    return "Nothing to do: the box can read it like this."
 
 
 def _advice(why: str, *, healthy: bool) -> str:
     if healthy:
         return "Nothing to do: the box uses the others."
+    if "redirects to" in why:
+        return "Write that address into the settings, or log in to the Wi-Fi if it is the Wi-Fi's."
+    if "certificate of an authority" in why:
+        return "Add the authority's certificate to this computer: `sudo update-ca-certificates`."
+    if "host name" in why or "TLS" in why:
+        return "Correct the address in the settings; the recording plays meanwhile."
+    if "certificate" in why:
+        return "Check the date of this computer and the server's certificate; the recording plays meanwhile."
+    if "key" in why:
+        return "Set headers for this network in the settings; the recording plays meanwhile."
+    if "proxy" in why or "PROXY" in why:
+        return "Correct HTTPS_PROXY and HTTP_PROXY where the box is started; the recording plays meanwhile."
     if "found" in why or "reached" in why:
         return "Check the cable or the Wi-Fi of the box; the recording plays meanwhile."
     if "network than" in why:

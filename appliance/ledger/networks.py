@@ -8,7 +8,7 @@ replace these endpoints. Constants only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 RPC = "rpc+"  # precedes the address of a Stellar RPC server; any other address is a Horizon server's
@@ -21,6 +21,12 @@ class Network:
     name: str  # in settings, tapes and on lamps
     passphrase: str  # every server states it on request
     endpoints: tuple[str, ...]  # at least one root address, in the order of preference
+    # Sent to each endpoint that is not public. They can hold keys, so they are in no text.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def headers_for(self, endpoint: str) -> Mapping[str, str]:
+        """The additional headers for one of the endpoints."""
+        return {} if is_public(endpoint) else self.headers
 
 
 # Addresses: Stellar's documentation of networks and API providers, 2026. The second public one is the only

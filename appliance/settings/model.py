@@ -72,6 +72,11 @@ Real = Annotated[float, BeforeValidator(_no_switch)]
 Whole = Annotated[int, BeforeValidator(_no_switch)]
 # RFC 1123, with the underscore that private names use; urlsplit itself checks an IPv6 address.
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110, a token
+OUR_HEADERS = (  # by them the listener asks for what it can read
+    *("accept", "accept-encoding", "connection", "content-length", "content-type", "cookie", "host"),
+    *("last-event-id", "proxy-authorization", "transfer-encoding", "upgrade"),
+)
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 Endpoints = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
@@ -179,6 +184,11 @@ class CustomNetwork(_Section):
         "the network's passphrase, or nothing for a known network's own",
         "A server that states another passphrase belongs to another network and is not used.",
     )
+    headers: dict[str, str] = _setting(
+        {},
+        'names and values, as in { Authorization = "Bearer KEY" }',
+        "Sent to the network's own servers, which can want a key, and not to the public ones. Never shown.",
+    )
 
     @field_validator("endpoints")
     @classmethod
@@ -187,11 +197,25 @@ class CustomNetwork(_Section):
             raise ValueError
         for address in addresses:
             _check_address(address.removeprefix(RPC))
-        return tuple(address.rstrip("/") for address in addresses)
+        return addresses  # as they were written: a server can know "/horizon/" and redirect "/horizon"
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER.fullmatch(name) or name.lower() in OUR_HEADERS:
+                raise ValueError(f"{name!r:.80} is not a header that can be added")
+            if (
+                not value.isascii() or not value.isprintable()
+            ):  # the value is secret: the error does not show it
+                raise ValueError(f"the value of {name} has characters that a header cannot have")
+        return headers
 
 
 def _check_address(address: str) -> None:
     """Raises ValueError with the reason for an address that no server can have."""
+    if "@" in address:
+        raise ValueError("a user name in an address would be shown, set headers instead")
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -200,7 +224,9 @@ def _check_address(address: str) -> None:
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError
     if parts.query or parts.fragment:
-        raise ValueError(f"{address!r:.80} has a query, which is not sent")
+        raise ValueError(
+            f"{parts.hostname!r:.80} has a query, which is not sent; if it is a key, set headers instead"
+        )
     if port == 0 or not (_HOST.fullmatch(host) or ":" in host):
         raise ValueError(f"{address!r:.80} has no valid host and port")
 
@@ -334,5 +360,6 @@ def networks(settings: Settings) -> dict[str, Network]:
     """Every network that can be played, by name: the known ones first, then the owner's."""
     every = dict(KNOWN)
     for name, custom in settings.networks.items():
-        every[name] = Network(name, custom.passphrase or every[name].passphrase, custom.endpoints)
+        passphrase = custom.passphrase or every[name].passphrase
+        every[name] = Network(name, passphrase, custom.endpoints, custom.headers)
     return every

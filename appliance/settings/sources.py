@@ -191,11 +191,21 @@ def _describe(section: type[BaseModel], above: str = "") -> Iterator[tuple[str, 
 
 
 _FIELDS = {**dict(_describe(Settings)), **dict(_describe(CustomNetwork, "networks.NAME."))}
+_HEADERS = "networks.NAME.headers"
 _NAMED = re.compile(r"networks\.[a-z0-9]+(?:[_-][a-z0-9]+)*\.")
 
 
 def _field(key: str) -> FieldInfo | None:
-    return _FIELDS.get(_NAMED.sub("networks.NAME.", key, count=1))
+    named = _NAMED.sub("networks.NAME.", key, count=1)
+    if named.startswith(f"{_HEADERS}."):  # each header is a key of its own
+        named = _HEADERS
+    return _FIELDS.get(named)
+
+
+def _is_secret(key: str) -> bool:
+    """Whether a value is not shown: that of a header, and also of one whose key is misspelt."""
+    known = key.endswith((".endpoints", ".passphrase")) and ".headers." not in key
+    return key.startswith("networks.") and not known
 
 
 # --- what is said when one is wrong -------------------------------------------------------------------------
@@ -203,6 +213,10 @@ def _field(key: str) -> FieldInfo | None:
 
 def _sets(origin: str, key: str, value: object) -> str:
     shown = value.isoformat() if isinstance(value, date | time) else repr(value)
+    if key.endswith(".endpoints"):
+        shown = re.sub(r"(//)[^/@'\"]*@|(\?)[^'\"]*", r"\1\2...", shown)  # each of them can be a key
+    if _is_secret(key):
+        return f"{origin[0].upper()}{origin[1:]} sets {key}"
     return f"{origin[0].upper()}{origin[1:]} sets {key} = {shown:.80}"
 
 
@@ -228,6 +242,9 @@ def _hint(key: str, spell: Callable[[str], str]) -> str:
 def _refused(details: ErrorDetails, given: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     key = ".".join(part for part in details["loc"] if isinstance(part, str))
     field = _field(key)
+    if field is _FIELDS[_HEADERS] and key not in given:  # each header was set by itself
+        origin = next(origins[other] for other in given if other.startswith(f"{key}."))
+        return f"{_sets(origin, key, None)}; {_reason(details, None)}allowed is {extra(field)['allowed']}."
     if not field or key not in given:  # a [networks.NAME] without a value that every network needs
         return _lacking(key, origins)
     reason = _reason(details, given[key])
@@ -288,6 +305,11 @@ def _lines(loaded: Loaded, section: BaseModel, above: str = "") -> Iterator[str]
         key = f"{above}{name}"
         if isinstance(value, BaseModel):
             tables.append((key, value))
+        elif _field(key) is _FIELDS[_HEADERS]:
+            yield f"# {_FIELDS[_HEADERS].description}"
+            yield from (
+                f"# headers.{header} is set, from {loaded.origin(f'{key}.{header}')}" for header in value
+            )
         elif isinstance(value, dict):
             tables += [(f"{key}.{inner}", table) for inner, table in value.items()]
         elif field := _field(key):

@@ -200,7 +200,7 @@ def answers(data: bytes) -> None:
     """A session with an RPC server whose answers are the lines."""
 
     async def run() -> None:
-        session = Rpc("", _NO_WAIT, own(), _Answers(data.decode(errors="replace").split("\n")))
+        session = Rpc("", _NO_WAIT, own(), client=_Answers(data.decode(errors="replace").split("\n")))
         with suppress(Lost):
             tip = await session.tip(Network("here", HERE, ("",)))
             async with aclosing(session.ledgers((tip.sequence << 32) - 1, primer=False)) as found:

@@ -192,7 +192,7 @@ def test_a_network_of_ones_own() -> None:
     settings = load({}, environ).settings
     assert list(networks(settings)) == [*KNOWN, "mine"]
     mine = networks(settings)[settings.network]
-    assert mine.endpoints == ("http://127.0.0.1:8000", "rpc+https://rpc.example")
+    assert mine.endpoints == ("http://127.0.0.1:8000/", "rpc+https://rpc.example/")
     assert (mine.name, mine.passphrase) == ("mine", "Mine ; 2026")
 
 

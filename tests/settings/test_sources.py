@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.settings import SettingsError, as_toml, load
+from appliance.settings import SettingsError, as_toml, load, networks
 
 
 def refused(file: Path, content: bytes) -> str:
@@ -95,8 +95,62 @@ def test_an_address_that_no_server_can_have_is_refused_with_the_reason(
 ) -> None:
     content = f'[networks.mine]\nendpoints = ["{address}"]\npassphrase = "p"\n'
     line = refused(file, content.encode())
-    assert address.removeprefix("rpc+") in line
+    assert address.removeprefix("rpc+").partition("?")[0] in line
     assert reason in line
+    assert "KEY" not in line  # a query can be one
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:SECRET@h", "https://SECRET@h:8000/", "https://h/?key=SECRET"]
+)
+def test_a_secret_in_an_address_is_refused_and_not_shown(address: str, file: Path) -> None:
+    line = refused(file, f'[networks.mine]\nendpoints = ["{address}"]\npassphrase = "p"\n'.encode())
+    assert "headers" in line
+    assert "SECRET" not in line
+
+
+KEYS = """
+[networks.mine]
+endpoints = ["https://h", "https://horizon.stellar.org/"]
+passphrase = "p"
+headers = { Authorization = "Bearer SECRET", X-Api-Key = "SECRET" }
+"""
+
+
+def test_headers_are_for_the_owners_servers_and_never_shown(file: Path) -> None:
+    file.write_text(KEYS)
+    loaded = load({"networks.mine.headers.X-More": "SECRET"}, {}, file)
+    mine = networks(loaded.settings)["mine"]
+    expected = {"Authorization": "Bearer SECRET", "X-Api-Key": "SECRET", "X-More": "SECRET"}
+    assert mine.headers_for("https://h") == expected
+    assert mine.headers_for("https://horizon.stellar.org/") == {}
+    assert "SECRET" not in repr(mine)
+    text = as_toml(loaded)
+    assert "SECRET" not in text
+    assert all(name in text for name in expected)
+    file.write_text(text)
+    assert networks(load({}, {}, file).settings)["mine"].endpoints == mine.endpoints
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        'headers = "SECRET"',
+        'headers = ["SECRET"]',
+        'header = { X-Api-Key = "SECRET" }',
+        'headers = { "X Api" = "SECRET" }',
+        'headers = { Host = "SECRET" }',
+        'headers = { X-Api-Key = "SECRET\\r\\nHost: x" }',
+        'headers = { X-Api-Key = "SECRET\u00e4" }',
+        "headers = { X-Api-Key = 7 }",
+    ],
+)
+def test_headers_that_cannot_be_are_refused_without_their_values(headers: str, file: Path) -> None:
+    line = refused(
+        file, f'[networks.mine]\nendpoints = ["https://h"]\npassphrase = "p"\n{headers}\n'.encode()
+    )
+    assert "networks.mine.header" in line
+    assert "SECRET" not in line
 
 
 @pytest.mark.parametrize(
@@ -104,7 +158,7 @@ def test_an_address_that_no_server_can_have_is_refused_with_the_reason(
 )
 def test_an_address_that_a_server_can_have_is_taken(address: str, file: Path) -> None:
     file.write_text(f'[networks.mine]\nendpoints = ["{address}"]\npassphrase = "p"\n')
-    assert load({}, {}, file).settings.networks["mine"].endpoints == (address.rstrip("/"),)
+    assert load({}, {}, file).settings.networks["mine"].endpoints == (address,)
 
 
 @pytest.mark.parametrize("name", ["two\nlines.toml", "m\udcfcde.toml"])

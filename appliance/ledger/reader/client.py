@@ -16,7 +16,7 @@ import io
 import json
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -73,10 +73,13 @@ class StreamClient(AiohttpClient):
     Both raise Lost and nothing else that a server could cause. A stream does not end otherwise: where Horizon ends it
     in order, it is opened again, and where a gateway has none, its records come from pages. One stream at a time. Every
     request, every delivery of a stream and every byte is taken from `allowance`; a request waits until one is left.
+    `headers` are sent with every request.
     """
 
-    def __init__(self, timeouts: Timeouts, allowance: Allowance) -> None:
-        super().__init__(user_agent="stellar-wind-box")
+    def __init__(
+        self, timeouts: Timeouts, allowance: Allowance, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(user_agent="stellar-wind-box", custom_headers=dict(headers or {}))
         self._timeouts, self._allowance = timeouts, allowance
         self._now = asyncio.get_running_loop().time
         self.dropped = 0  # malformed events
@@ -216,7 +219,7 @@ class StreamClient(AiohttpClient):
         headers = {"Accept": form, "Accept-Encoding": encoding}
         method = "POST" if "json" in question else "GET"
         async with asyncio.timeout(self._timeouts.answer):
-            # A redirect is refused: it could lead to any host.
+            # A redirect is refused: it could lead to any host, and the headers can hold a key.
             response = await self._session.request(
                 method, url, headers=headers, allow_redirects=False, **question
             )

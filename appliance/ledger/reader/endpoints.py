@@ -8,19 +8,23 @@ process.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from appliance.ledger.networks import RPC
 from appliance.ledger.reader.budget import Allowance
 from appliance.ledger.reader.horizon import Horizon
 from appliance.ledger.reader.session import ListenOptions, Session
 
 
-def open_session(endpoint: str, options: ListenOptions, allowance: Allowance) -> Session:
+def open_session(
+    endpoint: str, options: ListenOptions, allowance: Allowance, headers: Mapping[str, str] | None = None
+) -> Session:
     """A session with the server at `endpoint`, which takes what it asks for from `allowance`. Connects to nothing yet.
 
-    Call it from a running event loop.
+    `headers` are sent with every request. Call it from a running event loop.
     """
     if endpoint.startswith(RPC):
         from appliance.ledger.reader.rpc import Rpc
 
-        return Rpc(endpoint.removeprefix(RPC), options, allowance)
-    return Horizon(endpoint, options, allowance)
+        return Rpc(endpoint.removeprefix(RPC), options, allowance, headers)
+    return Horizon(endpoint, options, allowance, headers)

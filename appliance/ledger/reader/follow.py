@@ -121,7 +121,8 @@ class _Endpoints:
         """A session with the current endpoint, or with the one at a place of the list."""
         endpoint = self._network.endpoints[self._at if at is None else at]
         allowance = public() if is_public(endpoint) else own()
-        return open_session(endpoint, self._options, self._allowances.setdefault(endpoint, allowance))
+        allowance = self._allowances.setdefault(endpoint, allowance)
+        return open_session(endpoint, self._options, allowance, self._network.headers_for(endpoint))
 
     def notes(self, session: Session, now: float) -> Iterator[str]:
         """What the owner should know of a server whose ledgers come."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from math import ceil, inf
@@ -46,9 +46,15 @@ BUFFERED = "buffers its stream, or sends none; its pages are read instead"
 class Horizon:
     """A session with the Horizon server at `endpoint`; what it asks for is taken from `allowance`."""
 
-    def __init__(self, endpoint: str, options: ListenOptions, allowance: Allowance) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        options: ListenOptions,
+        allowance: Allowance,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._options, self._timeouts, self._allowance = options, options.timeouts, allowance
-        self._client = StreamClient(options.timeouts, allowance)
+        self._client = StreamClient(options.timeouts, allowance, headers)
         self._server = ServerAsync(endpoint, self._client)
         self._now = asyncio.get_running_loop().time
         self._bad = 0

@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Probes each server of a network once: does it answer, is it on the right network, which ledger is its last?
+"""Probes each server of a network once: is it on the right network, which ledger is its last, does that ledger come?
 
-It asks what a session asks first and nothing more, of all servers at once, with short timeouts, because a person waits
-for the result. Runs in `stellar-wind doctor`.
+It reads one ledger as a session does, from all servers at once, with short timeouts, because a person waits for the
+result. Runs in `stellar-wind doctor`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.budget import public
 from appliance.ledger.reader.endpoints import open_session
-from appliance.ledger.reader.session import ListenOptions, Lost, Timeouts, Tip
+from appliance.ledger.reader.session import ListenOptions, Lost, Timeouts, Tip, resume
 
 # A server on the other side of the world answers within 2 s; a Zero 2 W needs 1 s for TLS alone.
-SHORT = Timeouts(connect=5.0, answer=5.0, page=5.0)
+SHORT = Timeouts(connect=5.0, answer=5.0, page=5.0, late=2.5, due=2.0, burst=0.5)
 LONGEST = 12.0  # s for all questions to one server; an RPC server is asked three
 
 
@@ -28,6 +29,7 @@ class ProbeResult:
     tip: Tip | None  # its last ledger; None if it did not answer as it should
     why: str  # it did not, in words that follow the server's name
     seconds: float  # until the answer
+    note: str = ""  # what does not work as it should, although the ledger came
 
 
 async def probe(network: Network, timeouts: Timeouts = SHORT, longest: float = LONGEST) -> list[ProbeResult]:
@@ -39,13 +41,22 @@ async def probe(network: Network, timeouts: Timeouts = SHORT, longest: float = L
 async def _probe(network: Network, endpoint: str, timeouts: Timeouts, longest: float) -> ProbeResult:
     now = asyncio.get_running_loop().time
     begun = now()
-    session = open_session(endpoint, ListenOptions(timeouts=timeouts), public())
+    options = ListenOptions(pages=1, timeouts=timeouts)
+    session = open_session(endpoint, options, public(), network.headers_for(endpoint))
+    tip: Tip | None = None
     try:
         async with asyncio.timeout(longest):
-            return ProbeResult(endpoint, await session.tip(network), "", now() - begun)
+            tip = await session.tip(network)
+            seconds = now() - begun
+            start, _ = resume(tip, None, 0)
+            async with aclosing(session.ledgers(start, primer=True)) as ledgers:
+                await anext(ledgers)
+            return ProbeResult(endpoint, tip, "", seconds, session.note)
     except Lost as lost:
-        return ProbeResult(endpoint, None, str(lost), now() - begun)
+        why = str(lost)
     except TimeoutError:
-        return ProbeResult(endpoint, None, f"does not answer within {longest:.0f} s", now() - begun)
+        why = f"does not answer within {longest:.0f} s"
     finally:
         await session.close()
+    # The first answer alone is of no use to a listener.
+    return ProbeResult(endpoint, None, f"states its last ledger, but {why}" if tip else why, now() - begun)

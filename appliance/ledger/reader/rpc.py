@@ -29,7 +29,7 @@ that is shorter than an earlier one is the last of its ledger, and after any oth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count, groupby
@@ -110,10 +110,11 @@ class Rpc:
         endpoint: str,
         options: ListenOptions,
         allowance: Allowance,
+        headers: Mapping[str, str] | None = None,
         client: BaseAsyncClient | None = None,
     ) -> None:
         self._options, self._timeouts, self._allowance = options, options.timeouts, allowance
-        self._server = SorobanServerAsync(endpoint, client or RpcClient(options.timeouts, allowance))
+        self._server = SorobanServerAsync(endpoint, client or RpcClient(options.timeouts, allowance, headers))
         self._now = asyncio.get_running_loop().time
         self._health = True  # it offers getHealth
         self._moves = _Pages(self._ask_moves, EVENTS, EVENTS)
