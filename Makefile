@@ -43,7 +43,7 @@ test: $(VENV)/.installed-dev ## run all tests but the slow ones
 # Coverage triples the processor time of the tests that compute, so `make test` goes without it.
 coverage: $(VENV)/.installed-dev ## run the same tests, and report and enforce their coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
+	$(MAKE) test PYTEST="$(BIN)/coverage run -m pytest --quiet --dist worksteal"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --fail-under=90
 	$(BIN)/coverage report --skip-covered --fail-under=100 --include="$(PURE)"
