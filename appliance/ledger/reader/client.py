@@ -82,6 +82,7 @@ class StreamClient(AiohttpClient):
         super().__init__(user_agent="stellar-wind-box", custom_headers=dict(headers or {}))
         self._timeouts, self._allowance = timeouts, allowance
         self._now = asyncio.get_running_loop().time
+        self._refused = False  # the last answer was a refusal
         self.dropped = 0  # malformed events
         self.unstreamed = ""  # why pages are read instead of streams; set it to give up streams
         self._stream: AsyncGenerator[Record, None] | None = None
@@ -214,23 +215,25 @@ class StreamClient(AiohttpClient):
         self, url: str, form: str, encoding: str, **question: Any
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """The answer to a GET with `params`, or a POST with `json`, once its header is as requested."""
-        if self._session is None:
-            self._session = self._open(url)
+        # One name can stand for several servers. After a refusal the next request has a connection of its own, which
+        # can reach another one; the pool's would reach the same again.
+        if self._refused:
+            session = self._sse_session = self._sse_session or self._open(url, keep=False)
+        else:
+            session = self._session = self._session or self._open(url, keep=True)
         headers = {"Accept": form, "Accept-Encoding": encoding}
         method = "POST" if "json" in question else "GET"
         async with asyncio.timeout(self._timeouts.answer):
             # A redirect is refused: it could lead to any host, and the headers can hold a key.
-            response = await self._session.request(
-                method, url, headers=headers, allow_redirects=False, **question
-            )
+            response = await session.request(method, url, headers=headers, allow_redirects=False, **question)
         async with response:
-            if refusal := _refusal(response, form):
-                # One name can stand for several servers: the next request can reach another one by a new connection.
-                response.close()
+            refusal = _refusal(response, form)
+            self._refused = refusal is not None
+            if refusal:
                 raise refusal
             yield response
 
-    def _open(self, url: str) -> aiohttp.ClientSession:
+    def _open(self, url: str, *, keep: bool) -> aiohttp.ClientSession:
         """A session that verifies TLS, unpacks nothing, keeps no cookies and uses the proxy of the environment."""
 
         async def sent(_: object, request: SimpleNamespace, __: object) -> None:
@@ -246,7 +249,7 @@ class StreamClient(AiohttpClient):
         # Certificates are read for each session, so that an update of the system's applies at once. It takes 20 ms.
         trust = ssl.create_default_context() if urlsplit(url).scheme == "https" else True
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=trust),
+            connector=aiohttp.TCPConnector(ssl=trust, force_close=not keep),
             headers=self.headers,
             auto_decompress=False,  # `_unpacked` does it, with a bound
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -197,7 +197,7 @@ def plain(kind: str, status: int = 200) -> Callable[[], bytes]:
 def test_where_a_gateway_has_no_streams_pages_are_read(
     mode: Mode, gateway: dict[str, Any], said: str
 ) -> None:
-    server = Gateway(generated([2, 0, 250, 1]), tip=1000, **gateway)
+    server = Gateway(generated([2, 250, 1]), tip=1000, **gateway)
     entries = followed(server, mode)
     assert stroops(entries) == stroops_of(server.chain)
     assert set(states(entries)) == {LinkState.CONNECTING, LinkState.LIVE}
