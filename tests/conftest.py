@@ -25,6 +25,9 @@ def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
     """No test meets the state or the socket of a box on this machine, or of another test."""
     for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy"):  # servers of tests are on this machine
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     # It is made only when something is written to it.
     own = str(tmp_path_factory.getbasetemp() / "state" / str(next(_tests)))
     for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR"):

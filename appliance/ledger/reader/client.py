@@ -221,7 +221,8 @@ class StreamClient(AiohttpClient):
             session = self._sse_session = self._sse_session or self._open(url, keep=False)
         else:
             session = self._session = self._session or self._open(url, keep=True)
-        headers = {"Accept": form, "Accept-Encoding": encoding}
+        # Not as the session's defaults: aiohttp would send those, and a key with them, to the proxy of a tunnel, too.
+        headers = {**self.headers, "Accept": form, "Accept-Encoding": encoding}
         method = "POST" if "json" in question else "GET"
         async with asyncio.timeout(self._timeouts.answer):
             # A redirect is refused: it could lead to any host, and the headers can hold a key.
@@ -250,7 +251,6 @@ class StreamClient(AiohttpClient):
         trust = ssl.create_default_context() if urlsplit(url).scheme == "https" else True
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, force_close=not keep),
-            headers=self.headers,
             auto_decompress=False,  # `_unpacked` does it, with a bound
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),

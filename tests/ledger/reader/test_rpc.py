@@ -175,7 +175,7 @@ FAULTS = {
     "nonsense": "not a Stellar RPC server's",
     "shapeless": "not a Stellar RPC server's",
     "html": "does the Wi-Fi need a login?",
-    "redirect": "answers with status 302",
+    "redirect": "redirects to http://127.0.0.2:9/",
     "bomb": "too long",
     "429": "asks to slow down",
     "503": "answers with status 503",
