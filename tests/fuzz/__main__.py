@@ -5,8 +5,8 @@
     python -m tests.fuzz --seconds 60 --only xdr,rpc   two of them
 
 Inputs that reach new code are kept in build/fuzz/TARGET/corpus and are where the next run starts. An input that raises
-anything, takes more than SLOW seconds, or allocates more than MEMORY at once is written to build/fuzz/TARGET/ and ends
-that target: mend the parser and keep a small one in tests/fuzz/finds/TARGET-NAME. Exits with 1 if there was a find.
+anything, takes more than SLOW seconds, or needs more than MEMORY is written to build/fuzz/TARGET/ and ends that target:
+mend the parser and keep a small one in tests/fuzz/finds/TARGET-NAME. Exits with 1 if there was a find.
 atheris has wheels for x86-64 and Python 3.11 to 3.13 only; elsewhere this says so and exits with 0.
 """
 
@@ -16,9 +16,12 @@ import argparse
 import hashlib
 import importlib
 import importlib.util
+import io
 import os
 import re
+import resource
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +30,8 @@ if TYPE_CHECKING:  # imported later, to be instrumented
 
 OUTPUT = Path("build/fuzz")
 SLOW = 5  # s that one input can take; instrumented code is several times slower
-MEMORY = 512  # MB at once, and twice as much of the whole process
+MEMORY = 64  # MB that one input can add to the process, and ADDRESSES of address space that it can ask for
+ADDRESSES = 1024  # MB
 INSTRUMENTED = ["appliance", "stellar_sdk.xdr", "stellar_sdk.scval"]
 
 
@@ -50,22 +54,34 @@ def fuzz(atheris: Any, name: str, target: Target, seconds: float) -> None:
         (corpus / hashlib.sha1(seed, usedforsecurity=False).hexdigest()).write_bytes(seed)
     words = OUTPUT / name / "words"
     words.write_text(_words(seeds))
+
+    def measured(data: bytes) -> None:
+        before = _peak()
+        target.run(data)
+        if (grown := _peak() - before) > MEMORY:
+            raise MemoryError(f"one input took {grown} MB")
+
     options = {
         "max_total_time": round(seconds),
         "max_len": target.longest,
         "timeout": SLOW,
         "report_slow_units": 1,
-        "malloc_limit_mb": MEMORY,
-        "rss_limit_mb": 2 * MEMORY,
+        "rss_limit_mb": 1024,
         "artifact_prefix": f"{OUTPUT / name}/",
         "dict": words,
         "print_final_stats": 1,
         "verbosity": 1,
     }
-    atheris.Setup(
-        [sys.argv[0], *(f"-{key}={value}" for key, value in options.items()), str(corpus)], target.run
-    )
+    arguments = [f"-{key}={value}" for key, value in options.items()]
+    atheris.Setup([sys.argv[0], *arguments, str(corpus)], measured)
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + (ADDRESSES << 20),) * 2)
     atheris.Fuzz()
+
+
+def _peak() -> int:
+    """The largest size so far of this process, in MB. libFuzzer measures single allocations only with a sanitizer."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def _words(seeds: list[bytes]) -> str:
@@ -116,7 +132,10 @@ def main() -> int:
         )
         return 0
     atheris = importlib.import_module("atheris")
-    with atheris.instrument_imports(include=INSTRUMENTED):
+    with (
+        redirect_stderr(io.StringIO()),
+        atheris.instrument_imports(include=INSTRUMENTED),
+    ):  # it names each module
         from tests.fuzz.targets import TARGETS
     finds = 0
     print(f"{'target':12} {'executions':>11} {'edges':>7} {'features':>9} {'MB':>5}  find", flush=True)

@@ -193,7 +193,7 @@ class _Answers(BaseAsyncClient):
         pass
 
 
-_NO_WAIT = ListenOptions(timeouts=replace(Timeouts(), again=0.0, missing=0.0, due=0.0, poll=0.0, home=0.0))
+_NO_WAIT = ListenOptions(timeouts=replace(Timeouts(), again=0.0, poll=0.0, stale=0.0, home=0.0))
 
 
 def answers(data: bytes) -> None:

@@ -175,7 +175,7 @@ FAULTS = {
     "nonsense": "not a Stellar RPC server's",
     "shapeless": "not a Stellar RPC server's",
     "html": "does the Wi-Fi need a login?",
-    "redirect": "redirects to http://127.0.0.2:9/",
+    "redirect": "redirects to",
     "bomb": "too long",
     "429": "asks to slow down",
     "503": "answers with status 503",
