@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The box: builds its parts, starts them in the order of a list, and stops them in reverse.
 
-Sound is first and last: nothing that goes wrong elsewhere (no network, no card, a listener that exits) ends it. This is
-the only file that knows all the parts. Threads meet here, and nowhere else, in these ways:
+Sound has priority: no fault elsewhere (no network, no card, a listener that exits) stops it. This is the only file that
+knows all the parts. Threads exchange data only here, in these ways:
 
     main ─▶ performer     `console.controls`, replaced whole     Inbox.put, a deque        `leave`, a flag
     performer ─▶ main     call_soon_threadsafe(passage)          `level`, `seconds`: numbers that are read
@@ -56,9 +56,9 @@ from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
 from appliance.values import Controls, Gesture, Knob, Passage
 
-TICK = 0.1  # s between two looks at the clock, and at what the lamps show
-CHECK = 1.0  # s between two looks at what a crash must not lose
-LIFE = 0.5  # s between two notices to systemd, which waits for tens of seconds
+TICK = 0.1  # s between two updates of the dimming and of the lamps
+CHECK = 1.0  # s between two saves of what the next run needs after a crash
+LIFE = 0.5  # s between two notices to systemd, whose watchdog waits for tens of seconds
 KNOBS = 3.0  # s that the first sound waits for the knobs to be read; a Zero 2 W needs most of it to import gpiozero
 
 Part = AbstractAsyncContextManager[None]  # of the box: it runs while in the `with`

@@ -175,21 +175,21 @@ def note_fields(event: NoteEvent, tone: int) -> dict[str, Any]:
 
 
 class Controlled(Protocol):
-    """The box, as the control socket needs it."""
+    """What the control socket needs of the box."""
 
     def status(self) -> Status:
-        """How it is now."""
+        """The present status."""
 
     def obey(self, gesture: Gesture) -> None:
         """Do what a gesture asks for."""
 
     @property
     def keep(self) -> Callable[[], Awaitable[Path]]:
-        """Writes the last half hour, and returns where; raises BoxError."""
+        """Writes the last half hour, and returns the path; raises BoxError."""
 
     @property
     def level(self) -> float:
-        """How loud it is, in dB below full scale."""
+        """The level of the sound, in dB relative to full scale."""
 
 
 class _Client:
@@ -452,7 +452,7 @@ class Client:
         closed = False
         for folder in dict.fromkeys(filter(None, folders)):
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            # So long a connection waits in the kernel when many others wait (unix(7), socket(7)).
+            # How long `connect` waits if the server's queue of connections is full (unix(7), socket(7)).
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
             try:
                 with _address(folder / SOCKET) as address:
@@ -491,14 +491,14 @@ class Client:
             self._socket.sendall(_line(command))
 
     def status(self) -> Status:
-        """How the box is."""
+        """The box's status."""
         try:
             return Status.from_json(self.request({"do": "status"})["status"])
         except (KeyError, ValueError, TypeError) as error:
             raise NoBox("The box is of another version, whose answers are not known here.") from error
 
     def keep(self) -> Path:
-        """Have the last half hour written, and return where it is."""
+        """Ask for the last half hour to be written, and return the path."""
         return Path(self.request({"do": "keep"}, KEEPING)["kept"])
 
     def watch(self) -> Iterator[dict[str, Any]]:

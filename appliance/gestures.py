@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a gesture does: the controls before it in, the controls after it and an action out. Pure; the main thread.
+"""What a gesture does: from the controls and a gesture, the new controls and an action. Pure; the main thread.
 
-The panel's knobs and buttons, the terminal, the command line and every other client of the control socket come through
-`apply`. Each press is confirmed by a short phrase in the key of the music, whose number of notes is the number of the
-option that was chosen. A muted box stays silent; its lamps wink.
+The panel, the terminal, the command line and every other client of the control socket use `apply`. Each press is
+confirmed by a short phrase in the key of the music, whose number of notes is the number of the option that was chosen.
+A muted box stays silent; its lamps wink.
 
     gesture            effect                                      confirmed by
     knob               volume, tempo                               the change itself

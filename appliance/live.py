@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live performance: the one loop on a thread of its own, which only a sound card paces.
+"""The live performance: the loop of performance.py on a thread of its own, at the pace of its output.
 
 The performer's thread reads the controls, plays, and posts what it has played to the main thread; it waits for nothing
 else. If it fails, it posts that too, and the box ends.
@@ -34,11 +34,11 @@ QUARTER = 0.25  # s, time constant of the level
 
 
 class LiveOutput(Output, Protocol):
-    """An output that can say how it is."""
+    """An output with a status."""
 
     @property
     def status(self) -> OutputStatus:
-        """How it is. Any thread."""
+        """Which card plays, or why none does. Can be read from any thread."""
 
 
 def speaker(settings: Settings) -> LiveOutput:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The performance: the one loop that turns a part into samples, live or into a file.
 
-The output decides how fast blocks are wanted: a sound card paces by its clock, a file does not. Whoever wants to know
-what was played (a score file, the lamps, the history, a benchmark) is an observer and gets every block. One thread,
-which in a live box is the performer's.
+The output sets the pace: a sound card takes blocks by its clock, a file takes them as fast as they are computed. What
+records or shows the music (a score file, the lamps, the history, a benchmark) is an observer and gets every block. One
+thread, which in a live box is the performer's.
 
     controls ─▶ performer.block ─▶ output.write ─▶ observers
 """

@@ -80,7 +80,7 @@ class Picture:
         check_place(path)
         self._path, self._title = path, title
         self._notes: list[NoteEvent] = []
-        self._closes: list[tuple[float, Ledger]] = []  # with the second at which each came in
+        self._closes: list[tuple[float, Ledger]] = []  # with the second at which each arrived
         self._sound = Sound()
         self._seconds = 0.0
 

@@ -41,8 +41,8 @@ def render(
 ) -> None:
     """Perform `seconds` of `music` into `path`, whose ending says the format: .wav .flac .mid .score.gz .jsonl.
 
-    The volume is full: a file is as loud as the box can be. `progress` is told the seconds done. `program` is the
-    version that a score names. If it fails, a file that was there stays. Raises UnknownFormat and CannotWrite.
+    The volume is full: a file is as loud as the box can be. `progress` gets the seconds that are done. `program` is the
+    version that a score names. If it fails, an existing file is left as it was. Raises UnknownFormat and CannotWrite.
     """
     controls = Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
     part = part_of(settings, music)

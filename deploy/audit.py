@@ -27,7 +27,7 @@ def look(program: str, lock: str, service: str) -> dict[str, list[str] | None]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - from the Makefile
     try:
         parts = json.loads(done.stdout)["dependencies"]
-    except ValueError:  # nobody there: pip-audit ends with a traceback
+    except ValueError:  # no database answered: pip-audit printed a traceback
         return {}
     return {part["name"]: [one["id"] for one in part["vulns"]] if "vulns" in part else None for part in parts}
 

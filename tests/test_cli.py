@@ -319,12 +319,12 @@ def test_a_tape_without_a_ledger_is_not_played(tmp_path: Path, words: tuple[str,
 
 
 def test_a_listener_of_another_unit_is_called_and_not_started(tmp_path: Path) -> None:
-    socket_of_nobody = tmp_path / "listener"
-    words = ["run", "--set", f"listener.socket={socket_of_nobody}", "--set", "sound.device=none"]
+    unused_socket = tmp_path / "listener"
+    words = ["run", "--set", f"listener.socket={unused_socket}", "--set", "sound.device=none"]
     with subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as box:
         assert box.stderr
         try:
-            assert any(f"No listener answers at {socket_of_nobody}".encode() in line for line in box.stderr)
+            assert any(f"No listener answers at {unused_socket}".encode() in line for line in box.stderr)
         finally:
             box.terminate()
             assert box.wait(timeout=60) == 0

@@ -406,7 +406,7 @@ def test_a_client_that_says_nothing_makes_room_and_one_that_watches_may_be_silen
     serve(tmp_path, test, idle=0.04)
 
 
-def test_a_slow_reader_loses_events_and_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_slow_reader_loses_events_and_delays_no_other(tmp_path: Path) -> None:
     async def test(box: Box, server: ControlServer, path: Path) -> None:
         quick, sent, got = await Wire(path).connect(), 4000, 0
         await quick.ask(do="watch")

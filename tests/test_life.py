@@ -29,7 +29,7 @@ PATIENCE = 100.0  # s that a loaded machine may need to start Python and pyo
 
 
 class Systemd:
-    """Somebody who listens where systemd would."""
+    """The notification socket, in the place of systemd's."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a box that plays leaves behind, and whom it lets in: nobody's name, and nobody.
+"""A playing box writes no personal data to its files, and no other host can connect to it.
 
 The real box, with its real listener beside it, against a server that sends what Horizon sends (and worse): accounts,
 hashes and memos in every record.
@@ -78,7 +78,7 @@ async def run(*words: str) -> None:
     assert await process.wait() in (0, 1)  # the doctor may well find something
 
 
-def test_a_box_writes_nobody_s_name(tmp_path: Path) -> None:
+def test_a_box_writes_no_personal_data(tmp_path: Path) -> None:
     faults = {"stream": ["nonsense", "rst", "error"], "page": ["ok", "html", "short"]}
     tape, bundle = tmp_path / "evening.tape", tmp_path / "support.zip"
 
@@ -130,7 +130,7 @@ def listeners(process: Process) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux: /proc/net lists the sockets")
-def test_a_box_that_plays_lets_nobody_in(tmp_path: Path) -> None:
+def test_a_box_that_plays_accepts_no_connection_from_the_network(tmp_path: Path) -> None:
     async def play() -> None:
         async with (
             asyncio.timeout(PATIENCE),
@@ -155,7 +155,7 @@ def test_doors_of_each_kind_are_seen(tmp_path: Path) -> None:
         socket.create_server(("127.0.0.1", 0)),
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM),  # connected: nobody else can speak to it
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM),  # connected, so no door
     ]
     made[1].bind(("127.0.0.1", 0))
     made[2].bind(str(tmp_path / "door"))
@@ -168,7 +168,7 @@ def test_doors_of_each_kind_are_seen(tmp_path: Path) -> None:
             one.close()
 
 
-def test_the_bundled_recording_holds_nobody_s_name(tmp_path: Path) -> None:
+def test_the_bundled_recording_has_no_personal_data(tmp_path: Path) -> None:
     (tmp_path / "wind").write_bytes(bundled().path.read_bytes())
     assert [len(text) > 100_000 for _, text in written(tmp_path)] == [True]
     assert found(tmp_path) == []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log: lines on standard error, for a person at a terminal or for journald, which adds time and priority.
 
-One event is one line. Nothing here writes to a disk, and a fault cannot flood the journal: ten lines of a kind are
-written a minute, and for the others only their number. Started once by the main thread of each process; then any thread
+One event is one line. Nothing here writes to a disk, and a fault cannot flood the journal: at most ten lines of
+a kind are written a minute, and the rest are counted. Started once by the main thread of each process; then any thread
 can log with `logging.getLogger(__name__)`.
 """
 
@@ -21,7 +21,7 @@ from typing import TextIO
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 MINUTE = 60.0  # s
-LINES = 10  # of one kind in a minute
+LINES = 10  # of one kind that are written in a minute
 KINDS = 256  # different kinds; bounded, because a text with a number in it is a new kind each time
 
 

@@ -3,7 +3,7 @@
 
     written to "evening.flac.part" ─▶ whole? ─ yes ─▶ renamed to "evening.flac"      no ─▶ removed
 
-A power cut leaves the part. A symbolic link is followed. A pipe or a device is written to directly.
+A power cut leaves the .part file. A symbolic link is followed. A pipe or a device is written to directly.
 """
 
 from __future__ import annotations

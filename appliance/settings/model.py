@@ -344,12 +344,12 @@ class Settings(BaseSettings, _Section):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only the initialiser: sources.py merges the places, because an error must name the place of a value."""
+        """Only the initialiser: sources.py merges the sources itself, so that an error can name the source."""
         return (init_settings,)
 
 
 def safe_mode(settings: Settings) -> Settings:
-    """The defaults, except for facts (how the case is wired, where the listener is) and how loud the box can be."""
+    """The defaults, but with the owner's wiring, listener socket, maximum volume and night hours."""
     sound = Sound(max_volume=settings.sound.max_volume)
     listener = Listener(socket=settings.listener.socket)
     update = {"panel": settings.panel, "listener": listener, "sound": sound, "night": settings.night}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
 """A drawing for each step of the assembly: the board as it was made, with what is soldered now in colour.
 
-The one rule: places come from the board's own file, so a drawing cannot show a part where it is not. Pure.
+Places come from the board's own file, so a drawing cannot show a part in the wrong place. Pure.
 """
 
 from __future__ import annotations

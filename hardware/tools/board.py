@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
 """Makes the board: netlist and geometry in, a placed, routed and poured KiCad board out.
 
-The one rule: it decides nothing that geometry.toml or the netlist could say, and it makes the same file each time, so
-that a board that nobody changed is a board without a difference. It runs under the Python that KiCad belongs to and
+Every decision is in geometry.toml or in the netlist, and the same input gives the same file, so version control shows
+only real changes. It runs under the Python that KiCad belongs to and
 imports nothing that is not there:
 
     /usr/bin/python3 -m hardware.tools.board panel.net panel.kicad_pcb REVISION

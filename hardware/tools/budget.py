@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
 """What the lamps draw from the Pi's 3.3 V, computed from the parts that the list names.
 
-The one rule: the worst case counts, with all lamps lit: the diode with the lowest voltage, the resistor at the low
+It is the worst case, with all lamps lit: the diode with the lowest voltage, the resistor at the low
 end of its tolerance, the rail 5 % high. A Pi's pins together may give about 50 mA (BCM2835 and later, 16 mA a pin
 at most); the lamps may take half of that.
 """

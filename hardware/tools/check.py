@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
 """`make hardware-check`: every check of the drawings, one line each; what cannot be checked on this machine is named.
 
-The one rule: a check says "kept", "BROKEN" or "skipped" with its reason, and only a broken one makes the exit code 1.
+A check says "kept", "BROKEN" or "skipped" with its reason, and only a broken one makes the exit code 1.
 
     netlist, board, papers, budget    always (tests/hardware)
     ERC, DRC, parity                  where KiCad 9 is; --quick is these alone

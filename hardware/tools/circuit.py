@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
 """The circuit: every part on the board and which net each of its pins is on, computed from the panel's table of pins.
 
-The one rule: no pin number of the Pi is written here. `appliance/panel/pins.toml` says which GPIO has which use,
+No pin number of the Pi is written here. `appliance/panel/pins.toml` says which GPIO has which use,
 gpiozero says where a GPIO is on the header, and this file only joins the two. The schematic, the board, the wiring
 drawing and the tests all ask it. Pure.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
-"""What geometry.toml says, for whoever draws. Pure; KiCad's own Python reads it too, so it imports nothing of ours."""
+"""Reads geometry.toml for the tools that draw. Pure; KiCad's own Python runs it too, so it imports nothing of ours."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def pads() -> list[Pad]:
 
 
 def outline(footprint: Node) -> list[list[tuple[float, float]]]:
-    """The body of a part, as it is drawn for whoever assembles: strokes through points; circles as polygons."""
+    """The body of a part, as it is drawn in the assembly instructions: strokes through points; circles as polygons."""
     strokes: list[list[tuple[float, float]]] = []
     for kind in ("fp_line", "fp_rect", "fp_circle"):
         for shape in children(footprint, kind):

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
 """The committed netlist: what KiCad says that the drawn schematic joins, without the date and the path of its maker.
 
-The one rule: it is KiCad's reading of the sheet, not ours of the circuit; that the two agree is what the tests are
-for.
+It comes from KiCad's reading of the sheet, not from circuit.py; the tests check that the two agree.
 
     python -m hardware.tools.netlist EXPORTED panel.net
 """

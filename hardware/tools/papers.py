@@ -2,8 +2,8 @@
 """Everything that is written from the tables: the parts list, the wiring drawing's source, the case's numbers, and the
 tables inside README.md and ASSEMBLY.md.
 
-The one rule: what stands between two marks in a paper, and each file that is named here, is made by this program and by
-nobody's hand; a test makes them again and compares. Pure but for `main`, which writes.
+This program writes what is between two marks in a document, and each file that is named here; do not edit them by hand.
+A test writes them again and compares. Pure, except for `main`, which writes.
 
     python -m hardware.tools.papers
 """
@@ -257,7 +257,7 @@ def wiring(of: Mapping[str, Any] | None = None) -> str:
 
 
 def within(paper: str, mark: str, text: str) -> str:
-    """A paper with what stands between two marks made anew."""
+    """The document with the text between two marks replaced."""
     begin, end = f"<!-- made: {mark} -->", f"<!-- end: {mark} -->"
     pattern = re.compile(re.escape(begin) + r".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(paper):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
 """Finds a track for every net of a two-layer board: A* on a fine grid, most pressing net first.
 
-The one rule: copper of two nets never comes closer than the clearance, and a net never enters a region that is
-closed to it; what cannot be routed so is told, not forced. Pure, and the same on every run: no chance, no clock.
+Copper of two nets never comes closer than the clearance, and a net never enters a region that is closed to it. A net
+that cannot be routed within these limits is reported. Pure, and the same on every run: no random numbers, no clock.
 
     order of nets ──▶ route one ──▶ fits ──▶ the next
           ▲              │ does not
@@ -152,7 +152,7 @@ class Board:
 
 
 class Claims:
-    """Whose each cell is, for the middle of copper of one width: nobody's, one net's, or nobody's to have.
+    """The owner of each cell, for the middle of copper of one width: UNOWNED, a net, or CLOSED to all nets.
 
     A cell belongs to a net when copper of that net is so near that no other net's copper may have its middle there.
     """
@@ -162,7 +162,7 @@ class Claims:
         self.rules, self.names = rules, names
         self.reach = width / 2 + rules.clearance
         self.rows = rules.rows
-        self.layers = [array("h", [NOBODY]) * (rules.columns * rules.rows) for _ in (FRONT, BACK)]
+        self.layers = [array("h", [UNOWNED]) * (rules.columns * rules.rows) for _ in (FRONT, BACK)]
         margin = rules.edge + width / 2
         for column in range(rules.columns):
             for row in range(rules.rows):
@@ -173,7 +173,7 @@ class Claims:
             self.claim(copper)
 
     def claim(self, copper: Copper) -> None:
-        """What copper takes from all other nets."""
+        """Close the cells that are too near to this copper for any other net."""
         net = self.names.get(copper.net, CLOSED)
         layers = self.layers if copper.layer < 0 else [self.layers[copper.layer]]
         for column, row in self.rules.around(copper.bounds(), self.reach):
@@ -181,7 +181,7 @@ class Claims:
             if copper.distance(x, y) < self.reach:
                 at = column * self.rows + row
                 for layer in layers:
-                    layer[at] = net if layer[at] in (NOBODY, net) else CLOSED
+                    layer[at] = net if layer[at] in (UNOWNED, net) else CLOSED
 
     def copy(self) -> Claims:
         """The same, to be written on."""
@@ -195,7 +195,7 @@ class Claims:
             layer[at] = CLOSED
 
 
-NOBODY, CLOSED = -1, -2
+UNOWNED, CLOSED = -1, -2
 
 
 class Attempt:
@@ -241,7 +241,7 @@ class Attempt:
     def _open(self, net: str, claims: Claims) -> list[bytearray]:
         """For each layer, which cells the middle of this net's copper may be on."""
         mine = self.names[net]
-        layers = [bytearray(owner in (NOBODY, mine) for owner in layer) for layer in claims.layers]
+        layers = [bytearray(owner in (UNOWNED, mine) for owner in layer) for layer in claims.layers]
         for region in self.board.regions:
             if net not in region.open_to:
                 box = (region.left, region.top, region.right, region.bottom)

@@ -3,9 +3,8 @@
 
 `python -m hardware.tools.schematic FOLDER` writes it, its library and its tables.
 
-The one rule: which pin is on which net comes from the circuit and from nowhere else; this file only chooses places
-on the sheet. What it writes is the same, byte for byte, on every machine, so that a test can compare it with what
-is committed.
+Which pin is on which net comes only from circuit.py; this file chooses places on the sheet. Its output is the same,
+byte for byte, on every machine, so that a test can compare it with the committed file.
 """
 
 from __future__ import annotations

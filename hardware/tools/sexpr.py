@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
-"""KiCad's files as nested lists: one reader, one writer, and the few questions that everybody asks of them.
+"""KiCad's files as nested lists: a reader, a writer and the queries that several tools need.
 
-The one rule: an atom stays as it is written, quotes and all, so that what is read and written again is the same file.
-Pure.
+An atom keeps its spelling, quotes included, so a file that is read and written again is unchanged. Pure.
 """
 
 from __future__ import annotations

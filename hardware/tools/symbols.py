@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
 """The schematic's symbols: drawn here, so that the sheet needs no library of KiCad's and is the same on every machine.
 
-The one rule: a symbol knows the shape and the pins of a kind of part and nothing of this circuit. Lengths are
+A symbol has the shape and the pins of a kind of part, and nothing of this circuit. Lengths are
 millimetres on KiCad's grid of 1.27; y runs up, as in all of KiCad's symbols. Pure.
 """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card in an emulated computer (QEMU, without any help of the processor's), heard and touched from outside.
 
-The one rule: the guest is the card as it would be written, and what a test changes on it is what an owner could change,
-on the first partition. Nothing of it outlives the test; no network but one port of this machine that leads to its ssh.
+The guest boots the card's image as it is delivered. A test changes only what an owner could change, on the first
+partition, and works on a copy. The guest's only network is one port of this machine that is forwarded to its ssh.
 
     virt       a board of QEMU's own: sound, eight pins that know edges. Most tests
     raspi3b    the Pi 3, with its description and all its pins, but without a sound that could be heard
@@ -127,7 +127,7 @@ class Guest:
         self._say_pi(dtb)
         # What is not emulated; of the watchdog, the time until it bites: who winds it up is reset at once.
         absent = "vc4,hci_uart,bcm2835_vchiq,snd_bcm2835,brcmfmac,bcm2835_wdt"
-        # Its own sound is not emulated either: one that nobody hears, with a clock of the kernel's.
+        # Nor is its own sound: snd_aloop takes its place, a card without a speaker that is paced by the kernel's clock.
         card = "modules-load=snd_aloop"
         line = f"{_BOOTS} earlycon=pl011,mmio32,0x3f201000 maxcpus=2 {card} modprobe.blacklist={absent}"
         arguments = ["-M", "raspi3b", "-dtb", str(dtb), "-serial", "null", "-append", line]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an emulated sound card has written down: how long, how loud, how much of it on tones of the scale.
 
-The one rule: nothing here asks for continuity. An emulated processor is late whenever its host is busy, and what it
-could not compute in time is silence; that sound goes on without a gap is judged on the host, from a render.
+Nothing here measures continuity: an emulated processor is late whenever its host is busy, and what it could not compute
+in time is silence. Gaps in the sound are looked for on the host, in a render.
 """
 
 from __future__ import annotations

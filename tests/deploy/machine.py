@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Debian system in a folder, to run the role in: as it lies there (chroot), or booted (systemd-nspawn).
 
-The one rule: nothing of it outlives the test, and nothing of this machine is changed: mounts are made in a namespace of
-their own, and Ansible reaches the system through `sshd -i` on a pipe, so that there is no network and no port either.
+It is removed after the test, and this machine stays unchanged: mounts are made in a mount namespace, and Ansible
+reaches the system through `sshd -i` on a pipe, which needs no network and no port.
 """
 
 from __future__ import annotations

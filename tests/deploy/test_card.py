@@ -53,7 +53,7 @@ def test_a_card_can_do_without_what_is_taken_away() -> None:
             assert not line.startswith(("usr/share/doc", "usr/share/common-licenses"))
 
 
-def test_a_base_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_base_is_refused() -> None:
     made = subprocess.run(
         ["deploy/image/image.sh"],
         cwd=ROOT,

@@ -37,7 +37,7 @@ def show(what: str) -> None:
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    """A card that nobody has written anything to, in a board without a panel."""
+    """An unchanged card, in a board without a panel."""
     guest = Guest(tmp_path_factory.mktemp("fresh"), Path(IMAGE))
     try:
         guest.boot(lasting=False)
@@ -68,7 +68,7 @@ def test_what_it_plays_is_music(fresh: Guest) -> None:
 
 
 @on_virt
-def test_nobody_can_knock(fresh: Guest) -> None:
+def test_no_port_is_open(fresh: Guest) -> None:
     """Its ssh is off: who connects is turned away at once."""
     fresh.until(lambda: "Started NetworkManager" in fresh.said())
     fresh.until(lambda: "Finished stellar-wind-card" in fresh.said())
@@ -353,7 +353,7 @@ def test_the_power_may_go_at_any_moment(tmp_path: Path) -> None:
 
 LEVELS = 0x3F200034  # GPLEV0: a bit for each of the pins 0 to 31
 CLEAR, SET = 0x3F200028, 0x3F20001C
-# Nobody hears that card, so the box takes it only where it is named.
+# snd_aloop has no speaker, so the box uses it only if the settings name it.
 PI3 = """
 [panel]
 knobs = "none"
@@ -371,7 +371,7 @@ def test_it_is_a_pi_3_with_all_its_pins(tmp_path: Path) -> None:
         began = time.monotonic()
         guest.boot_pi3()
         pins = guest.pins()
-        pins.ask(f"writel {SET:#x} {1 << 5 | 1 << 6:#x}")  # nobody presses
+        pins.ask(f"writel {SET:#x} {1 << 5 | 1 << 6:#x}")  # released
         guest.until(guest.plays)
         show(f"playing {time.monotonic() - began:.0f} s after power-on, emulated")
 

@@ -116,7 +116,7 @@ def test_the_way_back_is_to_one_that_was_good(box: Box) -> None:
     assert box.links() == {"current": "releases/3", "fallback": "releases/1"}
 
 
-def test_whoever_was_cut_off_before_the_trial_is_told_of_it(box: Box) -> None:
+def test_an_upgrade_that_was_cut_off_before_the_trial_is_reported(box: Box) -> None:
     """It is by what this says that the role knows that there is something to judge."""
     box.run("use", "2")
     assert box.run("use", "2").stdout == "The release 2 is on trial.\n"

@@ -4,9 +4,9 @@
     supervisor    keeps a listener running and reads its lines
     relay         a process that connects the supervisor to a listener in a systemd unit of its own
     played        drops what was already played before the listener was restarted
-    source        network or recording?
+    source        chooses between the network and the recording
     feed          the above together: the ledgers to play, and the state of the network
-    inbox         the ledgers' way to the performer's thread
+    inbox         passes ledgers to the performer's thread
 
-It imports nothing of `reader`: the network is another process's.
+It imports nothing of `reader`: only the listener's process uses the network.
 """

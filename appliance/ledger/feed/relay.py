@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The relay: connects the supervisor to a listener that is a systemd unit of its own.
 
-Under systemd the listener is a separate unit, so that the player can be denied the network, and the listener every
-device. The supervisor then starts this process instead of a listener. It sends the first command and copies everything
+Under systemd the listener is a separate unit, so that systemd can deny the player the network and the listener all
+devices. The supervisor then starts this process instead of a listener. It sends the first command and copies everything
 else unchanged. A process of 5 MB with one thread, which imports only the standard library.
 
     python -m appliance.ledger.feed.relay /run/stellar-wind/listener public

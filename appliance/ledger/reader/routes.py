@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The default routes of this computer, by the kernel's routing tables (proc(5), route(8)).
 
-A default route says that there is a cable or a known Wi-Fi, not that a server answers. The listener's process, and
+A default route means that a cable or a known Wi-Fi is connected, not that a server answers. The listener's process, and
 doctor.
 """
 

@@ -48,7 +48,7 @@ class SoundFile:
 
 @contextmanager
 def _as_os_error() -> Iterator[None]:
-    """Libsndfile's own words for a full disk are "System error", and soundfile only asserts that all was written."""
+    """Raise OSError for errors of soundfile: for a full disk it raises "System error" or an AssertionError."""
     try:
         yield
     except (soundfile.LibsndfileError, AssertionError) as error:

@@ -130,7 +130,7 @@ def test_the_end_of_the_listener_is_its_own(connected: tuple[Unit, subprocess.Po
 
 
 def test_no_listener_there(tmp_path: Path) -> None:
-    command = [*relay(str(tmp_path / "nobody")), "public"]
+    command = [*relay(str(tmp_path / "unused")), "public"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert "is stellar-wind-listener.socket active?" in ended.stderr
