@@ -63,7 +63,7 @@ def test_notes_that_were_restored_too_soon_are_restored_less_often() -> None:
     """A machine that has time for half of the notes: all of them are tried less and less often."""
     limiter = PolyphonyLimiter(16)
     changes = []
-    for index in blocks(6 * 3600.0):
+    for index in blocks(2 * 3600.0):
         before = limiter.leads
         load = 1.0 if before == 16 else 0.4
         if limiter.after(load * BLOCK, BLOCK) < before:
