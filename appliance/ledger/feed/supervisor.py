@@ -40,6 +40,7 @@ FIRST_LINE = 120.0
 MEMORY = 200 << 20  # bytes of a listener's data segment; it takes some 90 MB, stacks included
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a listener is replaced; doubled each time
 HEALTHY = 60.0  # s of running after which the pause is short again
+LOOKS = 5  # for a line, in a time without one
 AT_END = 1.0  # s for a listener to end by itself
 
 
@@ -119,18 +120,22 @@ class Supervisor:
     async def _read(self, process: Process) -> str:
         """Read a listener's lines until it ends or fails, and return why."""
         assert process.stdout  # noqa: S101 - `_listen` has asked for a pipe
-        bad, timeout = 0, self._first
+        bad, timeout, looks = 0, self._first, 0
         while bad < MAX_BAD:
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(timeout / LOOKS):
                     text = await process.stdout.readline()
             except TimeoutError:
+                # While this process was stopped, or the computer suspended, only one look went by.
+                looks += 1
+                if looks < LOOKS:
+                    continue
                 return f"it has sent nothing for {timeout:.0f} s"
             except ValueError:
                 return f"it has sent a line of more than {MAX_LINE >> 20} MB"
             if not text:
                 return f"exit code {await process.wait()}"
-            bad, timeout = 0 if self._accept(text) else bad + 1, self._hung
+            bad, timeout, looks = 0 if self._accept(text) else bad + 1, self._hung, 0
             await asyncio.sleep(0)  # a flood of lines must not block the main thread's other tasks
         return f"it has sent {MAX_BAD} malformed lines in a row"
 

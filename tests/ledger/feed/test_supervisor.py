@@ -5,6 +5,7 @@ import asyncio
 import gc
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,26 @@ def test_a_stopped_listener_is_replaced() -> None:
     body = say(LIVE, LEDGER) + "import signal\nos.kill(os.getpid(), signal.SIGSTOP)"
     _, entries = replaced(body, "nothing for", hung=0.3)
     assert entries[:2] == [LIVE, LEDGER]
+
+
+def test_a_box_that_was_stopped_itself_replaces_nothing() -> None:
+    """SIGSTOP, or a suspended computer: the listener's lines are in the pipe when the box goes on."""
+    body = "import time\n" + say(LIVE) + "while True:\n time.sleep(0.01)\n" + indented(say(LEDGER))
+
+    async def play(supervisor: Supervisor, entries: Entries) -> None:
+        await until(lambda: len(entries) > 1)
+        for _ in range(70):
+            time.sleep(0.03)
+        before = len(entries)
+        await until(lambda: len(entries) > before + 10)
+        assert supervisor.starts == 1
+
+    _, entries = keep(program(body), play, hung=2.0)
+    assert all(entry in (LIVE, LEDGER) for entry in entries)
+
+
+def indented(text: str) -> str:
+    return "".join(f" {line}\n" for line in text.splitlines())
 
 
 def test_a_killed_listener_is_replaced() -> None:
