@@ -5,8 +5,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SETUP := PYTHON="$(PYTHON)" deploy/setup.sh $(VENV)
+SETUP := PYTHON="$(PYTHON)" sh deploy/setup.sh $(VENV)
 TOOLS := build/tools
+# Of another Python, they would hide what is installed here.
+unexport PYTHONHOME PYTHONPATH
 
 # Where all branches must be covered: functions of their arguments.
 PURE := appliance/music/*,appliance/gestures.py,appliance/dimming.py,appliance/values.py,appliance/status.py,$\
@@ -141,27 +143,27 @@ soak: $(VENV)/.installed-dev ## run a virtual day with random faults, about 40 m
 
 SUITE ?= trixie
 releases: $(VENV)/.installed ## build the release for 64-bit Pis that the Ansible role installs (SUITE=bookworm); needs root and mmdebstrap
-	deploy/release/release.sh $(SUITE) arm64
+	sh deploy/release/release.sh $(SUITE) arm64
 	@chown -R --reference=Makefile build $(VENV) *.egg-info # after sudo, nothing belongs to root
 
 # A Debian system in a folder, with the release in it.
-MACHINE = WIND_TEST_SYSTEM="$$(deploy/release/root.sh trixie amd64 system box)" \
+MACHINE = WIND_TEST_SYSTEM="$$(sh deploy/release/root.sh trixie amd64 system box)" \
 	$(BIN)/python -m pytest -s -o faulthandler_timeout=0
 
 ansible-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## run the Ansible role in a Debian container; needs root and mmdebstrap
 	cd deploy/ansible && PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" ansible-lint --offline --profile production
-	deploy/release/release.sh trixie amd64
+	sh deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_role.py
 
 nspawn-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box in a container, kill, hang and upgrade it; needs systemd-nspawn as well
-	deploy/release/release.sh trixie amd64
+	sh deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_booted.py
 
 IMAGE := build/image/stellar-wind-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml).img
 IMAGE_TEST = WIND_TEST_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/deploy/test_image.py
 
 image: $(VENV)/.installed $(TOOLS)/.installed ## build the SD card image: build/image/*.img.xz, half an hour the first time; needs root
-	deploy/image/image.sh
+	sh deploy/image/image.sh
 	@chown -R --reference=Makefile build $(VENV) *.egg-info
 
 image-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the image in QEMU: sound, buttons, upgrade, power cuts
@@ -184,6 +186,11 @@ clean: ## remove the virtual environment and all build files
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps spare a second `make run` the installation. They are in the environment and are removed with it.
+# An environment that was made for another folder, Python or processor is made anew.
+RENEW := $(shell sh deploy/setup.sh --check $(VENV))
+.PHONY: renew
+$(VENV)/.installed $(VENV)/.installed-dev $(VENV)/.installed-hardware: $(RENEW)
+
 $(VENV)/.installed: pyproject.toml deploy/setup.sh
 	@$(SETUP)
 	@touch $@

@@ -58,7 +58,7 @@ NEEDED
 }
 
 unpack() {
-    tar=$(deploy/release/root.sh trixie arm64 system box card "$base")
+    tar=$(sh deploy/release/root.sh trixie arm64 system box card "$base")
     rm -rf "$out"
     mkdir -p "$root"
     tar -C "$root" -xf "$tar"
@@ -257,7 +257,7 @@ MANIFEST
 }
 
 look_for_missing
-say "The release"; deploy/release/release.sh trixie arm64 >/dev/null
+say "The release"; sh deploy/release/release.sh trixie arm64 >/dev/null
 say "Debian"; unpack
 made=$(role)
 say "The role: $made"
