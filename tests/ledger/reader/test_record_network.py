@@ -142,7 +142,16 @@ def network(then: Callable[[], Awaitable[object]]) -> Iterator[dict[str, Network
         thread.join()
 
 
-@pytest.mark.skip(reason="issue 16, C1: beside other tests it can wait for ever; passes alone")
+@pytest.fixture
+def _signals_by_default() -> Iterator[None]:
+    """Tests can run in the background or under `nohup`, where SIGINT or SIGHUP is ignored and `record` leaves it so."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals_by_default")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_finishes_the_tape(tmp_path: Path, number: signal.Signals) -> None:
     path, handlers = tmp_path / "r.tape", {each: signal.getsignal(each) for each in ENDS}
