@@ -186,7 +186,7 @@ clean: ## remove the virtual environment and all build files
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps spare a second `make run` the installation. They are in the environment and are removed with it.
-# An environment that was made for another folder, Python or processor is made anew.
+# An environment that was made for another folder, Python or processor is made again.
 RENEW := $(shell sh deploy/setup.sh --check $(VENV))
 .PHONY: renew
 $(VENV)/.installed $(VENV)/.installed-dev $(VENV)/.installed-hardware: $(RENEW)

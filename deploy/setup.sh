@@ -8,7 +8,7 @@
 #
 # It can be run again at any time, also after an interruption, changes nothing that is right already, and names each
 # thing before it installs it. An environment belongs to a folder, a version of Python and a processor; in a checkout
-# that was moved or copied, after an upgrade of Python, or on another machine it is made anew.
+# that was moved or copied, after an upgrade of Python, or on another machine it is made again.
 #
 # System packages come from apt, and only where the thing itself is missing: the compiler and headers are looked for,
 # not the packages that usually bring them.
@@ -107,7 +107,7 @@ make_venv() {
     if system_pyo; then sees=--system-site-packages; else sees=''; fi
     "$python" -m venv --clear $sees "$venv"
     "$venv/bin/pip" --version >/dev/null 2>&1 || fail "$PWD is on a disk that runs no programs: copy the project to another one."
-    identity "$venv/bin/python" >"$venv/.made-for" # last, so that one that was interrupted is made anew
+    identity "$venv/bin/python" >"$venv/.made-for" # last, so that one that was interrupted is made again
 }
 
 # A Pi has a panel of its own; anywhere else the terminal shows one, if it has what it needs to.

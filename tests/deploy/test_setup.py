@@ -44,7 +44,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def renewed(folder: Path) -> bool:
-    """Whether the Makefile makes the environment anew."""
+    """Whether the Makefile makes the environment again."""
     checked = setup(folder, "--check", ".venv")
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout in ("", "renew\n")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Bad luck for a process that is started with LD_PRELOAD.
  *
- *   JUMP=FILE   the wall clock is ahead by the whole seconds in FILE, read anew each time; no other clock is touched
+ *   JUMP=FILE   the wall clock is ahead by the whole seconds in FILE, read again each time; no other clock is touched
  *   NO_FSYNC=1  no disk says that it has written: fsync fails with EIO
  *
  * (libfaketime also bends absolute sleeps on the monotonic clock, which no jump of the real clock does.)

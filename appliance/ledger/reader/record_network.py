@@ -145,7 +145,7 @@ async def _listen(
         signal.signal(number, signal.SIG_DFL)
         loop.call_soon_threadsafe(task.cancel)
 
-    # Not the loop's handlers: they would wait for a pipe that nobody reads. `nohup` ignores SIGHUP, and `&` SIGINT.
+    # Not the loop's handlers: they would wait for a pipe without a reader. `nohup` ignores SIGHUP, and `&` SIGINT.
     before = {
         number: signal.signal(number, end) for number in ENDS if signal.getsignal(number) != signal.SIG_IGN
     }

@@ -21,7 +21,7 @@ kind of operation is derived from all events of the operation, as far as possibl
 
 So a ledger by its events differs from Horizon's, and from the same ledger by its transactions, in this and no more:
 
-    lost     offers that nobody took at once, and the part of an offer that nobody took
+    lost     offers that were not taken at once, and the part of an offer that was not taken
     added    merged accounts: a payment of their balance
     other    a new account is a payment; a buy offer counts what was sold for it; a contract that moves an asset
              between two accounts only is a payment
