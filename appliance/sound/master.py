@@ -34,10 +34,9 @@ class Master:
 
     def __init__(self, block: int) -> None:
         self._seconds = block / SAMPLE_RATE
-        self._ramp: Block = np.linspace(0, 1, block, endpoint=False, dtype=np.float32)
-        self._ramp = self._ramp.reshape(-1, 1).repeat(
-            CHANNELS, axis=1
-        )  # as broadcasting it is ten times slower
+        ramp = np.linspace(0, 1, block, endpoint=False, dtype=np.float32)
+        # A column for each channel: to broadcast one of them is ten times slower.
+        self._ramp: Block = ramp.reshape(-1, 1).repeat(CHANNELS, axis=1)
         self._held: Block = np.zeros((block, CHANNELS), dtype=np.float32)
         self._free: Block = np.zeros_like(self._held)
         self._allowed = 1.0  # the largest gain at which the held block stays below the ceiling

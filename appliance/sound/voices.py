@@ -139,34 +139,29 @@ class _Playing:
 
 
 class Waves:
-    """The wave tables: of each instrument its body, and its edge if it has one. Made once.
+    """The wave tables: of each lead its body and its edge, of the pads and the drone the body. Made once.
 
-    A note above FULL has tables of its own with fewer harmonics, so that none comes near half of SYNTH_RATE.
+    A lead above FULL has tables of its own with fewer harmonics, so that none comes near half of SYNTH_RATE.
     """
 
     FULL = 85  # MIDI pitch; its eighth harmonic has 8.9 kHz
     HARMONICS = 4  # above; that of B6, the highest note, has 7.9 kHz
 
     def __init__(self) -> None:
-        self.bodies = {voice: HarmTable(list(timbre.body), TABLE_SIZE) for voice, timbre in TIMBRES.items()}
-        self._edges = {voice: HarmTable(list(edge), TABLE_SIZE) for voice, edge in _edges()}
-        self._high_bodies = {
-            voice: HarmTable(list(timbre.body[: self.HARMONICS]), TABLE_SIZE)
-            for voice, timbre in TIMBRES.items()
-        }
-        self._high_edges = {
-            voice: HarmTable(list(edge[: self.HARMONICS]), TABLE_SIZE) for voice, edge in _edges()
-        }
+        self.pad, self.drone = _table(TIMBRES[Voice.PAD].body), _table(TIMBRES[Voice.DRONE].body)
+        leads = {voice: timbre for voice, timbre in TIMBRES.items() if timbre.edge}
+        self._full, self._high = (
+            {voice: (_table(lead.body[:most]), _table(lead.edge[:most])) for voice, lead in leads.items()}
+            for most in (None, self.HARMONICS)
+        )
 
     def of(self, voice: Voice, pitch: int) -> tuple[HarmTable, HarmTable]:
         """The body and the edge of a lead at a MIDI pitch."""
-        if pitch > self.FULL:
-            return self._high_bodies[voice], self._high_edges[voice]
-        return self.bodies[voice], self._edges[voice]
+        return (self._high if pitch > self.FULL else self._full)[voice]
 
 
-def _edges() -> Iterable[tuple[Voice, tuple[float, ...]]]:
-    return ((voice, timbre.edge) for voice, timbre in TIMBRES.items() if timbre.edge)
+def _table(amplitudes: tuple[float, ...]) -> HarmTable:
+    return HarmTable(list(amplitudes), TABLE_SIZE)
 
 
 class Lead(_Playing):
@@ -306,8 +301,8 @@ class Voices:
 
     def __init__(self, lead_count: int, envelopes: Envelopes, waves: Waves) -> None:
         self.leads = Pool(Lead(envelopes, waves) for _ in range(lead_count))
-        self.pads = Pool(Pad(envelopes, waves.bodies[Voice.PAD], 2) for _ in range(10))
-        self.drones = Pool(Pad(envelopes, waves.bodies[Voice.DRONE], 1) for _ in range(2))
+        self.pads = Pool(Pad(envelopes, waves.pad, 2) for _ in range(10))
+        self.drones = Pool(Pad(envelopes, waves.drone, 1) for _ in range(2))
         self.lead_mix = Mix([lead.out for lead in self.leads.voices], voices=2)
         self.pad_left = Mix([pad.sides[0] for pad in self.pads.voices], voices=1)
         self.pad_right = Mix([pad.sides[1] for pad in self.pads.voices], voices=1)

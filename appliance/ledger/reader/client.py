@@ -41,12 +41,8 @@ MAX_PAGE = 4 * 2**20  # bytes after unpacking; a page of 200 operations has 226 
 EVENTS = "text/event-stream"
 PLAIN, GZIP = {"", "identity"}, {"gzip", "x-gzip"}  # values of Content-Encoding
 GZIP_MAGIC = b"\x1f\x8b"
-VAGUE = (
-    "text/plain",
-    "application/octet-stream",
-    "binary/octet-stream",
-    "text/javascript",
-)  # can well be JSON
+# Types under which servers send JSON as well.
+VAGUE = ("text/plain", "application/octet-stream", "binary/octet-stream", "text/javascript")
 NO_STREAM = (400, 404, 405, 406, 415, 501)  # from a gateway that knows pages only
 STATUS_HINTS = {
     401: " (does it need a key?)",

@@ -51,10 +51,8 @@ HUNG = 600.0  # s for which any other card is preferred to one that hung
 SETTLED = 15.0  # s that a card must have played before its next loss is logged again
 BURST = 5  # underruns: within SMALL seconds the buffer is too small, within FAULTY the card is faulty
 SMALL, FAULTY = 10.0, 1.0  # s
-SPARE, WINDOW = (
-    0.5,
-    10.0,
-)  # s of sound that a card with a clock never takes beyond its buffer, in so many seconds
+# A card with a clock never takes SPARE s of sound more than its buffer holds, within WINDOW s.
+SPARE, WINDOW = 0.5, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +242,8 @@ class History:
 
     def __init__(self) -> None:
         self.underruns = Underruns()
-        self.refused: dict[
-            str, float
-        ] = {}  # when a card can be preferred to another one again, by its device
+        # When a card can be preferred to another one again, by its device.
+        self.refused: dict[str, float] = {}
         self.logged: set[str] = set()  # why there was no card, since one has played
 
 
