@@ -21,6 +21,10 @@ class BoxError(Exception):
 class Kind(StrEnum):
     """The kind of operation that moved an amount. The values are the words that tapes and scores use."""
 
+    __hash__ = (
+        str.__hash__
+    )  # Enum's own is a Python function, which costs a ledger of a thousand amounts a block
+
     CREATE = "create"
     PAYMENT = "payment"
     PATH_PAYMENT = "path_payment"

@@ -4,7 +4,8 @@
 Its only inputs are ledgers, moments and a seed, so the same tape, settings and seed give the same score on every
 machine. It reads no clock and never waits. Pure; the performer's thread.
 
-    every ledger  add(ledger, now)   updates ranking, activity and pace, and gives the amounts to the scene's melody
+    every ledger  add(ledger, now)   updates the activity; the amounts wait
+    every block   take_in()          a batch of them: into ranking and pace, and at the end of a ledger to the melody
     every beat    beat(now)          a new chord? + the notes of the melody + the murmur of an idle network ─▶ notes
                   bed(now)           brightness, wind and space of the bed
     on demand     answer(phrase)     a few chimes that confirm a press
@@ -23,14 +24,16 @@ from random import Random
 from appliance.music.activity import Activity
 from appliance.music.harmony import Harmony, voicing
 from appliance.music.movements import MelodyLoad, Movements, Murmur
+from appliance.music.phrase import Candidates
 from appliance.music.queue import Pace, Waiting
 from appliance.music.ranking import Ranking
 from appliance.music.scales import Scale, clash
-from appliance.music.scene import Melody, MelodyContext, Scene
+from appliance.music.scene import BATCH, Melody, MelodyContext, Scene
 from appliance.music.transport import Moment
 from appliance.values import Amount, Bed, Ledger, Note, Voice
 
 FILL = 0.1  # share by which chord and drone are louder where there is no melody
+BACKLOG = 8  # ledgers; ten thousand amounts a second cannot be taken in, and the oldest ledger is dropped
 DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
 
 
@@ -53,11 +56,14 @@ class Composer:
         self.scale = self._scale_of(scene)
         self._harmony = Harmony(self.scale, scene.hold, rng)
         self._melody = self._melody_of(())
+        self._intake: deque[Iterator[None]] = deque(maxlen=BACKLOG)
         self._last_played = 0.0  # s; when an amount was last played
         self._opening = deque(self._chime())
 
     def enter(self, scene: Scene, now: Moment) -> None:
         """Change to another scene: its bed begins with the next beat, and it plays the amounts that are waiting."""
+        while self.take_in():
+            pass  # what the melody before has begun to take in, it hands over
         self._scene = scene
         self.scale = self._scale_of(scene)
         before, self._harmony = self._harmony, Harmony(self.scale, scene.hold, self._rng)
@@ -83,13 +89,34 @@ class Composer:
         )
 
     def add(self, ledger: Ledger, now: Moment) -> None:
-        """Add a ledger. Call it for each one before the beats of the same block."""
+        """Add a ledger. `take_in` then takes its amounts."""
         self._activity.add(ledger, now.seconds)
-        # Spam repeats one amount a hundred times in a ledger: it counts once.
-        distinct = dict.fromkeys(ledger.amounts)
-        self._pace.add(ledger, len(distinct), now.seconds)
-        self._ranking.add(distinct)
-        self._melody.add(ledger, now)
+        self._intake.append(self._steps(ledger, now))
+
+    def take_in(self) -> bool:
+        """Take in the next batch of amounts. Call it once a block, before its beats. Returns whether more are left.
+
+        A ledger of a thousand amounts, taken in at once, costs ten times what its block of sound costs.
+        """
+        if self._intake:
+            try:
+                next(self._intake[0])
+            except StopIteration:
+                self._intake.popleft()
+        return bool(self._intake)
+
+    def _steps(self, ledger: Ledger, now: Moment) -> Iterator[None]:
+        """Take in a ledger; yields after each batch. One of less than BATCH amounts needs a single step."""
+        candidates = Candidates()
+        for start in range(0, len(ledger.amounts), BATCH):
+            batch = ledger.amounts[start : start + BATCH]
+            self._ranking.add(candidates.add(batch))
+            if len(batch) == BATCH:
+                yield
+        self._pace.add(ledger, len(candidates), now.seconds)
+        yield from self._melody.add(ledger, candidates, now)
+        if len(candidates) > BATCH:
+            yield  # to free ten thousand candidates takes a block of its own
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the beat that begins at `now`."""
@@ -134,6 +161,7 @@ class Composer:
         """Drop what was learned about a network, because another one is chosen."""
         self._ranking, self._pace, self._activity = Ranking(), Pace(), Activity()
         self._melody = self._melody_of(())
+        self._intake.clear()
 
     def _bed_notes(self, now: Moment) -> Iterator[Note]:
         held = self._harmony.move(now.seconds)

@@ -66,6 +66,7 @@ class Composition:
         beats = self._transport.advance(frames, controls.tempo)
         for ledger in ledgers:
             self._composer.add(ledger, begins)
+        self._composer.take_in()
         self._answer(controls.answer, begins)
         bed = None
         for beat in beats:

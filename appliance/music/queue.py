@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
-from appliance.music.phrase import choose, walk
+from appliance.music.phrase import Candidates, walk
 from appliance.music.transport import Moment
 from appliance.values import Amount, Ledger
 
@@ -82,9 +82,17 @@ class AmountQueue:
         self.passed_over = 0  # amounts that were not chosen, or expired
 
     def add(
-        self, ledger: Ledger, now: Moment, height: Callable[[Amount], float], density: float = 1.0
+        self,
+        ledger: Ledger,
+        candidates: Candidates,
+        now: Moment,
+        height: Callable[[Amount], float],
+        density: float = 1.0,
     ) -> None:
-        """Add a ledger; `height` gives the height of an amount, 0 to 1, and `density` scales how many are chosen."""
+        """Add a ledger and its distinct amounts.
+
+        `height` gives the height of an amount, 0 to 1, and `density` scales how many are chosen.
+        """
         interval, steps = self._pace.interval, parts(now) / now.beat_seconds
         # The square root of the tempo: three times as fast is not three times as many notes.
         rate = min(self._density * density * math.sqrt(now.tempo / 60.0), FULL * steps)
@@ -94,7 +102,10 @@ class AmountQueue:
             # All amounts of a quiet network, as far as there is time for them.
             slots = int(LATEST * steps * CROWD)
             span = min(LATEST, len(ledger.amounts) * interval / 2)
-        chosen = list(walk(choose(ledger.amounts, slots, self._rng), height, self._height, self._rng))
+        # If all fit, those that repeat are played again.
+        fits = len(ledger.amounts) <= slots
+        sample = ledger.amounts if fits else candidates.choose(slots, self._rng)
+        chosen = list(walk(sample, height, self._height, self._rng))
         if chosen:
             self._height = height(chosen[-1])
         self.passed_over += len(ledger.amounts) - len(chosen)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from appliance.music.phrase import Candidates
 from appliance.music.queue import AmountQueue, Waiting
 from appliance.music.scales import clash
 from appliance.music.scene import MelodyContext
@@ -41,10 +42,11 @@ class RankMelody:
         self._played: deque[int] = deque(maxlen=2 * HABIT)  # degrees
         self._ringing: deque[tuple[float, int]] = deque(maxlen=2 * HABIT)  # until when (s), which tone
 
-    def add(self, ledger: Ledger, now: Moment) -> None:
-        """Have the queue choose from a ledger."""
+    def add(self, ledger: Ledger, candidates: Candidates, now: Moment) -> Iterator[None]:
+        """Have the queue choose from a ledger, in one step."""
         density = 1.0 + SWELL * self._context.movements.lfo("density", now.seconds)
-        self._queue.add(ledger, now, self._rank, density)
+        self._queue.add(ledger, candidates, now, self._rank, density)
+        return iter(())
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the amounts that are due."""

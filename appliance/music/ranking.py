@@ -7,15 +7,16 @@ assets are ranked separately, each among the last 512. Pure; the performer's thr
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from appliance.values import Amount
 
 WINDOW = 512  # amounts; a minute and a half of a busy network, ten minutes of a quiet one
 ENOUGH = 32  # amounts that make a distribution; above, the warm-up amounts are removed
-HASTE = 48  # warm-up amounts removed for each new one: a network of one amount a ledger is rid of them within a minute
+WARM = 128  # warm-up amounts of a unit: enough to tell nineteen degrees apart
+HASTE = 12  # warm-up amounts removed for each new one: a network of one amount a ledger is rid of them within a minute
 
 
 class Ranking:
@@ -25,23 +26,16 @@ class Ranking:
     """
 
     def __init__(self, warm: Iterable[Amount] = (), window: int = WINDOW) -> None:
-        self._windows = {native: _Window(window) for native in (True, False)}
-        self.add(warm)
-        for of_unit in self._windows.values():
-            of_unit.mark_warm()
+        amounts = tuple(warm)
+        self._windows = {
+            native: _Window(window, [amount.stroops for amount in amounts if amount.native is native])
+            for native in (True, False)
+        }
 
     def add(self, amounts: Iterable[Amount]) -> None:
-        """Add amounts, dropping the oldest of their unit once the window is full.
-
-        All amounts of a ledger in one call, because a small board can sort the window once a ledger, but not for each
-        of a thousand amounts.
-        """
-        of_unit: dict[bool, list[int]] = {True: [], False: []}
+        """Add amounts, dropping the oldest of their unit once the window is full."""
         for amount in amounts:
-            of_unit[amount.native].append(amount.stroops)
-        for native, stroops in of_unit.items():
-            if stroops:
-                self._windows[native].add(stroops)
+            self._windows[amount.native].add(amount.stroops)
 
     def place(self, amount: Amount) -> tuple[float, float]:
         """The share of the window that is smaller, and the share that is not larger: 0 <= low <= high <= 1.
@@ -53,25 +47,25 @@ class Ranking:
 
 
 class _Window:
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, warm: Sequence[int]) -> None:
         self._size = size
-        self._arrived: deque[int] = deque(maxlen=size)
-        self._sorted: list[int] = []
-        self._warm = 0  # how many of the oldest are warm-up amounts
-
-    def mark_warm(self) -> None:
-        self._warm = len(self._arrived)
-
-    def add(self, stroops: Iterable[int]) -> None:
-        for one in stroops:
-            if self._warm:
-                self._warm -= len(self._arrived) == self._size
-            self._arrived.append(one)
-            if self._warm:
-                for _ in range(min(self._warm, len(self._arrived) - ENOUGH, HASTE)):
-                    self._arrived.popleft()
-                    self._warm -= 1
+        # Evenly from the whole recording.
+        self._arrived = deque(warm[:: max(1, len(warm) // WARM)][-min(WARM, size) :])
         self._sorted = sorted(self._arrived)
+        self._warm = len(self._arrived)  # how many of the oldest are warm-up amounts
+
+    def add(self, stroops: int) -> None:
+        if len(self._arrived) == self._size:
+            self._drop()
+        self._arrived.append(stroops)
+        insort(self._sorted, stroops)
+        for _ in range(min(self._warm, len(self._arrived) - ENOUGH, HASTE)):
+            self._drop()
+
+    def _drop(self) -> None:
+        """Drop the oldest."""
+        del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
+        self._warm = max(0, self._warm - 1)
 
     def place(self, stroops: int) -> tuple[float, float]:
         if not self._sorted:

@@ -7,25 +7,31 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
 from appliance.music.harmony import Harmony
 from appliance.music.movements import Movements
+from appliance.music.phrase import Candidates
 from appliance.music.queue import Pace, Waiting
 from appliance.music.ranking import Ranking
 from appliance.music.scales import Scale
 from appliance.music.transport import Moment
 from appliance.values import Kind, Ledger, Note, Voice
 
+BATCH = 32  # amounts of a ledger that are taken in with one block of sound: half a million instructions, as a rule
+
 
 class Melody(Protocol):
     """Turns amounts into notes."""
 
-    def add(self, ledger: Ledger, now: Moment) -> None:
-        """Add a ledger. The composer has already added it to the context's ranking and pace."""
+    def add(self, ledger: Ledger, candidates: Candidates, now: Moment) -> Iterator[None]:
+        """Add a ledger and its distinct amounts; yields where the rest can wait for the next block.
+
+        The composer has already added it to the context's ranking and pace.
+        """
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the beat that begins at `now`."""

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.music.composer import Composer
+from appliance.music.composer import BACKLOG, Composer
 from appliance.music.harmony import RELEASE
 from appliance.music.queue import EXPIRY
 from appliance.music.rank_melody import FLOOD, RING
 from appliance.music.scales import STEPS, Scale, clash
+from appliance.music.scene import BATCH
 from appliance.music.scenes import SCENES, Scene
 from appliance.music.transport import Moment
 from appliance.values import Amount, Kind, Ledger, Note, Voice
@@ -37,6 +38,13 @@ def busy(count: int, ledgers: int = 50, seed: int = 0) -> dict[int, Ledger]:
     return {6 * index: Ledger(index, 0, count, 1, 0, amounts(rng, count, index)) for index in range(ledgers)}
 
 
+def take_in(composer: Composer, ledger: Ledger, now: Moment) -> None:
+    """Add a ledger, and take in all of it."""
+    composer.add(ledger, now)
+    while composer.take_in():
+        pass
+
+
 def compose(
     arrivals: Mapping[int, Ledger],
     seconds: int = 300,
@@ -53,7 +61,7 @@ def compose(
     for second in range(seconds):
         now = Moment(float(second), float(second), 60.0)
         if second in arrivals:
-            composer.add(arrivals[second], now)
+            take_in(composer, arrivals[second], now)
         score += [(now, note) for note in composer.beat(now)]
         bed = composer.bed(now)
         assert all(0.0 <= level <= 1.0 for level in (bed.brightness, bed.wind, bed.space))
@@ -206,16 +214,45 @@ def test_the_same_seed_is_the_same_score() -> None:
     assert compose(busy(40), seed=1) != compose(busy(40), seed=2)
 
 
+def test_a_large_ledger_is_taken_in_by_batches_and_not_lost_to_another_scene() -> None:
+    (large,) = busy(10 * BATCH, 1).values()
+    now = Moment(0.0, 0.0, 60.0)
+    composer = Composer(WIND, Scale("wind", 0), Random(1))
+    composer.add(large, now)
+    assert [composer.take_in() for _ in range(12)] == [True] * 11 + [False]
+    interrupted = Composer(WIND, Scale("wind", 0), Random(1))
+    interrupted.add(large, now)
+    interrupted.take_in()
+    interrupted.enter(SCENES["night"], now)
+    notes = [note for second in range(9) for note in interrupted.beat(Moment(second, second, 60.0))]
+    assert any(note.amount for note in notes)
+
+
+def test_a_backlog_of_ledgers_is_bounded_and_drops_the_oldest() -> None:
+    composer = Composer(WIND, Scale("wind", 0), Random(1))
+    now = Moment(0.0, 0.0, 60.0)
+    for sequence in range(BACKLOG + 5):
+        composer.add(Ledger(sequence, 0, 1, 1, 0, amounts(Random(sequence), 1, sequence)), now)
+    steps = 1
+    while composer.take_in():
+        steps += 1
+    assert steps == BACKLOG
+    notes = [note for second in range(9) for note in composer.beat(Moment(second, second, 60.0))]
+    assert {note.amount.ledger for note in notes if note.amount} == set(range(5, BACKLOG + 5))
+
+
 def test_another_network_starts_with_an_empty_queue_and_ranking() -> None:
     composer = Composer(WIND, Scale("wind", 0), Random(1), amounts(Random(9), 1500))
     now = Moment(0.0, 0.0, 60.0)
-    composer.add(busy(40)[0], now)
+    take_in(composer, busy(40)[0], now)
+    composer.add(busy(40)[6], now)
     composer.forget()
+    assert not composer.take_in()
     assert not played(
         [(now, note) for second in range(9) for note in composer.beat(Moment(second, second, 60.0))]
     )
     later = Moment(10.0, 10.0, 60.0)
-    composer.add(Ledger(1, 0, 1, 1, 0, (Amount(1, Kind.PAYMENT, True, 1),)), later)
+    take_in(composer, Ledger(1, 0, 1, 1, 0, (Amount(1, Kind.PAYMENT, True, 1),)), later)
     (note,) = played([(later, note) for note in composer.beat(later)])
     # With nothing to compare it with, even a single stroop is in the middle.
     assert 60 <= note.pitch <= 72
@@ -296,7 +333,7 @@ def test_an_answer_takes_nothing_from_the_music() -> None:
         composer, notes = Composer(WIND, Scale("wind", 0), Random(1)), list[Note]()
         for second, ledger in enumerate(busy(50).values()):
             now = Moment(float(second), float(second), 60.0)
-            composer.add(ledger, now)
+            take_in(composer, ledger, now)
             list(composer.answer(phrase, now))
             notes += composer.beat(now)
         return notes

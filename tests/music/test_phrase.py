@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 from statistics import mean
@@ -6,11 +7,19 @@ from statistics import mean
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.music.phrase import RARE, choose, walk
+from appliance.music.phrase import RARE, Candidates, walk
 from appliance.values import Amount, Kind
 
 stroops = st.one_of(st.integers(1, 20), st.integers(1, 2**63 - 1))
 amounts = st.lists(st.builds(Amount, stroops, st.sampled_from(Kind), st.booleans(), st.just(1)), max_size=80)
+
+
+def choose(found: Sequence[Amount], slots: int, rng: Random, batch: int = 100) -> list[Amount]:
+    """A choice from amounts that come in batches."""
+    candidates = Candidates()
+    for start in range(0, len(found), batch):
+        candidates.add(found[start : start + batch])
+    return candidates.choose(slots, rng)
 
 
 def height(amount: Amount) -> float:
@@ -26,13 +35,27 @@ def test_a_choice_is_a_bounded_part_in_the_order_of_the_operations(
     assert len(chosen) <= slots
     rest = iter(found)
     assert all(amount in rest for amount in chosen)
-    if len(found) <= slots:
-        assert chosen == found
-    elif len(set(found)) > slots:
+    distinct = list(dict.fromkeys(found))
+    if len(distinct) <= slots:
+        assert chosen == distinct
+    else:
         assert len(chosen) == slots
     if slots == RARE and found:
         assert min(a.stroops for a in chosen) == min(a.stroops for a in found)
         assert max(a.stroops for a in chosen) == max(a.stroops for a in found)
+
+
+@given(amounts, st.integers(1, RARE), st.integers(1, 9))
+def test_the_batches_make_no_difference(found: list[Amount], slots: int, batch: int) -> None:
+    assert choose(found, slots, Random(1), batch) == choose(found, slots, Random(1))
+
+
+@given(st.lists(amounts, max_size=4))
+def test_only_new_amounts_are_returned(batches: list[list[Amount]]) -> None:
+    candidates = Candidates()
+    new = [amount for batch in batches for amount in candidates.add(batch)]
+    assert new == list(dict.fromkeys(amount for batch in batches for amount in batch))
+    assert len(candidates) == len(new)
 
 
 def test_what_repeats_is_collapsed_before_anything_is_left_out() -> None:

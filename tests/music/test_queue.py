@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.music.phrase import Candidates
 from appliance.music.queue import (
     CROWD,
     EXPIRY,
@@ -41,8 +42,11 @@ def play(
     while (now := beat * 60.0 / tempo) < seconds:
         while coming and coming[0][0] <= now:
             at, arrived = coming.pop(0)
-            pace.add(arrived, len(set(arrived.amounts)), at)
-            queue.add(arrived, Moment(at * tempo / 60, at, tempo), lambda amount: amount.stroops / 1000)
+            candidates = Candidates()
+            candidates.add(arrived.amounts)
+            pace.add(arrived, len(candidates), at)
+            then = Moment(at * tempo / 60, at, tempo)
+            queue.add(arrived, candidates, then, lambda amount: amount.stroops / 1000)
         drained = queue.drain(Moment(beat, now, tempo))
         heard += [(now + delay * 60.0 / tempo, waiting) for waiting, delay in drained]
         beat += 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from appliance.music.composer import Composer
 from appliance.music.harmony import RELEASE
+from appliance.music.phrase import Candidates
 from appliance.music.queue import Waiting
 from appliance.music.scales import Scale, clash
 from appliance.music.scene import Melody, MelodyContext, Scene
@@ -60,6 +61,12 @@ def at(seconds: float, tempo: float = 60.0) -> Moment:
     return Moment(seconds * tempo / 60.0, seconds, tempo)
 
 
+def queue_up(original: Original, *sizes: int) -> None:
+    """Add a ledger of amounts of these stroops at the first moment."""
+    for _ in original.add(ledger(*sizes), Candidates(), at(0.0)):
+        pass
+
+
 # By hand, as the page's source says. Amounts arrive in this order, in stroops:
 #
 #   amount      largest so far   amount / largest x 9   height
@@ -93,7 +100,7 @@ PLAYED = [(0.0, 69, 0.125), (1.0, 62, 0.25), (1.5, 63, 0.25), (2.5, 69, 0.125), 
 @pytest.mark.parametrize("tempo", [30.0, 60.0, 95.0, 180.0])
 def test_the_page_of_2018_by_hand(tempo: float) -> None:
     it = melody(THROWS)
-    it.add(ledger(*AMOUNTS), at(0.0, tempo))
+    queue_up(it, *AMOUNTS)
     played = []
     for beat in range(int(4.0 * tempo / 60.0)):
         now = at(beat * 60.0 / tempo, tempo)
@@ -111,13 +118,13 @@ def test_the_page_of_2018_by_hand(tempo: float) -> None:
 
 def test_the_page_is_transposed_to_the_root_of_the_settings() -> None:
     it = melody((0.9, 0.9), root=2)
-    it.add(ledger(5), at(0.0))
+    queue_up(it, 5)
     assert [note.pitch for note in it.beat(at(0.0))] == [71]
 
 
 def test_a_tick_that_a_change_of_tempo_left_behind_is_played_at_once() -> None:
     it = melody((0.0, 0.9, 0.9))
-    it.add(ledger(5), at(0.0))
+    queue_up(it, 5)
     assert it.beat(at(0.0, 180.0)) == []
     (note,) = it.beat(Moment(1.0, 1.8, 180.0))  # the knob went down to 30 within the beat
     assert note.delay == 0.0
@@ -128,7 +135,7 @@ def test_amounts_of_all_sizes_are_spread_over_the_notes() -> None:
     # After an offer of 2**62 the exact amounts would all have a height of 1; the low words differ like random numbers.
     sizes = [2**62, *(int(rng.lognormvariate(21.8, 5.0)) + 1 for _ in range(300))]
     it = melody([0.9] * 2000)
-    it.add(ledger(*sizes), at(0.0))
+    queue_up(it, *sizes)
     pitches = {note.pitch for second in range(300) for note in it.beat(at(float(second)))}
     assert pitches >= {original.NOTES[height] for height in (2, 3, 5, 7, 9)}
 
@@ -143,7 +150,7 @@ def test_a_low_word_is_a_signed_number_of_32_bits(stroops: int) -> None:
 def test_the_queue_is_bounded_and_keeps_the_oldest() -> None:
     it = melody()
     sizes = [900, *(500, 300) * (original.MOST // 2 + 10)]
-    it.add(ledger(*sizes), at(0.0))
+    queue_up(it, *sizes)
     assert [waiting.amount.stroops for waiting in it.waiting()] == sizes[: original.MOST]
 
 
@@ -162,6 +169,13 @@ def perform(composer: Composer, begin: int, end: int) -> list[tuple[float, Note]
     return score
 
 
+def take_in(composer: Composer, arrived: Ledger, second: float = 0.0) -> None:
+    """Add a ledger, and take in all of it."""
+    composer.add(arrived, at(second))
+    while composer.take_in():
+        pass
+
+
 def played(score: list[tuple[float, Note]]) -> list[int]:
     return [note.amount.stroops for _, note in score if note.amount]
 
@@ -170,7 +184,7 @@ def played(score: list[tuple[float, Note]]) -> list[int]:
 def test_a_change_of_scene_loses_no_amount(way: tuple[Scene, Scene]) -> None:
     composer = Composer(way[0], C, Random(1))
     sizes = range(1, 10)
-    composer.add(ledger(*sizes), at(0.0))
+    take_in(composer, ledger(*sizes))
     first = perform(composer, 0, 2)
     composer.enter(way[1], at(2.0))
     assert 0 < len(played(first)) < 9
@@ -179,7 +193,7 @@ def test_a_change_of_scene_loses_no_amount(way: tuple[Scene, Scene]) -> None:
 
 def test_amounts_that_expired_in_the_queue_of_the_page_are_not_played_by_another_scene() -> None:
     composer = Composer(ORIGINAL, C, Random(1))
-    composer.add(ledger(*(2**30 + size * 2**27 for size in range(8))), at(0.0))
+    take_in(composer, ledger(*(2**30 + size * 2**27 for size in range(8))))
     perform(composer, 0, 1)
     composer.enter(WIND, at(30.0))
     assert played(perform(composer, 30, 40)) == []
@@ -212,10 +226,10 @@ def test_the_new_chord_begins_with_the_next_beat_and_fits_the_old_one(
 
 def test_the_ranking_is_kept_with_another_scene() -> None:
     composer = Composer(WIND, C, Random(1))
-    composer.add(ledger(*range(1000, 1400)), at(0.0))
+    take_in(composer, ledger(*range(1000, 1400)))
     perform(composer, 0, 20)
     composer.enter(NIGHT, at(20.0))
-    composer.add(ledger(1), at(20.0))
+    take_in(composer, ledger(1), 20.0)
     (low,) = [note for _, note in perform(composer, 20, 30) if note.amount]
     assert low.pitch <= NIGHT.low + 8  # against an empty ranking it would stand in the middle
 

@@ -12,10 +12,11 @@ holds 10,000 heights, hours of music, so that memory is bounded. Pure; the perfo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from appliance.music.phrase import Candidates
 from appliance.music.queue import Waiting
-from appliance.music.scene import MelodyContext, Scene
+from appliance.music.scene import BATCH, MelodyContext, Scene
 from appliance.music.transport import Moment
 from appliance.values import Amount, Ledger, Note, Voice
 
@@ -38,10 +39,12 @@ class Original:
         for waiting in context.waiting:
             self._queue_up(waiting)
 
-    def add(self, ledger: Ledger, now: Moment) -> None:
-        """Queue the amounts of a ledger."""
-        for amount in ledger.amounts:
+    def add(self, ledger: Ledger, candidates: Candidates, now: Moment) -> Iterator[None]:
+        """Queue the amounts of a ledger, also those that repeat."""
+        for index, amount in enumerate(ledger.amounts, 1):
             self._queue_up(Waiting(amount, now.seconds, now.seconds))
+            if index % BATCH == 0:
+                yield
 
     def beat(self, now: Moment) -> list[Note]:
         """The notes of the ticks that fall into the beat that begins at `now`."""
