@@ -101,7 +101,8 @@ MAY_IMPORT: dict[str, str] = {
     "doctor.parts": "",
     "doctor.privacy": "doctor.machine ledger.networks settings",
     "doctor.report": "doctor.finding",
-    "doctor.servers": "doctor.finding doctor.machine ledger.networks ledger.reader.probe ledger.staleness",
+    "doctor.servers": "doctor.finding doctor.machine ledger.networks ledger.reader.horizon ledger.reader.probe "
+    "ledger.reader.session ledger.staleness",
     "doctor.surroundings": "doctor.finding doctor.machine host.clock ledger.reader.routes ledger.tape settings",
     "cli": "box control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine doctor.parts "
     "doctor.privacy doctor.report host.log host.python host.systemd ledger.reader.listener ledger.reader.record_files "

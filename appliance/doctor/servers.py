@@ -13,8 +13,32 @@ from urllib.parse import urlsplit
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import Machine
 from appliance.ledger.networks import Network
+from appliance.ledger.reader.horizon import BUFFERED
 from appliance.ledger.reader.probe import ProbeResult, probe
+from appliance.ledger.reader.session import Cause
 from appliance.ledger.staleness import STALE_AFTER
+
+ALTERNATIVE = "Nothing to do: the box uses the others."
+LATER = "Try again later; the recording plays meanwhile."
+_ADDRESS = "Correct the address in the settings; the recording plays meanwhile."
+_CABLE = "Check the cable or the Wi-Fi of the box; the recording plays meanwhile."
+_DATE = "Check the date of this computer and the server's certificate; the recording plays meanwhile."
+_PROXY = "Correct HTTPS_PROXY and HTTP_PROXY where the box is started; the recording plays meanwhile."
+# If no server works. For any other cause: LATER.
+ADVICE: dict[Cause | None, str] = {
+    Cause.UNFOUND: _CABLE,
+    Cause.UNREACHED: _CABLE,
+    Cause.PROXY: _PROXY,
+    Cause.PROXY_UNFOUND: _PROXY,
+    Cause.TLS: _ADDRESS,
+    Cause.AUTHORITY: "Add the authority's certificate to this computer: `sudo update-ca-certificates`.",
+    Cause.DATE: _DATE,
+    Cause.CERTIFICATE: _DATE,
+    Cause.KEY: "Set headers for this network in the settings; the recording plays meanwhile.",
+    Cause.REDIRECT: "Write that address into the settings, or log in to the Wi-Fi if it is the Wi-Fi's.",
+    Cause.WEB_PAGE: "Log in to the Wi-Fi if it is the Wi-Fi's, or correct the address in the settings.",
+    Cause.NETWORK: "Correct the passphrase or the endpoints in the settings; the recording plays meanwhile.",
+}
 
 
 async def servers(machine: Machine, network: Network) -> list[Finding]:
@@ -35,15 +59,12 @@ def judged(network: Network, results: Sequence[ProbeResult], now: float) -> Iter
         check = f"server {network.name}"
         if result.tip is None:
             verdict = note if healthy else wrong
-            yield verdict(check, f"{host} {result.why}.", _advice(result.why, healthy=healthy))
+            advice = ALTERNATIVE if healthy else ADVICE.get(result.cause, LATER)
+            yield verdict(check, f"{host} {result.why}.", advice)
             continue
         says = f"{host} is at ledger {result.tip.sequence:,}"
         if newest - result.tip.closed_at >= STALE_AFTER:
-            yield note(
-                check,
-                f"{says}, {newest - result.tip.closed_at} s behind the others.",
-                "Nothing to do: the box uses the others.",
-            )
+            yield note(check, f"{says}, {newest - result.tip.closed_at} s behind the others.", ALTERNATIVE)
         elif now - result.tip.closed_at >= STALE_AFTER:
             behind = round(now - result.tip.closed_at)
             yield note(
@@ -58,28 +79,6 @@ def judged(network: Network, results: Sequence[ProbeResult], now: float) -> Iter
 
 
 def _remedy(note: str) -> str:
-    if "buffers" in note:
+    if BUFFERED in note:
         return "If the proxy before it is yours, let it pass on at once: `proxy_buffering off;` in nginx."
     return "Nothing to do: the box can read it like this."
-
-
-def _advice(why: str, *, healthy: bool) -> str:
-    if healthy:
-        return "Nothing to do: the box uses the others."
-    if "redirects to" in why:
-        return "Write that address into the settings, or log in to the Wi-Fi if it is the Wi-Fi's."
-    if "certificate of an authority" in why:
-        return "Add the authority's certificate to this computer: `sudo update-ca-certificates`."
-    if "host name" in why or "TLS" in why:
-        return "Correct the address in the settings; the recording plays meanwhile."
-    if "certificate" in why:
-        return "Check the date of this computer and the server's certificate; the recording plays meanwhile."
-    if "key" in why:
-        return "Set headers for this network in the settings; the recording plays meanwhile."
-    if "proxy" in why or "PROXY" in why:
-        return "Correct HTTPS_PROXY and HTTP_PROXY where the box is started; the recording plays meanwhile."
-    if "found" in why or "reached" in why:
-        return "Check the cable or the Wi-Fi of the box; the recording plays meanwhile."
-    if "network than" in why:
-        return "Correct the passphrase or the endpoints in the settings; the recording plays meanwhile."
-    return "Try again later; the recording plays meanwhile."

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from appliance.doctor.servers import judged, servers
+from appliance.doctor.finding import Verdict
+from appliance.doctor.servers import ADVICE, ALTERNATIVE, LATER, judged, servers
 from appliance.ledger.networks import RPC, Network
+from appliance.ledger.reader.horizon import BUFFERED
 from appliance.ledger.reader.probe import ProbeResult, probe
-from appliance.ledger.reader.session import Timeouts, Tip
+from appliance.ledger.reader.session import Cause, Timeouts, Tip
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 from tests.support.patient import NOW, patient
@@ -22,40 +25,20 @@ NETWORK = Network("mine", "first", ("https://one.example", f"{RPC}https://two.ex
 HASTE = Timeouts(connect=0.5, answer=0.5, page=0.5)
 
 
-def result(at: int, age: float | None, why: str = "does not answer") -> ProbeResult:
-    tip = None if age is None else Tip(1000 + at, int(NOW - age))
-    return ProbeResult(NETWORK.endpoints[at], tip, "" if tip else why, 0.4)
+def result(at: int, age: float | None, cause: Cause = Cause.SILENT) -> ProbeResult:
+    if age is None:
+        return ProbeResult(NETWORK.endpoints[at], None, "has a fault", 0.4, cause=cause)
+    return ProbeResult(NETWORK.endpoints[at], Tip(1000 + at, int(NOW - age)), "", 0.4)
 
 
 @pytest.mark.parametrize(
     ("first", "second", "verdicts", "words"),
     [
-        (
-            result(0, 3),
-            result(1, 4),
-            "ok ok",
-            ["1,000", "1,001"],
-        ),
-        (result(0, 3), result(1, 400), "ok note", ["1,000", "397 s behind the others"]),
-        (
-            result(0, 3),
-            result(1, None),
-            "ok note",
-            ["1,000", "Nothing to do"],
-        ),
-        (result(0, 400), result(1, 402), "note note", ["400 s ago", "402 s ago"]),
-        (
-            result(0, None),
-            result(1, None, "cannot be found"),
-            "wrong wrong",
-            ["Try again later", "Check the cable"],
-        ),
-        (
-            result(0, None, "serves another network than mine"),
-            result(1, None),
-            "wrong wrong",
-            ["passphrase", ""],
-        ),
+        (result(0, 3), result(1, 4), "ok ok", ["1,000", "1,001"]),
+        (result(0, 3), result(1, 400), "ok note", ["1,000", "397 s"]),
+        (result(0, 3), result(1, None), "ok note", ["1,000", ALTERNATIVE]),
+        (result(0, 400), result(1, 402), "note note", ["400 s", "402 s"]),
+        (result(0, None), result(1, None), "wrong wrong", [LATER, LATER]),
     ],
 )
 def test_the_verdict_on_a_server_depends_on_the_others(
@@ -68,6 +51,20 @@ def test_the_verdict_on_a_server_depends_on_the_others(
         assert expected in f"{finding.says} {finding.advice}"
 
 
+@pytest.mark.parametrize("cause", Cause)
+def test_the_advice_depends_on_the_cause(cause: Cause) -> None:
+    for finding in judged(NETWORK, [result(0, None, cause), result(1, None, cause)], NOW):
+        assert finding.advice == ADVICE.get(cause, LATER)
+
+
+@pytest.mark.parametrize(("note", "word"), [(BUFFERED, "proxy_buffering"), ("lacks pages", "")])
+def test_the_remedy_of_a_note(note: str, word: str) -> None:
+    (found,) = judged(NETWORK, [replace(result(0, 3), note=note)], NOW)
+    assert found.verdict is Verdict.NOTE
+    assert word in found.advice
+    assert ("proxy_buffering" in found.advice) is (note == BUFFERED)
+
+
 def test_real_servers_are_asked_at_once_and_with_a_timeout() -> None:
     async def run() -> None:
         chain = generated([3] * 4, network="first")
@@ -77,10 +74,10 @@ def test_real_servers_are_asked_at_once_and_with_a_timeout() -> None:
             assert [one.endpoint for one in seen] == list(endpoints)
             assert seen[0].tip
             assert seen[0].tip.sequence == chain.ledgers[-1]["sequence"]
-            assert [one.why for one in seen[1:]] == ["does not answer", "cannot be reached", seen[3].why]
-            assert seen[3].why  # a Horizon is no RPC server
+            # A Horizon is no RPC server.
+            assert [one.cause for one in seen] == [None, Cause.SILENT, Cause.UNREACHED, Cause.REFUSED]
             (other,) = await probe(Network("mine", "second", (succeeded.url,)), HASTE)
-            assert other.why == "serves another network than mine"
+            assert other.cause is Cause.NETWORK
 
     asyncio.run(run())
 
@@ -89,7 +86,7 @@ def test_a_server_that_answers_slowly_has_a_timeout_in_all() -> None:
     async def run() -> None:
         async with HorizonServer(generated([3]), faults={"root": ["slow"]}) as server:
             (seen,) = await probe(Network("mine", "first", (server.url,)), Timeouts(), longest=0.2)
-            assert seen.why == "does not answer within 0 s"
+            assert seen.cause is Cause.SILENT
 
     asyncio.run(run())
 

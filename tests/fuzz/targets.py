@@ -38,7 +38,7 @@ from appliance.ledger.reader.amounts import (
 from appliance.ledger.reader.budget import own
 from appliance.ledger.reader.record_files import BadRecording, from_operations
 from appliance.ledger.reader.rpc import Rpc
-from appliance.ledger.reader.session import ListenOptions, Lost, Timeouts
+from appliance.ledger.reader.session import Cause, ListenOptions, Lost, Timeouts
 from appliance.ledger.reader.soroban import refuse
 from appliance.ledger.reader.xdr import amounts_from_events, event, operations
 from appliance.ledger.tape import BadTape, Header, Line, open_tape
@@ -178,7 +178,7 @@ class _Answers(BaseAsyncClient):
     async def post(self, url: str, data: Any = None, json_data: Any = None) -> Response:
         self.asked += 1
         if self.asked > 60:
-            raise Lost("was asked often enough")
+            raise Lost(Cause.LIMITED, "was asked often enough")
         text = self._answers[min(self.asked, len(self._answers)) - 1]
         refuse(text)
         return Response(200, text, {}, url)

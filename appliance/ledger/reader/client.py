@@ -30,7 +30,7 @@ from stellar_sdk.server_async import ServerAsync
 
 from appliance.ledger.reader.backoff import retry_after
 from appliance.ledger.reader.budget import HEADER, Allowance
-from appliance.ledger.reader.session import Lost, Timeouts
+from appliance.ledger.reader.session import Cause, Lost, Timeouts
 from appliance.ledger.reader.sse import Event, EventTooLong, Parser
 
 __all__ = ["Page", "Record", "ServerAsync", "StreamClient", "fetch", "records_of"]
@@ -49,6 +49,7 @@ STATUS_HINTS = {
     403: " (does it need a key?)",
     407: " (the proxy needs a login)",
 }
+STATUS_CAUSES = {401: Cause.KEY, 403: Cause.KEY, 407: Cause.PROXY}
 
 AGAIN = 0.02  # s until a stream that Horizon has ended is taken up again; it asks for 10 ms
 AGAIN_EARLY = 0.5  # s, where a proxy has ended it before Horizon would have
@@ -130,7 +131,8 @@ class StreamClient(AiohttpClient):
                 async with aclosing(self._events(url, asked)) as events:
                     async for event in events:
                         if event.name == "error":
-                            raise Lost("ends the stream", limited="rate_limit" in event.data)
+                            limited = "rate_limit" in event.data
+                            raise Lost(Cause.LIMITED if limited else Cause.BROKEN, "ends the stream")
                         if (record := self._record(event)) is not None:
                             moved += _number(event.id) > _number(asked.get("cursor", ""))
                             asked["cursor"] = event.id or asked.get("cursor", "")
@@ -146,7 +148,8 @@ class StreamClient(AiohttpClient):
             pause = AGAIN
             if brought < int(asked.get("limit", 0)) and self._now() - begun < self._timeouts.stream:
                 if not moved:
-                    raise Lost("ends its streams too early")  # opened again at once, it would be flooded
+                    # Opened again at once, it would be flooded.
+                    raise Lost(Cause.BROKEN, "ends its streams too early")
                 pause = AGAIN_EARLY
             await asyncio.sleep(pause)
         async with aclosing(self._listed(url, asked)) as records:
@@ -161,7 +164,7 @@ class StreamClient(AiohttpClient):
             try:
                 records = records_of(page.json())
             except (ValueError, RecursionError) as error:
-                raise Lost(NO_HORIZON) from error
+                raise Lost(Cause.MALFORMED, NO_HORIZON) from error
             for record in records:
                 token = record.get("paging_token")
                 if isinstance(token, str) and _number(token) > _number(asked.get("cursor", "")):
@@ -191,7 +194,7 @@ class StreamClient(AiohttpClient):
             finally:
                 self.dropped += parser.dropped
         if name != "close":
-            raise Lost("breaks off the stream")
+            raise Lost(Cause.BROKEN, "breaks off the stream")
 
     def _record(self, event: Event) -> Record | None:
         """The record in an event; hello and byebye hold none."""
@@ -236,7 +239,7 @@ class StreamClient(AiohttpClient):
         async def sent(_: object, request: SimpleNamespace, __: object) -> None:
             # aiohttp repeats a GET by itself when its connection breaks; that would be neither counted nor waited for.
             if vars(request).setdefault("sent", False):
-                raise Lost(BROKEN)
+                raise Lost(Cause.BROKEN, BROKEN)
             request.sent = True
             self._allowance.requests.take(self._now())
             self._allowance.traffic.take(self._now(), HEADER)
@@ -272,7 +275,8 @@ def _proxy(url: str) -> str | None:
     except ValueError:
         usable = False
     if not usable:
-        raise Lost(f"cannot be reached: {address.scheme.upper()}_PROXY is not an address of an HTTP proxy")
+        name = f"{address.scheme.upper()}_PROXY"
+        raise Lost(Cause.PROXY, f"cannot be reached: {name} is not an address of an HTTP proxy")
     return proxy
 
 
@@ -288,7 +292,7 @@ async def fetch(page: Page) -> Record:
     try:
         return await page.call()
     except (ValueError, AttributeError, RecursionError) as error:  # no JSON; no object; nested too deep
-        raise Lost(NO_HORIZON) from error
+        raise Lost(Cause.MALFORMED, NO_HORIZON) from error
 
 
 def records_of(page: Any) -> list[Record]:
@@ -296,9 +300,9 @@ def records_of(page: Any) -> list[Record]:
     try:
         records = page["_embedded"]["records"]
     except (KeyError, TypeError) as error:
-        raise Lost("sends pages without records") from error
+        raise Lost(Cause.MALFORMED, "sends pages without records") from error
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise Lost("sends pages without records")
+        raise Lost(Cause.MALFORMED, "sends pages without records")
     return records
 
 
@@ -319,7 +323,7 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > most:
-            raise Lost("sends a page that is too long")
+            raise Lost(Cause.TOO_LONG, "sends a page that is too long")
     return bytes(body)
 
 
@@ -331,11 +335,11 @@ def _unpacked(body: bytes, most: int) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             unpacked = file.read(most + 1)
     except EOFError as error:
-        raise Lost("sends a page that is cut off") from error
+        raise Lost(Cause.MALFORMED, "sends a page that is cut off") from error
     except (OSError, zlib.error) as error:
-        raise Lost("sends a damaged page") from error
+        raise Lost(Cause.MALFORMED, "sends a damaged page") from error
     if len(unpacked) > most:
-        raise Lost("sends a page that is too long")
+        raise Lost(Cause.TOO_LONG, "sends a page that is too long")
     return unpacked
 
 
@@ -346,24 +350,26 @@ def _refusal(response: aiohttp.ClientResponse, form: str) -> Lost | None:
     if status != 200:
         wait = retry_after(headers.get("Retry-After"), headers.get("Date"))
         if status == 429:
-            return Lost("asks to slow down", limited=True, retry_after=wait)
+            return Lost(Cause.LIMITED, "asks to slow down", retry_after=wait)
         if 300 <= status < 400 and "Location" in headers:
-            return Lost(f"redirects to {_target(response)}", status=status)
+            return Lost(Cause.REDIRECT, f"redirects to {_target(response)}", status=status)
         reason = f"answers with status {status}{STATUS_HINTS.get(status, '')}"
         kind = NoStream if streams and status in NO_STREAM else Lost
-        return kind(reason, status=status, retry_after=wait)
+        return kind(STATUS_CAUSES.get(status, Cause.REFUSED), reason, status=status, retry_after=wait)
     sent = response.content_type
     encodings = {each.strip().lower() for each in headers.get("Content-Encoding", "").split(",")}
     if streams:
         if sent != EVENTS:
-            return NoStream(f"answers with {_printable(sent)} where a stream was asked for")
-        return None if encodings <= PLAIN else NoStream("packs its stream")
+            return NoStream(Cause.MALFORMED, f"answers with {_printable(sent)} where a stream was asked for")
+        return None if encodings <= PLAIN else NoStream(Cause.MALFORMED, "packs its stream")
     if sent in ("text/html", "application/xhtml+xml"):
-        return Lost("sends a web page instead of ledgers (does the Wi-Fi need a login?)")
+        return Lost(Cause.WEB_PAGE, "sends a web page instead of ledgers (does the Wi-Fi need a login?)")
     # Horizon's is application/hal+json. A server that does not say is believed, and so is one that has only text.
     if "json" not in sent and ("Content-Type" in headers and sent not in VAGUE):
-        return Lost(f"sends {_printable(sent)} instead of JSON")
-    return None if encodings <= PLAIN | GZIP else Lost("sends an encoding that was not requested")
+        return Lost(Cause.MALFORMED, f"sends {_printable(sent)} instead of JSON")
+    if encodings <= PLAIN | GZIP:
+        return None
+    return Lost(Cause.MALFORMED, "sends an encoding that was not requested")
 
 
 def _target(response: aiohttp.ClientResponse) -> str:
@@ -390,41 +396,42 @@ def _as_lost(host: str | None) -> Iterator[None]:
     except aiohttp.ClientConnectorCertificateError as error:
         raise _untrusted(error.certificate_error) from error
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-        raise Lost("does not speak TLS as it should (is the address right?)") from error
+        raise Lost(Cause.TLS, "does not speak TLS as it should (is the address right?)") from error
     except aiohttp.ClientConnectorDNSError as error:
         if error.host != host:
             raise Lost(
-                "cannot be reached: the proxy of the environment cannot be found", unfound=True
+                Cause.PROXY_UNFOUND, "cannot be reached: the proxy of the environment cannot be found"
             ) from error
-        raise Lost("cannot be found (is there a network?)", unfound=True) from error
+        raise Lost(Cause.UNFOUND, "cannot be found (is there a network?)") from error
     except TimeoutError as error:
-        raise Lost("does not answer") from error
+        raise Lost(Cause.SILENT, "does not answer") from error
     except aiohttp.ClientProxyConnectionError as error:
-        raise Lost("cannot be reached: the proxy of the environment does not answer") from error
+        raise Lost(Cause.PROXY, "cannot be reached: the proxy of the environment does not answer") from error
     except aiohttp.ClientConnectorError as error:
-        raise Lost("cannot be reached") from error
+        raise Lost(Cause.UNREACHED, "cannot be reached") from error
     except aiohttp.ClientHttpProxyError as error:
         hint = STATUS_HINTS.get(error.status, "") if error.status == 407 else ""
-        raise Lost(f"cannot be reached: the proxy answers with status {error.status}{hint}") from error
+        raise Lost(
+            Cause.PROXY, f"cannot be reached: the proxy answers with status {error.status}{hint}"
+        ) from error
     except EventTooLong as error:
-        raise Lost("sends an event that is too long") from error
+        raise Lost(Cause.TOO_LONG, "sends an event that is too long") from error
     except aiohttp.ClientResponseError as error:  # not of HTTP, or beyond MAX_FIELD
-        raise Lost("sends a header that cannot be read") from error
+        raise Lost(Cause.MALFORMED, "sends a header that cannot be read") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise Lost(BROKEN) from error
+        raise Lost(Cause.BROKEN, BROKEN) from error
 
 
 def _untrusted(error: Exception) -> Lost:
     """Why a certificate is not trusted, by OpenSSL's codes (X509_V_ERR_...). Only a date can become right by itself."""
     match getattr(error, "verify_code", 0):
         case 9:
-            return Lost("has a certificate that is not valid yet (is the date right?)", unproven=True)
+            return Lost(Cause.DATE, "has a certificate that is not valid yet (is the date right?)")
         case 10:
-            return Lost("has a certificate that has expired (or is the date wrong?)", unproven=True)
+            return Lost(Cause.DATE, "has a certificate that has expired (or is the date wrong?)")
         case 18 | 19 | 20 | 21:
-            return Lost("has a certificate of an authority that this computer does not know")
+            return Lost(Cause.AUTHORITY, "has a certificate of an authority that this computer does not know")
         case 62 | 64:
-            return Lost("has a certificate for another host name")
-    return Lost(
-        f"has no valid certificate ({_printable(getattr(error, 'verify_message', '') or 'no reason')})"
-    )
+            return Lost(Cause.TLS, "has a certificate for another host name")
+    why = _printable(getattr(error, "verify_message", "") or "no reason")
+    return Lost(Cause.CERTIFICATE, f"has no valid certificate ({why})")

@@ -26,12 +26,13 @@ from appliance.ledger.reader.backoff import Backoff
 from appliance.ledger.reader.budget import Allowance, own, public
 from appliance.ledger.reader.endpoints import open_session
 from appliance.ledger.reader.routes import has_default_route
-from appliance.ledger.reader.session import ListenOptions, Lost, Session, Tip, resume
+from appliance.ledger.reader.session import Cause, ListenOptions, Lost, Session, Tip, resume
 from appliance.values import Ledger, Link, LinkState
 
 log = logging.getLogger(__name__)
 
 TRIES = 3  # failures before the next endpoint is tried
+UNFOUND = (Cause.UNFOUND, Cause.PROXY_UNFOUND)  # no name server answers, or none is there
 LONG = 60.0  # s; a server that asks for a longer wait is left for the next endpoint
 
 
@@ -83,11 +84,12 @@ async def follow(
                 continue
             failures += 1
             reason = f"{endpoints.host} {lost}"
-            wait = backoff.failed(now(), limited=lost.limited, unproven=lost.unproven)
+            cause = lost.cause
+            wait = backoff.failed(now(), limited=cause is Cause.LIMITED, unproven=cause is Cause.DATE)
             wait = endpoints.failed(lost, first=backoff.failures == 1, now=now(), wait=wait)
             state = LinkState.OFFLINE if failures >= TRIES * len(network.endpoints) else LinkState.BACKING_OFF
-            state = LinkState.STALE if lost.stale else state
-            state = LinkState.UNPLUGGED if lost.unfound and not plugged() else state
+            state = LinkState.STALE if cause is Cause.STALE else state
+            state = LinkState.UNPLUGGED if cause in UNFOUND and not plugged() else state
             lost = None  # its traceback holds whatever broke, megabytes of it, and the wait can be an hour
             yield Link(state, network.name, reason, wait)
             await asyncio.sleep(wait)
@@ -135,7 +137,7 @@ class _Endpoints:
         """The seconds to wait, at least `wait`, after a failure at `now`; `first` is one after a healthy minute."""
         self._rests[self._endpoint] = now + lost.retry_after
         self._misses = 1 if first else self._misses + 1
-        if lost.stale or lost.retry_after > LONG or self._misses >= TRIES:
+        if lost.cause is Cause.STALE or lost.retry_after > LONG or self._misses >= TRIES:
             if self._at == 0:
                 self._left_first = now
             self._at, self._misses = (self._at + 1) % len(self._network.endpoints), 0

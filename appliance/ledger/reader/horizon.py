@@ -35,7 +35,7 @@ from appliance.ledger.reader.amounts import (
 )
 from appliance.ledger.reader.budget import Allowance
 from appliance.ledger.reader.client import Record, ServerAsync, StreamClient, fetch, records_of
-from appliance.ledger.reader.session import CATCH_UP, ListenOptions, Lost, Tip
+from appliance.ledger.reader.session import CATCH_UP, Cause, ListenOptions, Lost, Tip
 from appliance.values import Amount, Ledger
 
 LIMIT = 200  # records of a page and events of a connection: the most that Horizon gives
@@ -80,7 +80,7 @@ class Horizon:
         """The last ledger by the server's root page, which must state the passphrase of `network`; raises Lost."""
         root = await fetch(self._server.root())
         if root.get("network_passphrase") != network.passphrase:
-            raise Lost(f"serves another network than {network.name}")
+            raise Lost(Cause.NETWORK, f"serves another network than {network.name}")
         self._network = network
         latest = root.get("history_latest_ledger")
         try:
@@ -88,7 +88,7 @@ class Horizon:
         except BadRecord:
             latest = None
         if type(latest) is not int or not 0 < latest < 2**31:
-            raise Lost("does not say which ledger is its last")
+            raise Lost(Cause.MALFORMED, "does not say which ledger is its last")
         self._latest = latest
         return Tip(latest, closed_at)
 
@@ -132,14 +132,14 @@ class Horizon:
                         await self.tip(self._network)
                         asked = self._now()
                         if self._latest <= cursor >> 32 and asked - moved >= self._timeouts.stale:
-                            raise Lost(f"has had no new ledger for {asked - moved:.0f} s", stale=True)
+                            raise Lost(Cause.STALE, f"has had no new ledger for {asked - moved:.0f} s")
             self._stream_is_late()
             asked = self._now()
 
     def _stream_is_late(self) -> None:
         """Give up streams if this is the second that is late; raises Lost if pages have been late as well."""
         if self._client.unstreamed:
-            raise Lost("has new ledgers, but does not list them")
+            raise Lost(Cause.MALFORMED, "has new ledgers, but does not list them")
         if self._now() - self._late < LATE_TWICE:
             self._client.unstreamed = BUFFERED
         self._late = self._now()
@@ -235,7 +235,7 @@ class Horizon:
                             cursor = max(cursor, (latest - CATCH_UP) << 32)
                             yield cursor, Ledger(latest, tip.closed_at, 0, 0, 0, ())
                         elif probed - moved >= self._timeouts.stale:
-                            raise Lost(f"has had no new ledger for {probed - moved:.0f} s", stale=True)
+                            raise Lost(Cause.STALE, f"has had no new ledger for {probed - moved:.0f} s")
                         if await self._has_operations(cursor, before):
                             break
             self._stream_is_late()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.budget import public
 from appliance.ledger.reader.endpoints import open_session
-from appliance.ledger.reader.session import ListenOptions, Lost, Timeouts, Tip, resume
+from appliance.ledger.reader.session import Cause, ListenOptions, Lost, Timeouts, Tip, resume
 
 # A server on the other side of the world answers within 2 s; a Zero 2 W needs 1 s for TLS alone.
 SHORT = Timeouts(connect=5.0, answer=5.0, page=5.0, late=2.5, due=2.0, burst=0.5)
@@ -30,6 +30,7 @@ class ProbeResult:
     why: str  # it did not, in words that follow the server's name
     seconds: float  # until the answer
     note: str = ""  # what does not work as it should, although the ledger came
+    cause: Cause | None = None  # of `why`
 
 
 async def probe(network: Network, timeouts: Timeouts = SHORT, longest: float = LONGEST) -> list[ProbeResult]:
@@ -53,10 +54,11 @@ async def _probe(network: Network, endpoint: str, timeouts: Timeouts, longest: f
                 await anext(ledgers)
             return ProbeResult(endpoint, tip, "", seconds, session.note)
     except Lost as lost:
-        why = str(lost)
+        why, cause = str(lost), lost.cause
     except TimeoutError:
-        why = f"does not answer within {longest:.0f} s"
+        why, cause = f"does not answer within {longest:.0f} s", Cause.SILENT
     finally:
         await session.close()
     # The first answer alone is of no use to a listener.
-    return ProbeResult(endpoint, None, f"states its last ledger, but {why}" if tip else why, now() - begun)
+    why = f"states its last ledger, but {why}" if tip else why
+    return ProbeResult(endpoint, None, why, now() - begun, cause=cause)

