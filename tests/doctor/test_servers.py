@@ -75,7 +75,7 @@ def test_real_servers_are_asked_at_once_and_with_a_timeout() -> None:
             assert seen[0].tip
             assert seen[0].tip.sequence == chain.ledgers[-1]["sequence"]
             # A Horizon is no RPC server.
-            assert [one.cause for one in seen] == [None, Cause.SILENT, Cause.UNREACHED, Cause.REFUSED]
+            assert [one.cause for one in seen] == [None, Cause.SILENT, Cause.UNREACHED, Cause.MALFORMED]
             (other,) = await probe(Network("mine", "second", (succeeded.url,)), HASTE)
             assert other.cause is Cause.NETWORK
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Simulated sound cards: the ALSA plug-in of alsa_fault/, built here, and a folder for each card.
 
-A card reads its mode from one file in its folder whenever it is called, and appends the samples that it plays to
-another.
+A card reads its mode from one file in its folder whenever it is called, appends the samples that it plays to another,
+and counts its underruns in a third.
 """
 
 import os
@@ -50,7 +50,8 @@ class Card:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.device = f"fault:CARD={folder.name}"
-        self._mode, self._new, self._played = folder / "mode", folder / "new", folder / "played"
+        self._mode, self._new = folder / "mode", folder / "new"
+        self._played, self._underruns = folder / "played", folder / "underruns"
 
     def be(self, mode: str) -> None:
         """Set its mode (fault.c lists them), atomically."""
@@ -61,6 +62,11 @@ class Card:
     def heard(self) -> int:
         """How many bytes it has played."""
         return self._played.stat().st_size if self._played.exists() else 0
+
+    @property
+    def underruns(self) -> int:
+        """How often it has run dry and was started again."""
+        return self._underruns.stat().st_size if self._underruns.exists() else 0
 
     def played(self, channels: int = 2) -> NDArray[np.float32]:
         """The samples that it has played, if it takes the box's own format."""

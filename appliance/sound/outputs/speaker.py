@@ -44,7 +44,6 @@ RETRY = 0.7  # s between two searches for a card while there is none
 CHECK = 1.0  # s between two searches for a better one
 REFUSED = 30.0  # s until a better one that could not be opened is tried again
 FADE = 0.25  # s, in and out
-PUT_TIMEOUT = 0.5  # s that the performer waits for room in the queue before it goes on without the card
 GIVE_UP = 15.0  # s without a heartbeat of the card's thread
 ABANDONED = 3  # threads
 HUNG = 600.0  # s for which any other card is preferred to one that hung
@@ -145,6 +144,8 @@ class Speaker:
     """Plays on `device` (an ALSA name, or AUTO for the best card) with a latency of about so many seconds.
 
     `open_` opens a card by its name with a buffer of so many seconds; `find` returns the cards to try, best first.
+    `patience` is how many seconds `write` waits for room in the queue before it drops a block and goes on without the
+    card.
     """
 
     def __init__(
@@ -155,7 +156,9 @@ class Speaker:
         block: int,
         open_: Callable[[str, float], Device] = lambda device, latency: Alsa(device, latency=latency),
         find: Callable[[], list[Choice]] = lambda: choices(look()),
+        patience: float = 0.5,
     ) -> None:
+        self._patience = patience
         fixed = [Choice(device, repr(device))]
         self._find = find if device == AUTO else lambda: fixed
         self._open = open_
@@ -197,7 +200,7 @@ class Speaker:
             raise thread.failure
         if thread.card:
             try:
-                thread.blocks.put(samples.copy(), timeout=0.0 if self._full else PUT_TIMEOUT)
+                thread.blocks.put(samples.copy(), timeout=0.0 if self._full else self._patience)
                 self._full = False
                 return
             except Full:
@@ -233,8 +236,8 @@ class Speaker:
         thread.leaving.set()
         if thread.card:
             with suppress(Full):
-                thread.blocks.put(None, timeout=PUT_TIMEOUT)
-        thread.join(self.latency + 1.0)
+                thread.blocks.put(None, timeout=self._patience)
+        thread.join(self.latency + 2 * self._patience)
 
 
 class History:

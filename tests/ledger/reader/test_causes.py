@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.ledger.networks import RPC, Network
+from appliance.ledger.networks import Network
 from appliance.ledger.reader.probe import SHORT, ProbeResult, probe
 from appliance.ledger.reader.session import Cause, Timeouts
 from tests.support.horizon_records import generated
@@ -23,9 +23,8 @@ TIMED = ("mute", "slow", "trickle")  # faults that only a timeout ends
 
 
 async def probed(server: HorizonServer | RpcServer, fault: str = "") -> ProbeResult:
-    prefix = RPC if isinstance(server, RpcServer) else ""
     async with server:
-        where = Network("here", "generated", (prefix + server.url,))
+        where = Network("here", "generated", (server.url,))
         (result,) = await probe(where, HASTY if fault in TIMED else PATIENT, longest=60)
     return result
 

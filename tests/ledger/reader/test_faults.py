@@ -522,7 +522,6 @@ def test_a_server_with_a_valid_certificate(ca: trustme.CA) -> None:
         ("early", Cause.DATE),
         ("host", Cause.TLS),
         ("unknown", Cause.AUTHORITY),
-        ("old", Cause.TLS),
     ],
 )
 def test_a_server_without_one_is_not_asked(ca: trustme.CA, wrong: str, cause: Cause) -> None:
@@ -530,6 +529,12 @@ def test_a_server_without_one_is_not_asked(ca: trustme.CA, wrong: str, cause: Ca
     assert len(reasons(entries)) == 1
     (result,) = asyncio.run(probed(https(ca, wrong)))
     assert result.cause is cause
+    assert server.requests == []
+
+
+def test_an_old_protocol_is_not_spoken(ca: trustme.CA) -> None:
+    entries, server = over_tls(https(ca, "old"))
+    assert len(reasons(entries)) == 1
     assert server.requests == []
 
 

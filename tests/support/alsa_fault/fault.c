@@ -3,12 +3,14 @@
  * A simulated sound card: an ALSA plug-in that plays into a file, in real time, and has the faults that another file
  * names. For tests and benchmarks; no part of the box.
  *
- *     pcm.NAME { type fault  mode "FILE of words"  played "FILE that is appended to" }
+ *     pcm.NAME { type fault  mode "FILE of words"  played "FILE that is appended to"  underruns "FILE: a byte each" }
  *
  * Like a real card it returns a position or an error number. Words of the mode (without one it has no fault):
  *     busy    cannot be opened: another program uses it       gone    there is no such device any more
  *     xrun    every write is followed by an underrun          stall   takes no more samples, without an error
  *     hang    no call returns until the word is removed       mono s16 44100 mpeg    the only format that it takes
+ *     waits   its clock stops while it has no samples, so that it never runs dry, however slow the computer is
+ *     dry     with `waits`: it plays all that it has at once and runs dry, whenever it has taken DRY frames
  *
  *     frames handed over ──transfer──▶ ring ──pointer, by the clock──▶ the file `played`
  */
@@ -22,14 +24,16 @@
 
 SND_PCM_PLUGIN_SYMBOL(fault);
 
+#define DRY 16384
+
 struct card {
 	snd_pcm_ioplug_t io;
-	char *mode, *played;
+	char *mode, *played, *underruns;
 	FILE *out;
 	char *ring;
 	size_t frame;                   /* bytes */
 	long long taken, heard, begun;  /* frames since prepare, twice; ns of the clock at the start */
-	int running;
+	int running, empty;             /* empty: it ran dry, which was reported */
 };
 
 static long long now(void)
@@ -60,15 +64,37 @@ static int trouble(struct card *card)
 	return told(card, "gone") ? -ENODEV : 0;
 }
 
-/* Play what the clock says has been played by now. */
-static void play_on(struct card *card)
+/* Play what the clock says has been played by now. Returns whether it has run dry. */
+static int play_on(struct card *card)
 {
-	long long due = (now() - card->begun) * card->io.rate / 1000000000LL;
+	long long rate = card->io.rate, due = (now() - card->begun) * rate / 1000000000LL;
+	int dry = 0;
 	if (told(card, "stall"))
 		due = card->heard;
+	if (told(card, "waits") && due > card->taken) {
+		card->begun += (due - card->taken) * 1000000000LL / rate;
+		due = card->taken;
+	}
+	if (told(card, "dry") && card->taken >= DRY) {
+		due = card->taken;
+		dry = 1;
+	}
 	for (; card->heard < due && card->heard < card->taken; card->heard++)
 		fwrite(card->ring + card->heard % card->io.buffer_size * card->frame, card->frame, 1, card->out);
 	fflush(card->out);
+	return dry || due > card->taken;
+}
+
+/* Count an underrun in a file, once until the card is prepared again. */
+static int run_dry(struct card *card)
+{
+	FILE *file = card->empty ? NULL : fopen(card->underruns, "a");
+	if (file) {
+		fputc('.', file);
+		fclose(file);
+	}
+	card->empty = 1;
+	return -EPIPE;
 }
 
 static int start(snd_pcm_ioplug_t *io)
@@ -91,7 +117,7 @@ static int prepare(snd_pcm_ioplug_t *io)
 	card->frame = io->channels * snd_pcm_format_physical_width(io->format) / 8;
 	card->ring = realloc(card->ring, io->buffer_size * card->frame);
 	card->taken = card->heard = 0;
-	card->running = 0;
+	card->running = card->empty = 0;
 	return card->ring ? trouble(card) : -ENOMEM;
 }
 
@@ -102,13 +128,9 @@ static snd_pcm_sframes_t pointer(snd_pcm_ioplug_t *io)
 	if (error)
 		return error;
 	if (card->running) {
-		long long due;
-		if (told(card, "xrun"))
-			return -EPIPE;
-		play_on(card);
-		due = (now() - card->begun) * io->rate / 1000000000LL;
-		if (due > card->taken && card->heard == card->taken && io->state != SND_PCM_STATE_DRAINING)
-			return -EPIPE;
+		int dry = card->empty || told(card, "xrun") || play_on(card);
+		if (dry && io->state != SND_PCM_STATE_DRAINING)
+			return run_dry(card);
 	}
 	return card->heard % io->buffer_size;
 }
@@ -147,6 +169,7 @@ static int close_card(snd_pcm_ioplug_t *io)
 	free(card->ring);
 	free(card->mode);
 	free(card->played);
+	free(card->underruns);
 	free(card);
 	return 0;
 }
@@ -190,8 +213,10 @@ SND_PCM_PLUGIN_DEFINE_FUNC(fault)
 			card->mode = strdup(file);
 		if (!strcmp(id, "played"))
 			card->played = strdup(file);
+		if (!strcmp(id, "underruns"))
+			card->underruns = strdup(file);
 	}
-	if (!card->mode || !card->played)
+	if (!card->mode || !card->played || !card->underruns)
 		return -EINVAL;
 	error = trouble(card);
 	if (!error && told(card, "busy"))
