@@ -21,6 +21,7 @@ import pytest
 from appliance.ledger.tape import bundled
 from appliance.saved.files import write
 from appliance.saved.state import SavedControls, State, encode
+from appliance.values import BoxState
 
 pytestmark = pytest.mark.process
 
@@ -115,7 +116,7 @@ def tells(status: str, news: list[str]) -> bool:
 
 def test_ready_comes_with_sound_and_the_watchdog_is_fed_by_sound_alone(systemd: Systemd) -> None:
     with running(systemd) as process:
-        assert tells("STATUS=public: no network, the recording plays", systemd.wait_for("READY=1"))
+        assert tells(f"STATUS=public: {BoxState.OFFLINE}", systemd.wait_for("READY=1"))
         for _ in range(3):
             assert systemd.hear() == ["WATCHDOG=1"]
         with standing_still(process):
@@ -266,7 +267,7 @@ def test_five_crashes_lead_to_safe_mode_and_a_clean_end_out_of_it(systemd: Syste
     systemd.forget()
     with running(systemd, *words) as process:
         # not testnet: nothing saved applies
-        assert tells("STATUS=public: trouble", systemd.wait_for("READY=1"))
+        assert tells(f"STATUS=public: {BoxState.TROUBLE}", systemd.wait_for("READY=1"))
         lines = said_until(process, "Playing the recording")
         assert sum("safe mode" in line for line in lines) == 1
         process.send_signal(signal.SIGHUP)
@@ -277,7 +278,7 @@ def test_five_crashes_lead_to_safe_mode_and_a_clean_end_out_of_it(systemd: Syste
     assert state.read_bytes() == before
     systemd.forget()
     with running(systemd, *words) as process:
-        assert tells("STATUS=testnet: no network, the recording plays", systemd.wait_for("READY=1"))
+        assert tells(f"STATUS=testnet: {BoxState.OFFLINE}", systemd.wait_for("READY=1"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

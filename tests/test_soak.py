@@ -37,14 +37,14 @@ def test_a_healthy_box_passes() -> None:
 
 def test_a_planted_leak_is_found() -> None:
     code, report = soak("--plant", "leak=16384", hours=0.08)
-    assert re.search(r"! memory grows by [\d,]+ KiB in a million, r² (0\.9|1\.0)", report), report
+    assert re.search(r"! memory .* r² (0\.9|1\.0)", report), report
     assert code == 1
 
 
 def test_a_planted_silence_is_found() -> None:
     code, report = soak("--plant", "silence", hours=0.03)
     assert code == 1
-    assert re.search(r"! longest time below -55 dBFS, not muted +4\d\.", report), report
+    assert re.search(r"! .* -55 dBFS.* \+4\d\.", report), report
 
 
 @pytest.mark.parametrize(("plant", "where"), [("hang", "in _check"), ("deaf", "in _watch")])

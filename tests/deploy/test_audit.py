@@ -17,19 +17,19 @@ UNKNOWN = {"name": "weak", "skip_reason": "Dependency not found on PyPI"}
 
 
 @pytest.mark.parametrize(
-    ("pypi", "osv", "code", "says"),
+    ("pypi", "osv", "code", "named"),
     [
-        ([WELL, WELL | {"name": "weak"}], None, 0, "No weakness is known of any part."),
-        ([WELL, WEAK], None, 1, "weak is known to be weak: PYSEC-1, CVE-2."),
-        ([WELL, UNKNOWN], [WELL, WEAK], 1, "weak is known to be weak: PYSEC-1, CVE-2."),
-        ([WELL, UNKNOWN], None, 77, "SKIPPED: audit. 1 parts could not be looked up (weak):"),
-        ([WELL, UNKNOWN], [WELL], 77, "SKIPPED: audit. 1 parts could not be looked up (weak):"),
-        (None, None, 77, "SKIPPED: audit. 2 parts could not be looked up (weak, well):"),
-        (None, [WELL, WELL | {"name": "weak"}], 0, "No weakness is known of any part."),
+        ([WELL, WELL | {"name": "weak"}], None, 0, ()),
+        ([WELL, WEAK], None, 1, ("weak", "PYSEC-1", "CVE-2")),
+        ([WELL, UNKNOWN], [WELL, WEAK], 1, ("weak", "PYSEC-1", "CVE-2")),
+        ([WELL, UNKNOWN], None, 77, ("SKIPPED: audit.", "(weak)")),
+        ([WELL, UNKNOWN], [WELL], 77, ("SKIPPED: audit.", "(weak)")),
+        (None, None, 77, ("SKIPPED: audit.", "(weak, well)")),
+        (None, [WELL, WELL | {"name": "weak"}], 0, ()),
     ],
 )
 def test_what_was_asked_and_what_not(
-    tmp_path: Path, pypi: list[object] | None, osv: list[object] | None, code: int, says: str
+    tmp_path: Path, pypi: list[object] | None, osv: list[object] | None, code: int, named: tuple[str, ...]
 ) -> None:
     for service, parts in (("pypi", pypi), ("osv", osv)):
         text = "Traceback" if parts is None else json.dumps({"dependencies": parts, "fixes": []})
@@ -39,5 +39,5 @@ def test_what_was_asked_and_what_not(
     program.chmod(0o755)
     lock.write_text("weak==2 \\\n    --hash=sha256:00\nwell==1 \\\n    --hash=sha256:00\n")
     done = subprocess.run([sys.executable, AUDIT, program, lock], capture_output=True, text=True, check=False)
-    assert done.stdout.startswith(says), done.stderr
+    assert all(name in done.stdout for name in named), done.stderr
     assert done.returncode == code

@@ -62,7 +62,8 @@ def test_an_unknown_base_is_refused() -> None:
         text=True,
         check=False,
     )
-    assert (made.returncode, made.stderr) == (2, "BASE=arch: a card is made of debian or of raspios.\n")
+    assert made.returncode == 2
+    assert all(part in made.stderr for part in ("BASE=arch", "debian", "raspios"))
 
 
 def test_an_archive_without_its_key_is_refused() -> None:

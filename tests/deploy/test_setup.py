@@ -74,7 +74,7 @@ def test_it_belongs_to_a_python_and_a_processor(checkout: Path, field: int) -> N
 
 
 @pytest.mark.parametrize("gone", ["bin/python", ".made-for"])
-def test_what_was_interrupted_or_whose_python_is_gone_is_made_anew(checkout: Path, gone: str) -> None:
+def test_what_was_interrupted_or_whose_python_is_gone_is_made_again(checkout: Path, gone: str) -> None:
     (checkout / ".venv" / gone).unlink()
     assert renewed(checkout)
 

@@ -110,12 +110,13 @@ def test_it_plays_and_reports_the_time_per_block(tmp_path: Path, monkeypatch: py
     settings = load({"sound.device": card.device}, {}).settings
     found = playing(patient(tmp_path), settings, 1.5)
     assert found.verdict is Verdict.OK
-    assert found.says.startswith(f"1.5 s on {card.device!r}, ")
+    assert all(part in found.says for part in ("1.5 s", repr(card.device)))
     assert "10.7 ms" in found.says
     assert card.heard > 48_000
     card.be("busy")
     found = playing(patient(tmp_path), settings, 0.5)
-    assert found.says.startswith("0.5 s in silence, 0 underruns")
+    assert found.says.startswith("0.5 s ")
+    assert repr(card.device) not in found.says
     assert "busy" in found.advice
 
 

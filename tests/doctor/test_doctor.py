@@ -34,7 +34,10 @@ def test_it_reports_where_the_settings_come_from(tmp_path: Path, config: Path) -
     loaded = load({"tempo": "72"}, {}, config)
     findings = examine(patient(tmp_path), loaded)
     (settings,) = of("settings", findings)
-    assert f"3 from the file {config}, 1 from the command line" in settings.says
+    in_file, on_line, *_ = settings.says.split(", ")
+    assert in_file.startswith("3 ")
+    assert str(config) in in_file
+    assert on_line.startswith("1 ")
     (server,) = of("server mine", findings)
     assert (server.verdict, server.says.split()[0]) == (Verdict.WRONG, "127.0.0.1")
 
@@ -63,7 +66,7 @@ def test_the_verb_as_json_with_wrong_settings_asks_no_server(
     config.write_text(f'network = "mine"\ntempo = 9\n{MINE}')
     assert main(["doctor", "--config", str(config), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)["findings"]
-    assert "sets tempo = 9; allowed is" in found[0]["says"]
+    assert all(part in found[0]["says"] for part in (str(config), "tempo = 9"))
     assert {one["check"] for one in found} >= {"settings", "clock", "versions"}
     assert not any(one["check"].startswith("server") for one in found)
 

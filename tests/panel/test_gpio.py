@@ -126,7 +126,8 @@ def test_the_panel_works_on_every_pi_by_either_factory(
     model = {number: name for name, number in BOARDS.items()}[revision]
     by = "rpigpio over rpi-lgpio" if factory == "rpigpio" else "lgpio"
     (line,) = caplog.messages
-    assert f"{by} on a Raspberry Pi {model}" in line
+    assert by in line
+    assert model in line
     assert kernel.opened == [0]
 
 

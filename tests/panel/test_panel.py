@@ -293,7 +293,7 @@ def test_a_part_that_raises_takes_no_other_with_it_and_is_tried_again(
     rig = rigged(board=board)
     moved = rig.wait(0.1)
     assert bool(moved) == (part != "knobs")
-    assert caplog.text.count(f"The {part} do not work: [Errno 5] Input/output error (OSError).") == 1
+    assert sum(part in message and "[Errno 5]" in message for message in caplog.messages) == 1
     rig.press(Button.NETWORK, 0.1)
     assert bool(rig.wait(0.3)) == (part != "buttons")
     assert bool(rig.mock.lit[6]) == (part != "lamps")
@@ -365,7 +365,7 @@ def test_a_dead_converter_moves_nothing_and_is_logged(
     rig.wait(1.0)
     rig.mock.chip.readings = [says] * 8
     assert rig.wait(5.0) == []
-    assert caplog.text.count("The converter of the knobs does not answer") == 1
+    assert sum("converter" in message for message in caplog.messages) == 1
     rig.mock.chip.readings = before
     assert rig.wait(AGAIN) == []
     assert "The knobs work again." not in caplog.text
@@ -379,7 +379,7 @@ def test_a_loose_wiper_is_frozen_and_named(rigged: Rigged, caplog: pytest.LogCap
     for _ in range(4 * SAMPLES):
         rig.mock.chip.readings[1] = rng.randrange(TOP)
         rig.wait(LOOK)
-    assert "The wiper of the tempo knob is not connected" in caplog.text
+    assert [message for message in caplog.messages if "wiper" in message and "tempo" in message]
     assert rig.wait(LOOK) == []
 
 

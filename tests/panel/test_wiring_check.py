@@ -82,7 +82,7 @@ class Builder:
 def test_nothing_is_wrong_with_a_panel_that_is_wired_right(knobs: Knobs) -> None:
     builder = Builder(knobs)
     assert builder.check_wiring() == []
-    assert ("  volume: 512 of 1023, noise 0.0" in builder.said) == (knobs == "potentiometers")
+    assert any("volume" in line and "512" in line for line in builder.said) == (knobs == "potentiometers")
     assert builder.mock.lit == (0.0,) * 9
 
 
@@ -91,8 +91,8 @@ def test_dark_and_swapped_lamps_are_named_with_their_pins() -> None:
     builder.answers = {2: "0", 4: "5", 5: " 4", 6: "6", 7: "yes"}
     dark, four, five = builder.check_wiring()
     assert all(part in dark for part in ("Lamp 2", "GPIO 27"))
-    assert all(part in four for part in ("GPIO 24", "lamp 5 instead of 4"))
-    assert all(part in five for part in ("GPIO 25", "lamp 4 instead of 5"))
+    assert all(part in four for part in ("GPIO 24", "lamp 5"))
+    assert all(part in five for part in ("GPIO 25", "lamp 4"))
 
 
 @pytest.mark.parametrize("says", [0, TOP])
@@ -115,9 +115,8 @@ def test_a_loose_and_a_noisy_wiper() -> None:
 
     builder.idle = idle
     loose, noisy, *_ = builder.check_wiring()
-    assert loose.startswith("The wiper of volume is not connected")
-    assert noisy.startswith("The reading of tempo is noisy")
-    assert "100 nF" in noisy
+    assert all(part in loose for part in ("wiper", "volume"))
+    assert all(part in noisy for part in ("tempo", "100 nF"))
 
 
 def test_swapped_reversed_and_short_potentiometers() -> None:

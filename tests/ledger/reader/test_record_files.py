@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,11 @@ def written(path: Path, records: Iterable[Any]) -> Path:
     return path
 
 
+def numbers(summary: str) -> list[int]:
+    """Ledgers, operations, amounts, dropped records."""
+    return [int(number) for number in re.findall(r"\d+", summary)]
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
 def test_operations_make_the_lines_of_their_ledgers(tmp_path: Path, suffix: str) -> None:
     chain = generated([3, 0, 2])
@@ -40,7 +46,7 @@ def test_operations_make_the_lines_of_their_ledgers(tmp_path: Path, suffix: str)
     )  # fmt: skip
     assert [amount.stroops for amount in first.amounts] == [10000000001, 10000000002, 10000000003]
     assert third.sequence == 1002
-    assert str(recording) == "2 ledgers, 5 operations, 5 amounts; 0 bad records dropped."
+    assert numbers(str(recording)) == [2, 5, 5, 0]
 
 
 def test_a_series_of_ledgers_adds_the_empty_ones_and_has_the_last_word(tmp_path: Path) -> None:
@@ -95,7 +101,7 @@ def test_an_operation_counts_once_whatever_the_files_overlap(tmp_path: Path) -> 
         assert amounts == [sorted(amount.stroops for amount in ledger.amounts) for ledger in whole], name
         assert recording.dropped == 0
     one = written(tmp_path / "one.jsonl", [operations[0], operations[0], {**operations[0], "amount": "1"}])
-    assert str(from_operations([one])) == "1 ledgers, 1 operations, 1 amounts; 0 bad records dropped."
+    assert numbers(str(from_operations([one]))) == [1, 1, 1, 0]
 
 
 @pytest.mark.parametrize("series", [False, True])
@@ -141,7 +147,7 @@ def test_a_tape_is_written_and_holds_nothing_but_numbers(tmp_path: Path) -> None
     operations = [record for group in chain.operations.values() for record in group]
     output = tmp_path / "x.tape"
     summary = record_files([written(tmp_path / "ops.jsonl", operations)], None, output, "testnet")
-    assert summary == "Recorded 2 ledgers, 5 operations, 5 amounts; 0 bad records dropped."
+    assert numbers(summary) == [2, 5, 5, 0]
     tape = open_tape(output)
     assert tape.header.network == "testnet"
     assert [line.entry for line in tape] == from_operations([tmp_path / "ops.jsonl"]).ledgers
@@ -159,4 +165,4 @@ def test_the_recorded_testnet_afternoon() -> None:
     assert sum(ledger.operations for ledger in ledgers) == 7705
     assert sum(not ledger.operations for ledger in ledgers) == 1433
     assert list(recording.lines())[-1].seconds == 15015  # 21:26:57 to 01:37:12
-    assert str(recording) == "3000 ledgers, 7705 operations, 3534 amounts; 0 bad records dropped."
+    assert numbers(str(recording)) == [3000, 7705, 3534, 0]

@@ -43,9 +43,8 @@ def ledger(number: int) -> Ledger:
 def test_the_summary_counts_what_is_on_the_tape(tmp_path: Path) -> None:
     path = tmp_path / "r.tape"
     lines = [Line(5.0 * number, ledger(number)) for number in range(1200)]
-    assert taped(path, Header("mine"), *lines, Line(9000.0, Heartbeat())) == (
-        f"Recorded {path}: 1,200 ledgers, 960,000 operations."
-    )
+    summary = taped(path, Header("mine"), *lines, Line(9000.0, Heartbeat()))
+    assert all(part in summary for part in (str(path), "1,200", "960,000"))
     assert list(open_tape(path)) == lines  # neither a second header nor a heartbeat
 
 
@@ -60,9 +59,7 @@ def test_a_network_that_is_away_is_logged_once_until_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away() -> int:
-        return caplog.messages.count(
-            f"The mine network is away: {LOST.reason}. The recording goes on when it is back."
-        )
+        return sum("mine" in message and LOST.reason in message for message in caplog.messages)
 
     with caplog.at_level(logging.WARNING), TapeWriter(tmp_path / "r.tape", Header("mine")) as tape:
         recorder = NetworkRecorder(tape, "mine")
@@ -86,8 +83,8 @@ def test_a_network_that_is_away_is_logged_once_until_it_is_back(
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
-        ((), "the mine network."),
-        ((Line(0.0, LOST),), f"the mine network: {LOST.reason}."),
+        ((), "mine"),
+        ((Line(0.0, LOST),), LOST.reason),
     ],
 )
 def test_a_tape_without_a_ledger_is_no_success(tmp_path: Path, lines: tuple[Line, ...], why: str) -> None:
@@ -167,7 +164,7 @@ def test_a_signal_finishes_the_tape(tmp_path: Path, number: signal.Signals) -> N
     with network(end) as networks:
         summary = record_network(networks, "one", path, None, ListenOptions())
     count = sum(isinstance(line.entry, Ledger) for line in open_tape(path))
-    assert summary == f"Recorded {path}: {count} ledgers, {2 * count} operations."
+    assert all(part in summary for part in (str(path), f" {count} ", f" {2 * count} "))
     assert count > 1
     assert list(tmp_path.iterdir()) == [path]
     assert {each: signal.getsignal(each) for each in ENDS} == handlers

