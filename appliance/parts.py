@@ -37,7 +37,7 @@ def composition(
 ) -> Composition:
     """What the settings ask for, composed from `ledgers`, which gives the new ones once a block.
 
-    `scene` is the first one if it is not the settings'.
+    `scene` is the first scene; "" stands for the settings'.
     """
     scale = Scale(settings.music.scale, ROOTS[settings.music.root])
     warm = islice(_amounts(bundled()), WARM)

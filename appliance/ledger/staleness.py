@@ -22,9 +22,8 @@ HEARTBEAT = 5.0  # s
 HUNG_AFTER = 25.0  # s, five heartbeats; with its end and a new start that makes 30 s
 PROBE_AFTER = 15.0  # s; an empty ledger then reaches the player before AWAY_AFTER
 ASK_AFTER = 11.0  # s
-LATE_AFTER = (
-    7.0  # s; ASK_AFTER and this are shorter than AWAY_AFTER, and longer than Horizon's 5 s between two looks
-)
+# ASK_AFTER and LATE_AFTER together are shorter than AWAY_AFTER; each is longer than Horizon's pause of 5 s.
+LATE_AFTER = 7.0  # s
 AWAY_AFTER = 20.0  # s, four ledgers
 STALE_AFTER = 60.0  # s
 SILENT_AFTER = 70.0  # s

@@ -28,7 +28,7 @@ from appliance.values import Button, Gesture
 
 log = logging.getLogger(__name__)
 
-AGAIN = 60.0  # s between two attempts to open a part
+RETRY = 60.0  # s between two attempts to open a part
 LATE = 0.1  # s of delay after which the thread skips the missed readings
 IDLE = 0.5  # s between two turns of the loop when no part is there
 
@@ -65,7 +65,7 @@ class _Knobs:
             if fault not in self._logged:
                 self._logged.add(fault)
                 log.warning("%s. %s.", fault, self.without)
-        elif self._logged and seconds - self._faulty >= AGAIN:  # a loose wire comes and goes
+        elif self._logged and seconds - self._faulty >= RETRY:  # a loose wire comes and goes
             self._logged.clear()
             log.info("The knobs work again.")
         return gestures
@@ -151,7 +151,7 @@ class Panel:
         self._away: list[_Part] = [*knobs, _Buttons(lamps), _Leds(lamps)]
         self._there: list[_Part] = []
         self._board: Board | None = None
-        self._again = -math.inf  # when the parts that are away are tried next, s
+        self._retry_at = -math.inf  # when the parts that are away are tried next, s
         self._missed: set[str] = set()  # the parts that were logged as away
         self._says = ""  # the pin factory, as it was logged
         self._stop, self._read = threading.Event(), threading.Event()
@@ -194,15 +194,15 @@ class Panel:
         """One turn of the loop: every part once. Raises nothing."""
         for part in tuple(self._there):
             self._turn(part, seconds)
-        if self._away and seconds >= self._again:
-            self._again = seconds + AGAIN
+        if self._away and seconds >= self._retry_at:
+            self._retry_at = seconds + RETRY
             self._open(seconds)
 
     def _turn(self, part: _Part, seconds: float) -> bool:
         try:
             gestures = part.turn(seconds)
         except Exception as error:
-            self._again = seconds + AGAIN
+            self._retry_at = seconds + RETRY
             self._lose(part, error)
             return False
         self._pass_on(gestures)

@@ -19,10 +19,10 @@ from appliance.panel.pins import NOWHERE, Wiring
 from appliance.values import Button, Knob
 
 STILL = 2.0  # s for which the noise of the knobs is measured
-ASK_TIMEOUT = 20.0  # s for which a knob or button that was asked for is awaited
+ASK_TIMEOUT = 20.0  # s within which the knob or button that was asked for must move
 NOISY = 3.0  # LSB, standard deviation; the most that the filter hides
 MOVED = 100  # LSB (or 1 detent) by which a knob counts as turned
-WHOLE = 24  # LSB from the end that a potentiometer should reach
+WHOLE = 24  # LSB; a potentiometer must come this close to 0 and to TOP
 
 Read = Callable[[], Sequence[int]]
 Say = Callable[[str], None]

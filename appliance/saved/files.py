@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SERVICE = Path("/var/lib/stellar-wind")  # StateDirectory of deploy/systemd/stellar-wind.service
-# A write that was given up (a disk is slow, and the box ends) goes on in its thread: the next one must not meet it.
+# On a slow disk a write can go on in its thread after its caller has given up; the next one waits for it here.
 _WRITING = threading.Lock()
 LARGEST = 4096  # bytes; the largest of these files has some 300
 

@@ -16,7 +16,7 @@ from appliance.panel.gpio import Board, Buttons, Converter, Encoders, Leds, NoPa
 from appliance.panel.knobs import SAMPLES, TOP
 from appliance.panel.lamps import ATTACK, DIMMEST, FADE, LAMPS, Lamps
 from appliance.panel.mock import Mock
-from appliance.panel.panel import AGAIN, Panel
+from appliance.panel.panel import RETRY, Panel
 from appliance.panel.pins import NOWHERE, PINS, Knobs, Wiring, wiring
 from appliance.values import BoxState, Button, Doubled, Gesture, Held, Knob, Moved, Pressed, Turned
 
@@ -297,11 +297,11 @@ def test_a_part_that_raises_takes_no_other_with_it_and_is_tried_again(
     rig.press(Button.NETWORK, 0.1)
     assert bool(rig.wait(0.3)) == (part != "buttons")
     assert bool(rig.mock.lit[6]) == (part != "lamps")
-    rig.wait(AGAIN)
+    rig.wait(RETRY)
     assert fails.opened == 2
     assert caplog.text.count("do not work") == 1  # it is logged once
     fails.broken = False
-    assert bool(rig.wait(AGAIN)) == (part == "knobs")
+    assert bool(rig.wait(RETRY)) == (part == "knobs")
     assert caplog.text.count(f"The {part} work again.") == 1
     assert rig.mock.lit[6] == 1.0
 
@@ -319,12 +319,12 @@ def test_without_pins_that_is_logged_once_and_they_are_tried_every_minute(
         return mock.board()
 
     rig = rigged(board=board)
-    assert rig.wait(3 * AGAIN) == []
+    assert rig.wait(3 * RETRY) == []
     assert len(tries) == 3
     (line,) = caplog.messages
     assert "not a Raspberry Pi" in line
     away = False
-    assert len(rig.wait(AGAIN)) == 2
+    assert len(rig.wait(RETRY)) == 2
     (line,) = caplog.messages[1:]
     assert "mock pins" in line
 
@@ -350,7 +350,7 @@ def test_pins_that_fail_altogether_are_opened_again(rigged: Rigged) -> None:
         return Dead() if len(boards) == 1 else mock.board()
 
     rig = rigged(board=board)
-    assert rig.wait(AGAIN) == []
+    assert rig.wait(RETRY) == []
     assert len(rig.wait(1.0)) == 2
     assert boards == ["opened", "closed", "opened"]
 
@@ -367,7 +367,7 @@ def test_a_dead_converter_moves_nothing_and_is_logged(
     assert rig.wait(5.0) == []
     assert sum("converter" in message for message in caplog.messages) == 1
     rig.mock.chip.readings = before
-    assert rig.wait(AGAIN) == []
+    assert rig.wait(RETRY) == []
     assert "The knobs work again." not in caplog.text
     rig.wait(1.0)
     assert caplog.text.count("The knobs work again.") == 1

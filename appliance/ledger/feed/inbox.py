@@ -21,5 +21,5 @@ class Inbox:
         self._ledgers.append(ledger)
 
     def take(self, seconds: float) -> list[Ledger]:
-        """The ledgers added since the last call. The performer's thread; `seconds` is for a tape's counterpart."""
+        """The ledgers added since the last call. The performer's thread; `seconds` is unused."""
         return [self._ledgers.popleft() for _ in range(len(self._ledgers))]

@@ -4,8 +4,8 @@
 A listener does not repeat ledgers (`reader.session.resume`), but it knows nothing of the one before it. So a ledger is
 dropped if, when the listener started or changed its network,
 
-    it was the last one played, by network and sequence    that much is in state.json, for a restart of the box
-    or it closed no later than the last one played         of this run; not by sequence, which a reset starts again
+    it was the last one played, by network and sequence    also before a restart of the box: both are in state.json
+    or it closed no later than the last one played         in this run; sequences start again when a network is reset
 
 Everything else a listener sends is played, also a second part of the same ledger. Pure; the main thread.
 """

@@ -29,10 +29,9 @@ class BackoffPolicy:
     cap: float = 60.0  # the most that any wait takes
     limited_base: float = 10.0  # the same two after a 429: Horizon regains one request a second
     limited_cap: float = 120.0
-    unproven_cap: float = 15.0  # after an invalid certificate: it becomes valid when our clock is set
-    per_hour: float = (
-        120.0  # failures without a ledger; jitter alone would allow more: its mean is half the cap
-    )
+    unproven_cap: float = 15.0  # after a certificate that is not valid at our date: our clock may be set soon
+    # Failures without a ledger. Jitter alone would allow more, because its mean is half the cap.
+    per_hour: float = 120.0
     at_once: float = 20.0  # of these, without a wait of their own
 
 
@@ -56,7 +55,7 @@ class Backoff:
     def failed(self, now: float, *, limited: bool = False, unproven: bool = False) -> float:
         """Seconds to wait after a failure at `now`, by any clock that never goes back.
 
-        `limited` says that the server asked us to slow down, `unproven` that its certificate was invalid.
+        `limited` says that the server asked us to slow down, `unproven` that its certificate is not valid at our date.
         """
         policy = self.policy
         base, cap = (policy.limited_base, policy.limited_cap) if limited else (policy.base, policy.cap)

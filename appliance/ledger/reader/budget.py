@@ -80,5 +80,5 @@ def public() -> Allowance:
 
 
 def own() -> Allowance:
-    """For a server that the owner has configured: too much to be a limit."""
+    """For a server that the owner has configured: in effect no limit."""
     return Allowance(TokenBucket(1e9, 1e6), TokenBucket(1e15, 1e12))

@@ -211,7 +211,7 @@ class StreamClient(AiohttpClient):
 
     @asynccontextmanager
     async def _ask(
-        self, url: str, form: str, encoding: str, **question: Any
+        self, url: str, accept: str, encoding: str, **question: Any
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """The answer to a GET with `params`, or a POST with `json`, once its header is as requested."""
         # One name can stand for several servers. After a refusal the next request has a connection of its own, which
@@ -221,13 +221,13 @@ class StreamClient(AiohttpClient):
         else:
             session = self._session = self._session or self._open(url, keep=True)
         # Not as the session's defaults: aiohttp would send those, and a key with them, to the proxy of a tunnel, too.
-        headers = {**self.headers, "Accept": form, "Accept-Encoding": encoding}
+        headers = {**self.headers, "Accept": accept, "Accept-Encoding": encoding}
         method = "POST" if "json" in question else "GET"
         async with asyncio.timeout(self._timeouts.answer):
             # A redirect is refused: it could lead to any host, and the headers can hold a key.
             response = await session.request(method, url, headers=headers, allow_redirects=False, **question)
         async with response:
-            refusal = _refusal(response, form)
+            refusal = _refusal(response, accept)
             self._refused = refusal is not None
             if refusal:
                 raise refusal
@@ -343,10 +343,10 @@ def _unpacked(body: bytes, most: int) -> bytes:
     return unpacked
 
 
-def _refusal(response: aiohttp.ClientResponse, form: str) -> Lost | None:
+def _refusal(response: aiohttp.ClientResponse, accept: str) -> Lost | None:
     """Why an answer cannot be used, by its header; None if it can."""
     status, headers = response.status, response.headers
-    streams = form == EVENTS
+    streams = accept == EVENTS
     if status != 200:
         wait = retry_after(headers.get("Retry-After"), headers.get("Date"))
         if status == 429:

@@ -106,7 +106,7 @@ def record_network(
             summary = recorder.summary(output)
             with explained(output):
                 put_in_place(part, output)
-            return summary  # the loop is closed last: it waits for a name server that does not answer
+            return summary  # the tape is in place: closing the loop can wait long for a name server
     except BoxError as error:
         if part == output:
             raise
@@ -117,7 +117,7 @@ def record_network(
 
 
 def _claimed(output: Path) -> Path:
-    """The part of `output`, which is new."""
+    """Create the part file of `output`. Raises CannotWrite if it is there."""
     check_place(output)
     part = part_of(output)
     if part != output:
@@ -145,7 +145,8 @@ async def _listen(
         signal.signal(number, signal.SIG_DFL)
         loop.call_soon_threadsafe(task.cancel)
 
-    # Not the loop's handlers: they would wait for a pipe without a reader. `nohup` ignores SIGHUP, and `&` SIGINT.
+    # Not the loop's handlers: they would wait for a pipe without a reader. A signal that is ignored, as
+    # SIGHUP under `nohup` and SIGINT after `&`, stays ignored.
     before = {
         number: signal.signal(number, end) for number in ENDS if signal.getsignal(number) != signal.SIG_IGN
     }

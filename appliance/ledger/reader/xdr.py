@@ -19,7 +19,7 @@ kind of operation is derived from all events of the operation, as far as possibl
     an even number                           OFFER         what its owner sold: the first event of each trade
     one                                      PAYMENT
 
-So a ledger by its events differs from Horizon's, and from the same ledger by its transactions, in this and no more:
+So a ledger by its events differs from Horizon's, and from the same ledger by its transactions, only in this:
 
     lost     offers that were not taken at once, and the part of an offer that was not taken
     added    merged accounts: a payment of their balance

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from appliance.ledger.networks import Network
-from tests.support.following import heard, reasons
+from appliance.ledger.reader.probe import ProbeResult, probe
+from appliance.ledger.reader.session import Cause
 from tests.support.horizon_records import Chain, chain_of, generated, recorded, rows
 from tests.support.horizon_server import HorizonServer
 
@@ -158,7 +159,7 @@ def test_a_429_says_when_to_come_back_on_pages_only() -> None:
     ],
 )
 def test_by_hand_it_does_what_it_is_asked_for(words: list[str], cause: Cause) -> None:
-    """Started from the command line, as documented, and read by the listener."""
+    """Started from the command line, as documented, and probed as the doctor does."""
 
     async def run() -> ProbeResult:
         command = [sys.executable, "-m", "tests.support.horizon_server", "--port", "0", *words]
