@@ -115,9 +115,13 @@ def _still(readings: list[tuple[int, ...]], say: Say) -> Iterator[str]:
 def _until_turned(read: Read, encoders: bool, tick: Tick) -> list[tuple[int, ...]]:
     """Readings until a knob was turned and rests for a second, or until ASK_TIMEOUT."""
     readings, ends = [tuple(read())], tick() + ASK_TIMEOUT
+    lowest = highest = readings[0]
     while tick() < ends:
         readings.append(tuple(read()))
-        turned = max(_travels(readings)) >= (1 if encoders else MOVED)
+        lowest, highest = tuple(map(min, lowest, readings[-1])), tuple(map(max, highest, readings[-1]))
+        turned = max(high - low for high, low in zip(highest, lowest, strict=True)) >= (
+            1 if encoders else MOVED
+        )
         if turned and len(readings) > SAMPLES and max(_travels(readings[-SAMPLES:])) < MOVED / 4:
             break
     return readings

@@ -61,6 +61,7 @@ def test_an_endpoint_says_which_kind_of_server_it_is(endpoint: str, kind: type[S
     assert isinstance(asyncio.run(run()), kind)
 
 
+@pytest.mark.process
 def test_the_rpc_side_is_not_loaded_for_horizon() -> None:
     endpoints = [endpoint for network in KNOWN.values() for endpoint in network.endpoints]
     modules = loaded(*endpoints)
@@ -68,5 +69,6 @@ def test_the_rpc_side_is_not_loaded_for_horizon() -> None:
     assert modules & RPC_SIDE == set()
 
 
+@pytest.mark.process
 def test_the_rpc_side_is_loaded_for_an_rpc_server() -> None:
     assert loaded("rpc+http://127.0.0.1:9") >= RPC_SIDE
