@@ -16,6 +16,7 @@ from random import Random
 
 from appliance.ledger.reader.record_files import from_operations
 from appliance.ledger.tape import Line
+from appliance.ledger.tape import bundled as bundled_tape
 from appliance.values import Amount, Kind, Ledger
 
 HORIZON = Path(__file__).parents[1] / "../shared/horizon"
@@ -56,6 +57,14 @@ def testnet_lively(seconds: float) -> Lines:
     counts = [0, *accumulate(len(_of(line).amounts) for line in lines)]
     first = max(range(len(lines) - count + 1), key=lambda first: counts[first + count] - counts[first])
     return [Line(line.seconds - lines[first].seconds, line.entry) for line in lines[first : first + count]]
+
+
+def bundled(seconds: float) -> Lines:
+    """The recording that comes with the program, again and again."""
+    lines = list(bundled_tape())
+    length = lines[-1].seconds
+    rounds = range(int(seconds / length) + 1)
+    return [Line(number * length + line.seconds, line.entry) for number in rounds for line in lines]
 
 
 def empty(_: float) -> Lines:
@@ -105,6 +114,7 @@ TAPES: dict[str, Callable[[float], Lines]] = {
     "public": public,
     "testnet": testnet,
     "testnet-lively": testnet_lively,
+    "bundled": bundled,
     "empty": empty,
     "hostile-dust": dust,
     "hostile-whales": whales,
@@ -113,6 +123,15 @@ TAPES: dict[str, Callable[[float], Lines]] = {
     "hostile-fast": fast,
     "hostile-silence": silence,
 }
+
+
+RECORDED = {"public": PUBLIC, "testnet": TESTNET, "testnet-lively": TESTNET}
+
+
+def missing(tape: str) -> str:
+    """The recorded data that a tape lacks on this machine, in which case it is generated; empty if it is complete."""
+    name = RECORDED.get(tape)
+    return name if name and not (HORIZON / name).exists() else ""
 
 
 def _of(line: Line) -> Ledger:

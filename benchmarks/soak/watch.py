@@ -19,7 +19,8 @@ from appliance.host.log import LogRateLimit
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.master import gain
 from appliance.values import Controls
-from benchmarks.measure import BED, FLOOR
+from benchmarks.measure import FLOOR
+from benchmarks.play import BED
 
 RAMP = 3.0  # s after the start or a mute that do not count as silence: the start-up ramp takes 2 s
 FAINT = 0.2  # of the knob's range; below, the sleep timer is about to mute

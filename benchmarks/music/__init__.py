@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The targets of the music, measured: `make bench-music`."""
