@@ -34,6 +34,9 @@ from functools import partial
 from itertools import product
 from statistics import median
 
+import numpy as np
+from numpy.typing import NDArray
+
 from appliance.ledger.tape import Line
 from appliance.music.scales import Scale
 from appliance.music.scenes import SCENES
@@ -49,8 +52,11 @@ WITHOUT_WIND = ("night",)
 SPARSE = ("night",)
 TEMPOS = (30, 180)  # bpm: the ends of the knob, at which notes must not be late either
 LATE = ("from arrival to sound, 95 of 100", "from arrival to sound, longest")
+BUSY = ("public", "bundled")  # tapes of a network with more amounts than are played
 REAL = ("public", "testnet", "bundled", "empty")  # tapes of rows 1 to 13; row 0 has the hostile ones as well
-SOUND = 185.0  # s
+SOUND = 185.0  # s; sound is measured from SKIPPED to here
+END = 2.0  # s that are rendered beyond: a render ends with a fade
+IDLE = (30.0, 630.0)  # s, from when the murmur has faded in
 HOUR, HOURS = 3600.0, 8
 SEEDS = (1, 2, 3, 4, 5)
 ROWS = range(14)
@@ -104,32 +110,35 @@ def basics(job: Job) -> list[Figure]:
 
 def sound(job: Job) -> list[Figure]:
     """Rows 1, 7, 10 and 11, of the whole sound."""
-    played = job.play(SOUND)
-    heard = played.samples[int(SKIPPED * SAMPLE_RATE) :]
-    notes = [event for event in played.notes if event.seconds >= SKIPPED]
+    played = job.play(SOUND + END)
+    heard = _from(played.samples, SKIPPED, SOUND)
+    notes = [event for event in played.notes if SKIPPED <= event.seconds < SOUND]
+    busy = job.tape in BUSY
     return [
-        *pulse.of_notes(notes, bound=job.bound),
-        *pulse.of_sound(heard, bound=job.bound),
-        *balance.of_sound(heard, job.scene, bound=job.bound),
-        *long_form.of_sound(heard, bound=job.bound),
+        *pulse.of_notes(notes),
+        *pulse.of_sound(heard, busy=busy),
+        *balance.of_sound(heard, job.scene),
+        *long_form.of_sound(heard),
     ]
 
 
 def stems(job: Job) -> list[Figure]:
     """Rows 4 and 9, of melody and bed alone."""
-    lead, bed = job.play(SOUND, Stem.LEAD), job.play(SOUND, Stem.BED)
-    closes = [seconds for seconds, _ in bed.ledgers]
+    played = job.play(SOUND + END, Stem.LEAD)
+    lead = _from(played.samples, 0.0, SOUND)
+    bed = _from(job.play(SOUND + END, Stem.BED).samples, 0.0, SOUND)
+    closes = [seconds for seconds, _ in played.ledgers]
     return [
-        *masking.of_stems(lead.samples, bed.samples, lead.notes),
-        *network.of_closes(bed.samples, closes, bound=job.bound),
+        *masking.of_stems(lead, bed, played.notes),
+        *network.of_closes(bed, closes),
     ]
 
 
 def steps(job: Job) -> list[Figure]:
     """Row 2, of three performances."""
-    lines = job.lines(network.ENDS)
+    lines = job.lines(network.ENDS + END)
     performances = [
-        play(job.settings(), partial(iter, network.changed(lines, factor)), network.ENDS)
+        play(job.settings(), partial(iter, network.changed(lines, factor)), network.ENDS + END)
         for factor in (1.0, network.BUSIER, network.QUIETER)
     ]
     return network.of_steps(*performances, windy=job.scene not in WITHOUT_WIND)
@@ -138,11 +147,12 @@ def steps(job: Job) -> list[Figure]:
 def hour(job: Job) -> list[Figure]:
     """Rows 3, 4, 8 and 13, of an hour of notes."""
     played = job.compose(HOUR)
+    busy = job.tape in BUSY
     return [
-        *network.of_exceptions(played, bound=job.bound and job.tape != "testnet"),
-        *masking.of_lengths(played.notes, bound=job.bound),
-        *network.of_density(played, HOUR, dense=job.tape != "testnet" and job.scene not in SPARSE),
-        *network.of_voices(played, bound=job.bound and job.tape != "testnet"),
+        *network.of_exceptions(played, bound=busy),
+        *masking.of_lengths(played.notes),
+        *network.of_density(played, HOUR, dense=busy and job.scene not in SPARSE),
+        *network.of_voices(played, bound=busy),
     ]
 
 
@@ -166,8 +176,13 @@ def touch(job: Job) -> list[Figure]:
 
 
 def murmur(job: Job) -> list[Figure]:
-    """Row 12, of ten minutes of the melody alone."""
-    return long_form.of_murmur(job.play(605, Stem.LEAD).samples[int(30 * SAMPLE_RATE) :], bound=job.bound)
+    """Row 12, of ten minutes."""
+    whole, lead = (_from(job.play(IDLE[1] + END, stem).samples, *IDLE) for stem in (Stem.ALL, Stem.LEAD))
+    return long_form.of_murmur(lead, whole)
+
+
+def _from(samples: NDArray[np.float64], begins: float, ends: float) -> NDArray[np.float64]:
+    return samples[int(begins * SAMPLE_RATE) : int(ends * SAMPLE_RATE)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyloudnorm
-from scipy.signal import butter, medfilt, sosfilt
+from scipy.ndimage import median_filter
+from scipy.signal import butter, sosfilt
 
 from appliance.sound import SAMPLE_RATE
 from benchmarks.measure import Figure
@@ -26,7 +27,7 @@ AROUND = 301  # frames, the median of which is taken
 MOVES = 1.8  # dB
 
 
-def of_sound(sound: Array, scene: str, *, bound: bool = True) -> list[Figure]:
+def of_sound(sound: Array, scene: str) -> list[Figure]:
     """The balance of a sound; the bounds on bass and air are the scene's."""
     frequencies, power = spectrum(sound)
     total = power.sum()
@@ -37,14 +38,13 @@ def of_sound(sound: Array, scene: str, *, bound: bool = True) -> list[Figure]:
     thin = sosfilt(butter(4, SMALL_SPEAKER, "hp", fs=SAMPLE_RATE, output="sos"), sound, axis=0)
     lost = float(meter.integrated_loudness(sound) - meter.integrated_loudness(thin))
     most, least = SHARE_OF_BASS.get(scene, USUAL_BASS), SHARE_OF_AIR.get(scene, USUAL_AIR)
-    figures = [
+    return [
         Figure("power below 100 Hz", bass, high=most, row=7),
         Figure("lost behind a 120 Hz high-pass", lost, high=LOST, unit="LU", row=7),
         Figure("3.2 to 6.4 kHz against the whole", air, low=least, unit="dB", row=10),
         Figure("above 6 kHz", high, high=ABOVE, unit="dB", row=10),
         Figure("10 ms level around its 3 s median, SD", _moves(sound), low=MOVES, unit="dB", row=10),
     ]
-    return figures if bound else [Figure(it.what, it.value, unit=it.unit, row=it.row) for it in figures]
 
 
 def _moves(sound: Array) -> float:
@@ -52,4 +52,4 @@ def _moves(sound: Array) -> float:
     frame = round(FRAME * SAMPLE_RATE)
     power = np.square(sound[: len(sound) // frame * frame]).mean(axis=1).reshape(-1, frame).mean(axis=1)
     level = decibels(power)
-    return float((level - medfilt(level, AROUND)).std())
+    return float((level - median_filter(level, AROUND, mode="nearest")).std())

@@ -22,7 +22,7 @@ HALF_MINUTES = (1.0, 2.0)  # dB, standard deviation
 FRAME = 5  # s of a spectrum whose distance from others is taken
 FAR = 1.3
 MURMUR = 3.0  # dB
-MURMUR_WINDOW = 5.0  # s of which the level is taken
+MURMUR_WINDOW = 20.0  # s of which the level is taken
 MURMUR_FLOOR = -70.0  # dBFS
 
 
@@ -65,27 +65,32 @@ def distances(sound: Array) -> tuple[float, float]:
     return float(apart[lag == 1].mean()), float(apart[lag >= count // 2].mean())
 
 
-def of_sound(sound: Array, *, bound: bool = True) -> list[Figure]:
+def of_sound(sound: Array) -> list[Figure]:
     """How much the half minutes of a sound differ in loudness, and strangers from neighbours in their spectra."""
     near, far = distances(sound)
-    low, high = HALF_MINUTES if bound else (None, None)
+    low, high = HALF_MINUTES
     return [
         Figure("half-minute level, SD", float(half_minutes(sound).std()), low, high, "dB", row=11),
-        Figure("spectra far apart over neighbours", far / near, low=FAR if bound else None, row=11),
+        Figure("spectra far apart over neighbours", far / near, low=FAR, row=11),
     ]
 
 
-def of_murmur(lead: Array, *, bound: bool = True) -> list[Figure]:
-    """The standard deviation of the murmur's level, from the melody of an empty network alone.
+def of_murmur(lead: Array, whole: Array) -> list[Figure]:
+    """The standard deviation of the murmur's level, from the melody of an empty network alone, and of all.
 
-    The level is that of MURMUR_WINDOW s; silence counts as MURMUR_FLOOR.
+    The murmur's level is that of MURMUR_WINDOW s, in which each of the first edition's loops sounded about once;
+    silence counts as MURMUR_FLOOR. The level of all is that of ten seconds.
     """
-    length = round(MURMUR_WINDOW * SAMPLE_RATE)
-    count = len(lead) // length
-    power = np.square(lead[: count * length]).mean(axis=1).reshape(count, length).mean(axis=1)
-    level = np.maximum(decibels(power), MURMUR_FLOOR)
+    alone, all_ = _levels(lead, MURMUR_WINDOW), _levels(whole, 10.0)
     return [
-        Figure(
-            "level of the murmur, SD", float(level.std()), low=MURMUR if bound else None, unit="dB", row=12
-        )
+        Figure("level of the murmur, SD", float(alone.std()), low=MURMUR, unit="dB", row=12),
+        Figure("level of an idle network, SD", float(all_.std()), unit="dB", row=12),
     ]
+
+
+def _levels(sound: Array, seconds: float) -> Array:
+    """The level in dB of each window of so many seconds."""
+    length = round(seconds * SAMPLE_RATE)
+    count = len(sound) // length
+    power = np.square(sound[: count * length]).mean(axis=1).reshape(count, length).mean(axis=1)
+    return np.maximum(decibels(power), MURMUR_FLOOR)

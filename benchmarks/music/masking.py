@@ -29,10 +29,11 @@ AUDIBLE = 0.85
 LOW_PITCH = 52  # MIDI pitch, E3
 LOW_AUDIBLE = 0.60
 CORRELATION = 0.60
+FEWEST = 5  # notes; a share among fewer is random
 
 
-def above_bed(lead: Array, bed: Array, notes: Sequence[NoteEvent]) -> list[tuple[NoteEvent, float]]:
-    """The notes of the melody, each with how many dB it stands above the bed."""
+def above_bed(lead: Array, bed: Array, notes: Sequence[NoteEvent]) -> list[tuple[NoteEvent, list[float]]]:
+    """The notes of the melody, each with how many dB it stands above the bed at its first three harmonics."""
     shape = np.hanning(WINDOW)[:, None]
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)
 
@@ -40,7 +41,7 @@ def above_bed(lead: Array, bed: Array, notes: Sequence[NoteEvent]) -> list[tuple
         bins = np.fft.rfft(sound[start : start + WINDOW] * shape, axis=0)
         return np.asarray(np.square(np.abs(bins)).sum(axis=1))
 
-    found: list[tuple[NoteEvent, float]] = []
+    found: list[tuple[NoteEvent, list[float]]] = []
     for event in melody(notes):
         start = int((event.seconds + DELAY) * SAMPLE_RATE)
         if event.seconds < FROM or start + 2 * WINDOW > min(len(lead), len(bed)):
@@ -54,7 +55,7 @@ def above_bed(lead: Array, bed: Array, notes: Sequence[NoteEvent]) -> list[tuple
             inside = np.abs(frequencies - centre) < width / 2
             loudest = max(float(one[inside].sum()) for one in heard)
             over.append(10 * np.log10(loudest / (float(under[inside].sum()) + 1e-9) + 1e-9))
-        found.append((event, max(over)))
+        found.append((event, over))
     return found
 
 
@@ -67,19 +68,16 @@ def of_stems(
 ) -> list[Figure]:
     """The shares of the notes that are audible above the bed: of all, and of those below E3."""
     found = above_bed(lead, bed, notes)
-    low = [above for event, above in found if event.note.pitch < LOW_PITCH]
+    best = [max(over) for _, over in found]
+    low = [max(over) for event, over in found if event.note.pitch < LOW_PITCH]
     return [
-        Figure("notes 4 dB above the bed", _share([above for _, above in found]), low=audible, row=4),
-        Figure(
-            "notes below E3 4 dB above the bed",
-            _share(low),
-            low=low_audible if len(low) >= 3 else None,
-            row=4,
-        ),
+        Figure("notes 4 dB above the bed", _share(best), low=audible, row=4),
+        Figure("those below E3", _share(low), low=low_audible if len(low) >= FEWEST else None, row=4),
+        Figure("notes whose fundamental is", _share([over[0] for _, over in found]), row=4),
     ]
 
 
-def of_lengths(notes: Sequence[NoteEvent], *, bound: bool = True) -> list[Figure]:
+def of_lengths(notes: Sequence[NoteEvent]) -> list[Figure]:
     """The rank correlation of pitch and length of the notes of amounts (Spearman)."""
     played = [event for event in notes if event.note.amount]
     pitches = [event.note.pitch for event in played]
@@ -87,7 +85,7 @@ def of_lengths(notes: Sequence[NoteEvent], *, bound: bool = True) -> list[Figure
         return []
     # At one tempo lengths in seconds; an answer or a chime has no amount.
     rank = float(spearmanr(pitches, [round(event.length, 4) for event in played]).statistic)
-    return [Figure("rank correlation of pitch and length", rank, high=CORRELATION if bound else None, row=4)]
+    return [Figure("rank correlation of pitch and length", rank, high=CORRELATION, row=4)]
 
 
 def _share(above: Sequence[float]) -> float:

@@ -86,20 +86,25 @@ def of_steps(
     *,
     windy: bool = True,
     compared: float = COMPARED,
+    ends: float = ENDS,
     bounds: tuple[float, float, float, float, float] = (WIND_UP, WIND_DOWN, NOTES_UP, NOTES_DOWN, LEVEL),
 ) -> list[Figure]:
-    """What a busier and a quieter network change from `compared` s on, against the network as it is.
+    """What a busier and a quieter network change from `compared` to `ends` s, against the network as it is.
 
     The loudness of all three is compared with that of the whole of `usual`, whose beginning is left out. `windy` is
     false for a scene without wind.
     """
     wind_up, wind_down, notes_up, notes_down, level = bounds
-    first = int(compared * SAMPLE_RATE)
-    winds = [wind_level(it.samples[first:]) for it in (usual, busier, quieter)]
-    counts = [sum(event.seconds >= compared for event in melody(it.notes)) for it in (usual, busier, quieter)]
+    first, last = int(compared * SAMPLE_RATE), int(ends * SAMPLE_RATE)
+    winds = [wind_level(it.samples[first:last]) for it in (usual, busier, quieter)]
+    counts = [
+        sum(compared <= event.seconds < ends for event in melody(it.notes)) for it in (usual, busier, quieter)
+    ]
     meter = pyloudnorm.Meter(SAMPLE_RATE)
-    own = meter.integrated_loudness(usual.samples[int(SKIPPED * SAMPLE_RATE) :])
-    apart = max(abs(meter.integrated_loudness(it.samples[first:]) - own) for it in (usual, busier, quieter))
+    own = meter.integrated_loudness(usual.samples[int(SKIPPED * SAMPLE_RATE) : last])
+    apart = max(
+        abs(meter.integrated_loudness(it.samples[first:last]) - own) for it in (usual, busier, quieter)
+    )
     more, fewer = (count / max(1, counts[0]) - 1 for count in counts[1:])
     return [
         Figure("x 4: wind band", winds[1] - winds[0], low=wind_up if windy else None, unit="dB", row=2),
@@ -228,7 +233,7 @@ def of_voices(played: Played, *, bound: bool = True) -> list[Figure]:
 # --- row 9 --------------------------------------------------------------------------------------------------
 
 
-def of_closes(bed: Array, closes: Sequence[float], *, bound: bool = True) -> list[Figure]:
+def of_closes(bed: Array, closes: Sequence[float]) -> list[Figure]:
     """The bed's brightness at the close of a ledger against random moments, from the bed alone and its start on.
 
     Brightness is the centroid of the bands in semitones, its mean AFTER the moment less that BEFORE. The deviation is
@@ -254,6 +259,6 @@ def of_closes(bed: Array, closes: Sequence[float], *, bound: bool = True) -> lis
     spread = float(np.std(chance))
     above = rise(closes) - float(np.mean(chance))
     return [
-        Figure("brightness at a close", above, low=BRIGHTER if bound else None, unit="semitones", row=9),
-        Figure("in standard deviations", above / (spread + 1e-9), low=DEVIATIONS if bound else None, row=9),
+        Figure("brightness at a close", above, low=BRIGHTER, unit="semitones", row=9),
+        Figure("in standard deviations", above / (spread + 1e-9), low=DEVIATIONS, row=9),
     ]

@@ -81,30 +81,32 @@ def line(curve: Array) -> tuple[float, float]:
     return float(above.max()), float(frequencies[inside][above.argmax()])
 
 
-def of_notes(notes: Sequence[NoteEvent], *, bound: bool = True) -> list[Figure]:
+def of_notes(notes: Sequence[NoteEvent]) -> list[Figure]:
     """The grid strength of the melody's notes; notes that begin together count once."""
     moments = np.array(sorted({round(event.seconds, 3) for event in notes if event.note.voice not in BED}))
     strength, _ = grid(moments)
-    return [Figure("grid strength, of the score", strength, *_bounds(len(moments), bound), row=1)]
+    return [Figure("grid strength, of the score", strength, high=_most(len(moments)), row=1)]
 
 
-def of_sound(sound: Array, *, bound: bool = True) -> list[Figure]:
-    """Grid strength and pulse line of a sound. Of its onsets the strongest count, one a second on average."""
+def of_sound(
+    sound: Array, *, busy: bool = True, strongest: float | None = None, over: float = LINE
+) -> list[Figure]:
+    """Grid strength and pulse line of a sound. Of its onsets the strongest count, one a second on average.
+
+    Only onsets of a busy network have a lower bound: some of a grid must be left.
+    """
     curve = onset_curve(bands(sound))
     moments, heights = onsets(curve)
-    strongest = np.argsort(-heights)[: len(curve) // FPS]
-    strength, period = grid(moments[strongest], heights[strongest])
-    over, _ = line(curve)
+    chosen = np.argsort(-heights)[: len(curve) // FPS]
+    strength, period = grid(moments[chosen], heights[chosen])
+    low, high = STRENGTH[0] if busy else None, _most(len(chosen)) if strongest is None else strongest
     return [
-        Figure("grid strength, of the sound", strength, *_bounds(len(strongest), bound), row=1),
+        Figure("grid strength, of the sound", strength, low, high, row=1),
         Figure("its period", period, unit="s", row=1),
-        Figure("pulse line over its neighbours", over, high=LINE if bound else None, unit="dB", row=1),
+        Figure("pulse line over its neighbours", line(curve)[0], high=over, unit="dB", row=1),
     ]
 
 
-def _bounds(count: int, bound: bool) -> tuple[float | None, float | None]:
-    """The bounds for so many onsets; few random ones can lie on a grid by chance, and many on none."""
-    chance = CHANCE / math.sqrt(max(1, count))
-    if not bound:
-        return None, None
-    return min(STRENGTH[0], 0.9 * chance), max(STRENGTH[1], chance)
+def _most(count: int) -> float:
+    """The upper bound of the grid strength of so many onsets: a few random ones lie on a grid by chance."""
+    return max(STRENGTH[1], CHANCE / math.sqrt(max(1, count)))

@@ -24,6 +24,7 @@ from benchmarks.play import BED
 PITCH = 67  # G4, 392 Hz
 SOFT, HARD = 0.3, 0.9
 QUIET, HEARD = 3.0, 3.0  # s before a note, in which the synth settles, and of it
+LATER = (0.11, 0.29)  # s: the other two beginnings
 LENGTH = 1.7  # s
 STRUCK = 0.1  # s
 ONSET = 0.2  # s whose centroid is taken
@@ -40,9 +41,12 @@ def of_voices(seed: int = 1) -> list[Figure]:
     for voice in Voice:
         if voice in BED:
             continue
-        hard, soft = (note(voice, velocity, seed) for velocity in (HARD, SOFT))
+        hard = note(voice, HARD, seed)
         if attack(hard) <= STRUCK:
-            touch = centroid(hard) / centroid(soft)
+            # Oscillators begin at any phase, so notes that begin at other moments differ.
+            bright = [centroid(hard), *(centroid(note(voice, HARD, seed, late)) for late in LATER)]
+            dark = [centroid(note(voice, SOFT, seed, late)) for late in (0.0, *LATER)]
+            touch = float(np.mean(bright) / np.mean(dark))
             figures.append(Figure(f"{voice}: centroid of .9 over .3", touch, low=CENTROID, row=6))
         if voice in BELLS:
             partial = inharmonic(hard)
@@ -52,8 +56,8 @@ def of_voices(seed: int = 1) -> list[Figure]:
     return figures
 
 
-def note(voice: Voice, velocity: float, seed: int = 1, pitch: int = PITCH) -> Array:
-    """The sound of one note from its onset on, both sides in the middle."""
+def note(voice: Voice, velocity: float, seed: int = 1, late: float = 0.0) -> Array:
+    """The sound of one note from its onset on, the mean of both sides; `late` moves its beginning by so many s."""
     settings = load({"seed": seed}, {}).settings
     with closing(synth(settings)) as instrument:
         instrument.volume(1.0)
@@ -61,9 +65,10 @@ def note(voice: Voice, velocity: float, seed: int = 1, pitch: int = PITCH) -> Ar
         instrument.follow(Bed(0.5, 0.0, 0.0))
         block = instrument.block / SAMPLE_RATE
         blocks: list[Array] = []
-        for index in range(int((QUIET + HEARD) / block)):
-            if index == int(QUIET / block):
-                event = NoteEvent(Note(pitch, velocity, LENGTH, voice), index * block, 0.0, LENGTH)
+        first = int((QUIET + late) / block)
+        for index in range(first + int(HEARD / block)):
+            if index == first:
+                event = NoteEvent(Note(PITCH, velocity, LENGTH, voice), index * block, 0.0, LENGTH)
                 instrument.play(event)
                 blocks.clear()
             blocks.append(instrument.compute(index * block).mean(axis=1).astype(np.float64))
@@ -86,11 +91,11 @@ def centroid(sound: Array) -> float:
     return float((frequencies * power).sum() / power.sum())
 
 
-def inharmonic(sound: Array, pitch: int = PITCH) -> float:
+def inharmonic(sound: Array) -> float:
     """The strongest partial of the first PARTIALS s that is near no harmonic, in dB against the strongest of all."""
     first = sound[: int(PARTIALS * SAMPLE_RATE)]
     power = np.square(np.abs(np.fft.rfft(first * blackmanharris(len(first)), 65536)))
-    ratio = np.fft.rfftfreq(65536, 1 / SAMPLE_RATE) / (440 * 2 ** ((pitch - 69) / 12))
+    ratio = np.fft.rfftfreq(65536, 1 / SAMPLE_RATE) / (440 * 2 ** ((PITCH - 69) / 12))
     peaks, _ = find_peaks(power)
     peaks = peaks[(ratio[peaks] > 1 + INHARMONIC) & (ratio[peaks] < 20)]
     away = peaks[np.abs(ratio[peaks] - np.round(ratio[peaks])) > INHARMONIC]
