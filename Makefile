@@ -111,7 +111,7 @@ screenshot: $(VENV)/.installed-dev ## draw docs/desk.svg: the panel in a termina
 	mkdir -p docs
 	$(BIN)/python -m benchmarks.screenshot docs/desk.svg
 
-bench-music: $(VENV)/.installed-dev ## measure the music for each tape and scene; an hour with all the sound
+bench-music: $(VENV)/.installed-dev ## measure the music against its targets, two hours; ARGS="--rows 1,3,5 --scene wind --tape public --seed 1"
 	$(BIN)/python -m benchmarks.music $(ARGS)
 
 # One lock serves Python 3.11 to 3.13, because it is resolved for the oldest. The two files differ by platform only.

@@ -290,6 +290,8 @@ def main() -> int:
             print(f"{tape}: skipped, because ../shared/horizon/{name} is not there.")
     begun = time.monotonic()
     todo = jobs(set(asked.rows), asked.tape, asked.scene, asked.seed)
+    if not todo:
+        parser.error("nothing to measure: none of these rows is measured on these tapes")
     by_tape: dict[str, dict[tuple[int, str], Cells]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )

@@ -35,8 +35,8 @@ def grid(moments: Array, weights: Array | None = None) -> tuple[float, float]:
     if len(moments) < 2:
         return 0.0, 0.0
     weight = np.ones(len(moments)) if weights is None else weights
-    # Steps in frequency that turn the phase of the last onset by a quarter against the first's.
-    step = 1 / (4 * max(1.0, float(np.ptp(moments))))
+    # Steps in frequency that turn the phase of the last onset by an eighth of a turn against the first's.
+    step = 1 / (8 * max(1.0, float(np.ptp(moments))))
     best, at = 0.0, 0.0
     for frequency in np.arange(1 / LONGEST, 1 / SHORTEST + step, step):
         strength = abs((weight * np.exp(2j * np.pi * moments * frequency)).sum()) / weight.sum()
