@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bus: from the voices to two channels, with the wind, one echo and one reverb for all voices.
 
-Every signal that enters a feedback loop is clipped first, because one NaN in a reverb would mute the box for good; the
-direct path to the output is not clipped, because that would turn a NaN into a value that the master accepts. Slow
-modulation (filters, gusts) is set a few times a second: a filter that follows an audio signal costs three times one
-with a fixed frequency. The performer's thread.
+Objects add each other's samples by `add`, because pyo's Mix asks Python for every input in every block. Slow modulation
+(filters, gusts) is set a few times a second: a filter that follows an audio signal costs three times one with a fixed
+frequency. Nothing guards the feedback loops: what is not finite or far too loud reaches the output in the same block,
+where the master finds it, and then the whole graph is rebuilt. The performer's thread.
 
-    leads ─┬──────────────┬────────▶ ┐
-           └▶ echo (two) ─┤          │
-    pads ──▶ low-pass ────┤          ├─▶ sum ─▶ out
-    drone ────────────────┤          │
-    wind ─────────────────┴▶ reverb ─▶ an allpass a side
+    leads ─┬──────────▶ + ──▶ + ─┬────────────▶ + ──▶ + ──▶ out
+           └▶ echo (two) ┘    │  │              │     │
+    wind ─────────────────────┘  ▼              │     │
+                                 + ─▶ reverb ───│─▶ an allpass a side
+                                 │              │
+    pads ──▶ low-pass ─┬─────────┘              │
+    drone ─────────────┴────────────────────────┘
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import math
 from random import Random
 
 import numpy as np
-from pyo import Allpass, ButBP, ButHP, ButLP, DataTable, Delay, Max, Min, Mix, Osc, PyoObject, WGVerb
+from pyo import Allpass, ButBP, ButHP, ButLP, DataTable, Delay, Mix, Osc, PyoObject, Sig, WGVerb
 
 from appliance.sound import SYNTH_RATE
 from appliance.sound.envelopes import Envelopes
@@ -54,41 +56,36 @@ class Mixer:
         self._brightness = 0.3
         self._moved = 0.0  # s of the audio clock
 
-        self._pad_sides = Mix([voices.pad_left, voices.pad_right], voices=2)
         # The level of each side swells with a period of its own, so that a held chord is never static.
         self._swells = [envelopes.curve(), envelopes.curve()]
         self._swelling = [envelopes.line(swell) for swell in self._swells]
-        self._pads = ButLP(self._pad_sides, freq=[600.0, 600.0], mul=self._swelling)
-        self._pad_middle = self._pads.mix(1)
-        self._pad_width = self._pad_middle * 0.35
-        self._pad_both = self._pad_width.mix(2)
-        self._pad_send = self._pad_middle * 0.6
+        self._pads = ButLP(voices.pads.out, freq=[600.0, 600.0], mul=self._swelling)
+        self._pad_middle = Mix(self._pads, voices=1, mul=0.35)
+        self._middle = Sig(voices.drones.out, add=self._pad_middle)
+        self._pads_and_drone = Sig(self._pads, add=self._middle)
 
         self._noise = noise
         speed = SYNTH_RATE / NOISE
-        self._air = Osc(noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4])
+        # Not interpolated: it is noise.
+        self._air = Osc(noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4], interp=1)
         self._gusts = [envelopes.curve(), envelopes.curve()]
         self._gusting = [envelopes.line(gust) for gust in self._gusts]
-        self._wind = ButBP(self._air, freq=[500.0, 600.0], q=1.3, mul=self._gusting)
 
-        self._low = Min(voices.lead_mix, 2.0)
-        self._lead = Max(self._low, -2.0, add=ANTI_DENORMAL)
-        self._echo = Delay(self._lead, delay=ECHO, feedback=0.36, maxdelay=1.0, mul=0.30)
-        self._dark_echo = ButLP(self._echo, freq=1900.0)
+        self._leads = Sig(voices.leads.out, add=ANTI_DENORMAL)
+        self._echo = Delay(self._leads, delay=ECHO, feedback=0.36, maxdelay=1.0, mul=0.30)
+        self._dark_echo = ButLP(self._echo, freq=1900.0, add=voices.leads.out)
+        self._wind = ButBP(self._air, freq=[500.0, 600.0], q=1.3, mul=self._gusting, add=self._dark_echo)
+        self._dry = Sig(self._wind, add=self._pads_and_drone)
 
-        self._drone = voices.drone_mix.mix(2)
-        self._dry = Mix(
-            [voices.lead_mix, self._dark_echo, self._pads, self._pad_both, self._drone, self._wind], voices=2
-        )
-        self._wet_in = Mix([self._lead, self._dark_echo, self._pad_send, self._wind], voices=1, mul=0.5)
-        self._wet_low = Min(self._wet_in, 2.0)
-        self._wet_guard = Max(self._wet_low, -2.0)
-        self._wet_cut = ButHP(self._wet_guard, freq=120.0, add=ANTI_DENORMAL)
+        self._pad_send = Sig(self._pad_middle, mul=0.3 / 0.35)
+        self._wet_in = Mix(self._wind, voices=1, mul=0.5, add=self._pad_send)
+        self._wet_cut = ButHP(self._wet_in, freq=120.0, add=ANTI_DENORMAL)
         self._room = envelopes.curve()
         self._reverb_level = envelopes.line(self._room)
         self._reverb = WGVerb(self._wet_cut, feedback=REVERB, cutoff=3400, bal=1)
-        self._walls = Allpass(self._reverb, delay=WALLS, feedback=0.5, maxdelay=0.1, mul=self._reverb_level)
-        self._out = Mix([self._dry, self._walls], voices=2, mul=0.98)
+        self._out = Allpass(
+            self._reverb, delay=WALLS, feedback=0.5, maxdelay=0.1, mul=self._reverb_level, add=self._dry
+        )
         self._sent = self._out.out()
 
     def follow(self, bed: Bed) -> None:
@@ -135,7 +132,7 @@ def noise_table(seed: int) -> DataTable:
     frequencies = np.arange(bins, dtype=np.float32) * np.float32(SYNTH_RATE / NOISE)
     spectrum /= np.sqrt(1 + (frequencies / np.float32(1000.0)) ** 2)
     shaped = np.fft.irfft(spectrum)
-    shaped *= 0.12 / shaped.std()
+    shaped *= 0.118 / shaped.std()
     # Written to the table's own buffer: a list of so many numbers takes a Pi half a second.
     np.asarray(table.getBuffer())[:] = shaped
     return table

@@ -3,10 +3,12 @@
 
 Every pyo object is made in a constructor and kept in an attribute. Playing a note only sets numbers, because pyo leaks
 objects that are made later and reads freed memory of objects that have no reference. A voice that does not play is
-stopped, which costs almost nothing; at amplitude 0 it would cost as much as one that sounds. The performer's thread.
+stopped, which costs almost nothing; at amplitude 0 it would cost as much as one that sounds. The voices of a pool that
+play form a chain, in which each adds the one before to its own samples: a sum over the pool would also read all that are
+stopped. The performer's thread.
 
     lead:  body table × e² ────┐                  e: envelope of the note
-           edge table × f × e ─┴─▶ sum ─▶ pan     f: the edge decays sooner, as on a struck string, and is then stopped
+           edge table × f × e ─┴─▶ pan ─▶        f: the edge decays sooner, as on a struck string, and is then stopped
     pad:   one table a side, slightly detuned, × e
 
 The decay is exponential; envelopes.py computes it.
@@ -21,14 +23,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pyo import HarmTable, Mix, Osc, PyoObject, Sig
+from pyo import HarmTable, Osc, PyoObject, Sig
 
 from appliance.sound.envelopes import Envelopes
 from appliance.values import Note, NoteEvent, Voice
 
 STEAL_FADE = 0.03  # s to mute a voice that is stolen; a shorter fade is heard as a click
 SHED_FADE = 0.1  # s to mute voices beyond the limit; a machine that is late has no more time
-LEAD = 0.315  # level of all leads beside the bed
+LEAD = 0.309  # level of all leads beside the bed
 TABLE_SIZE = 4096  # samples; the eighth harmonic's error is -94 dB, and larger tables do not fit into a cache
 NEVER = float("inf")
 PIERCING = 261.6  # Hz; above, notes of equal amplitude sound louder with their pitch
@@ -64,8 +66,8 @@ TIMBRES = {
     ),
     Voice.HOLLOW: Timbre((1, 0, 0.35), (0, 0, 0.3, 0, 0.3, 0, 0.2), 0.120, 1.4, 0.60, 2.5, 1.2, 0.40, 0.9950),
     Voice.MURMUR: Timbre((1, 0.2), (0, 0.2, 0.1), 1.200, 2.0, 0.80, 4.0, 3.0, 0.50, 1.0035),
-    Voice.PAD: Timbre((1, 0.42, 0.26, 0.15, 0.10, 0.06), (), 4.5, 4.0, 0.92, 12.0, 0.0, 0.0473, 1.0040),
-    Voice.DRONE: Timbre((1, 0.35, 0.12, 0.05), (), 5.0, 4.0, 0.92, 4.0, 0.0, 0.0825, 1.0),
+    Voice.PAD: Timbre((1, 0.42, 0.26, 0.15, 0.10, 0.06), (), 4.5, 4.0, 0.92, 12.0, 0.0, 0.0464, 1.0040),
+    Voice.DRONE: Timbre((1, 0.35, 0.12, 0.05), (), 5.0, 4.0, 0.92, 4.0, 0.0, 0.0809, 1.0),
 }
 
 
@@ -77,10 +79,11 @@ def hertz(pitch: int) -> float:
 class _Playing:
     """The states of a voice: its curves, and the pyo objects that are computed only while it plays."""
 
-    def __init__(self, envelopes: Envelopes, curves: tuple[int, ...], chain: tuple[PyoObject, ...]) -> None:
+    def __init__(self, envelopes: Envelopes, curves: tuple[int, ...], parts: tuple[PyoObject, ...]) -> None:
         self._envelopes, self._curves = envelopes, curves
+        self.out = parts[-1]  # its samples; its `add` is the voice before it in the chain
         # Base objects skip pyo's type checks, which cost more than the whole beginning of a note.
-        self._parts = [base for part in chain for base in part.getBaseObjects()]
+        self._parts = [base for part in parts for base in part.getBaseObjects()]
         self._segments: tuple[tuple[float, float, float], ...] = ()  # peak, sustain, decay of each curve
         self._timbre = TIMBRES[Voice.BELL]
         self.note: NoteEvent | None = None  # None while it is stopped
@@ -174,9 +177,9 @@ class Lead(_Playing):
         body, edge = waves.of(Voice.BELL, 60)
         self._edge = Osc(edge, freq=220.0, mul=self._bright)
         self._body = Osc(body, freq=220.0, mul=self._loud, add=self._edge)
-        self.out = Sig(self._body, mul=[0.0, 0.0])
-        chain = (self._loud, self._bright, self._edge, self._body, self.out)
-        super().__init__(envelopes, (envelope, fade), chain)
+        self._pan = Sig(self._body, mul=[0.0, 0.0])
+        parts = (self._loud, self._bright, self._edge, self._body, self._pan)
+        super().__init__(envelopes, (envelope, fade), parts)
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
@@ -186,7 +189,7 @@ class Lead(_Playing):
         self._edge.setTable(edge)
         self._body.setFreq(frequency)
         self._edge.setFreq(frequency * timbre.detune)
-        self.out.setMul([(0.5 - note.pan / 2) ** 0.5, (0.5 + note.pan / 2) ** 0.5])
+        self._pan.setMul([(0.5 - note.pan / 2) ** 0.5, (0.5 + note.pan / 2) ** 0.5])
         loud = timbre.level * LEAD * note.velocity**1.4 * min(1.0, PIERCING / frequency) ** 0.5
         bright = 1.1 * note.bright * (0.4 + 0.6 * note.velocity)
         return (
@@ -212,13 +215,13 @@ class Pad(_Playing):
     def __init__(self, envelopes: Envelopes, table: HarmTable, sides: int) -> None:
         curve = envelopes.curve()
         line = envelopes.line(curve)
-        self.sides = tuple(Osc(table, freq=110.0, mul=line) for _ in range(sides))
-        super().__init__(envelopes, (curve,), (line, *self.sides))
+        self._sides = Osc(table, freq=[110.0] * sides, mul=line)
+        super().__init__(envelopes, (curve,), (line, self._sides))
 
     def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
         frequency = hertz(note.pitch)
-        for side, oscillator in enumerate(self.sides):
+        for side, oscillator in enumerate(self._sides.getBaseObjects()):
             oscillator.setFreq(frequency * timbre.detune**side)
         level = timbre.level * note.velocity * min(1.0, 130.8 / frequency) ** 0.5
         return ((level, level * timbre.sustain, timbre.decay),)
@@ -230,8 +233,9 @@ V = TypeVar("V", bound=_Playing)
 class Pool(Generic[V]):
     """A fixed number of voices. A note that finds no free one steals the one that would end first, without a click."""
 
-    def __init__(self, voices: Iterable[V]) -> None:
+    def __init__(self, voices: Iterable[V], sides: int) -> None:
         self.voices = tuple(voices)
+        self.out = Sig([0.0] * sides)  # all of them
         self._most = len(self.voices)  # that can sound at once
         self._shed: set[V] = set()  # are being muted because they were too many
         self.stolen = 0
@@ -248,6 +252,7 @@ class Pool(Generic[V]):
         self._due = seconds
         if room and free is not None:
             free.begin(event, seconds)
+            self._chain()
             return
         victim = min(self._shed if room else staying, key=lambda voice: (voice in self._coming, voice.ends))
         self._shed.discard(victim)
@@ -272,9 +277,8 @@ class Pool(Generic[V]):
         """Change the states that are due. Call it before each block is computed."""
         if seconds < self._due:
             return
-        for voice in self.voices:
-            if voice.note is None:
-                continue
+        playing = [voice for voice in self.voices if voice.note is not None]
+        for voice in playing:
             if voice.release_at <= seconds:
                 voice.release(seconds)
             elif voice.decay_at <= seconds:
@@ -286,7 +290,18 @@ class Pool(Generic[V]):
                 self._shed.discard(voice)
                 if voice in self._coming:
                     voice.begin(self._coming.pop(voice), seconds)
-        self._due = min(voice.due for voice in self.voices)
+                else:
+                    self._chain()
+        self._due = min((voice.due for voice in playing), default=NEVER)
+
+    def _chain(self) -> None:
+        """Add up the voices that play, in the order in which pyo computes them."""
+        before: PyoObject | float = 0.0
+        for voice in self.voices:
+            if voice.note is not None:
+                voice.out.setAdd(before)
+                before = voice.out
+        self.out.setValue(before)
 
     def release(self, seconds: float) -> None:
         """Begin the release of every voice that is held."""
@@ -300,13 +315,9 @@ class Voices:
     """Every voice of the box, by pool: `lead_count` leads, ten pad tones (two chords of five), two drones."""
 
     def __init__(self, lead_count: int, envelopes: Envelopes, waves: Waves) -> None:
-        self.leads = Pool(Lead(envelopes, waves) for _ in range(lead_count))
-        self.pads = Pool(Pad(envelopes, waves.pad, 2) for _ in range(10))
-        self.drones = Pool(Pad(envelopes, waves.drone, 1) for _ in range(2))
-        self.lead_mix = Mix([lead.out for lead in self.leads.voices], voices=2)
-        self.pad_left = Mix([pad.sides[0] for pad in self.pads.voices], voices=1)
-        self.pad_right = Mix([pad.sides[1] for pad in self.pads.voices], voices=1)
-        self.drone_mix = Mix([drone.sides[0] for drone in self.drones.voices], voices=1)
+        self.leads = Pool((Lead(envelopes, waves) for _ in range(lead_count)), 2)
+        self.pads = Pool((Pad(envelopes, waves.pad, 2) for _ in range(10)), 2)
+        self.drones = Pool((Pad(envelopes, waves.drone, 1) for _ in range(2)), 1)
         self._pool_of: dict[Voice, Callable[[NoteEvent, float], None]] = dict.fromkeys(Voice, self.leads.play)
         self._pool_of[Voice.PAD] = self.pads.play
         self._pool_of[Voice.DRONE] = self.drones.play
