@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels that move: numpy computes where each is at the end of a block, and pyo draws the line that leads there.
+"""Levels that move: a curve says where each is at the end of a block, and pyo draws the line that leads there.
 
 Every level moves on one straight line a block, from exactly where the last block ended; there is no step, so nothing
-clicks, and no sum of rounding errors. All curves are computed at once, and a line costs pyo one multiplication, a tenth
-of a generator of its own; a level that does not move costs nothing. The performer's thread.
+clicks, and no sum of rounding errors. A line costs pyo one multiplication, a tenth of a generator of its own; a level
+that does not move costs nothing. In Python, because few levels move at once: ten calls of numpy cost as much as
+thirty curves. The performer's thread.
 
     curve:  level ─▶ keep × level + add, no further than its target   (linear: keep is 1; exponential: below 1)
     line:   ramp × (end - begin) + begin                              (the ramp rises from 0 to 1 within each block)
@@ -12,17 +13,68 @@ of a generator of its own; a level that does not move costs nothing. The perform
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
 from pyo import Phasor, PyoObject, Sig
 
 from appliance.sound import SYNTH_RATE
 
 # e-foldings of an exponential ramp: 26 dB for a pad, 52 dB for a lead, whose amplitude is the envelope's square.
 E_FOLDINGS = 3.0
-UNITY = 0  # the curve that is always at 1
+
+
+class Curve:
+    """A level, and how it moves from block to block."""
+
+    __slots__ = ("_add", "_keep", "_rises", "_target", "level", "lines", "moving")
+
+    def __init__(self, level: float = 0.0) -> None:
+        self.level = self._target = level
+        self._keep, self._add, self._rises = 1.0, 0.0, False
+        self.moving = False
+        self.lines: list[Line] = []  # that follow it
+
+    def ramp_to(self, level: float, blocks: float, *, exponential: bool) -> None:
+        """Move to a level within so many blocks, at least one."""
+        begins = self.level
+        if exponential:
+            self._keep = math.exp(-E_FOLDINGS / blocks)
+            # It approaches a point beyond its target, and so reaches the target in time.
+            beyond = level - (begins - level) / math.expm1(E_FOLDINGS)
+            self._add = beyond * (1.0 - self._keep)
+        else:
+            self._keep, self._add = 1.0, (level - begins) / blocks
+        self._target, self._rises, self.moving = level, level > begins, level != begins
+
+    def advance(self) -> bool:
+        """Move on by a block, and return whether it will move on."""
+        level = self.level * self._keep + self._add
+        if level >= self._target if self._rises else level <= self._target:
+            self.level, self.moving = self._target, False
+        else:
+            self.level = level
+        return self.moving
+
+
+class Line:
+    """What pyo draws: the product of two curves, in a straight line from block to block."""
+
+    __slots__ = ("_drawn", "_one", "_other", "_set_add", "_set_mul", "out")
+
+    def __init__(self, ramp: PyoObject, one: Curve, other: Curve) -> None:
+        self._one, self._other = one, other
+        self._drawn = one.level * other.level
+        self.out = Sig(ramp, mul=0.0, add=self._drawn)
+        # The base object's setters skip pyo's type checks, which cost more than the line.
+        base = self.out.getBaseObjects()[0]
+        self._set_add, self._set_mul = base.setAdd, base.setMul
+
+    def draw(self) -> bool:
+        """Set the next block, and return whether the one after has to be set too."""
+        begin, end = self._drawn, self._one.level * self._other.level
+        self._set_add(begin)
+        self._set_mul(end - begin)
+        self._drawn = end
+        return end != begin or self._one.moving or self._other.moving
 
 
 class Envelopes:
@@ -32,60 +84,36 @@ class Envelopes:
         self._seconds = block / SYNTH_RATE
         # A block is a power of two, so the ramp never accumulates a rounding error.
         self._ramp = Phasor(freq=SYNTH_RATE / block)
-        self._level = self._keep = self._low = self._high = np.ones(1)  # of the curve UNITY
-        self._add = np.zeros(1)
-        self._curves: NDArray[np.intp] = np.zeros((2, 0), dtype=np.intp)  # the two that each line multiplies
-        self._drawn, self._steps = np.zeros(0), list[float]()  # of each line: its level, and its last step
-        self._lines: list[PyoObject] = []
-        self._setters: list[tuple[Callable[[float], None], Callable[[float], None]]] = []
+        self._unity = Curve(1.0)
+        self._lines: list[Line] = []
+        self._moving, self._drawing = set[Curve](), set[Line]()
 
-    def curve(self) -> int:
-        """Add a curve, and return its number. Only while the graph is built."""
-        self._level, self._add, self._low, self._high = (
-            np.append(of_each, 0.0) for of_each in (self._level, self._add, self._low, self._high)
-        )
-        self._keep = np.append(self._keep, 1.0)
-        return len(self._level) - 1
+    def curve(self) -> Curve:
+        """A new curve."""
+        return Curve()
 
-    def line(self, curve: int, other: int = UNITY) -> PyoObject:
+    def line(self, curve: Curve, other: Curve | None = None) -> PyoObject:
         """Add a line that is the product of two curves. Only while the graph is built."""
-        self._curves = np.append(self._curves, [[curve], [other]], axis=1)
-        self._drawn, self._steps = np.append(self._drawn, 0.0), [*self._steps, 0.0]
-        line = Sig(self._ramp, mul=0.0, add=0.0)
+        pair = (curve, self._unity if other is None else other)
+        line = Line(self._ramp, *pair)
         self._lines.append(line)
-        # The base object's setters skip pyo's type checks, which cost more than the line.
-        base = line.getBaseObjects()[0]
-        self._setters.append((base.setAdd, base.setMul))
-        return line
+        for one in pair:
+            one.lines.append(line)
+        return line.out
 
-    def ramp_to(self, curve: int, level: float, lasts: float, *, exponential: bool) -> None:
+    def ramp_to(self, curve: Curve, level: float, lasts: float, *, exponential: bool) -> None:
         """Move a curve to a level within `lasts` seconds from the next block on."""
-        begins, blocks = float(self._level[curve]), max(1.0, lasts / self._seconds)
-        if exponential:
-            keep = math.exp(-E_FOLDINGS / blocks)
-            # It approaches a point beyond its target, and so reaches the target in time.
-            beyond = level - (begins - level) / math.expm1(E_FOLDINGS)
-            self._keep[curve], self._add[curve] = keep, beyond * (1.0 - keep)
-        else:
-            self._keep[curve], self._add[curve] = 1.0, (level - begins) / blocks
-        self._low[curve], self._high[curve] = min(begins, level), max(begins, level)
+        curve.ramp_to(level, max(1.0, lasts / self._seconds), exponential=exponential)
+        self._moving.add(curve)
+        self._drawing.update(curve.lines)
 
     def stop(self) -> None:
         """Stop computing for good."""
-        for part in (self._ramp, *self._lines):
-            part.stop()
+        self._ramp.stop()
+        for line in self._lines:
+            line.out.stop()
 
     def advance(self) -> None:
         """Move every curve on by a block, and set the lines. Call it before each block is computed."""
-        level = self._level
-        level *= self._keep
-        level += self._add
-        np.maximum(level, self._low, out=level)
-        np.minimum(level, self._high, out=level)
-        ends = level.take(self._curves[0]) * level.take(self._curves[1])
-        begins, steps = self._drawn.tolist(), (ends - self._drawn).tolist()
-        for (add, mul), begin, step, before in zip(self._setters, begins, steps, self._steps, strict=True):
-            if step or before:
-                add(begin)
-                mul(step)
-        self._drawn, self._steps = ends, steps
+        self._moving = {curve for curve in self._moving if curve.advance()}
+        self._drawing = {line for line in self._drawing if line.draw()}

@@ -66,8 +66,7 @@ class Mixer:
 
         self._noise = noise
         speed = SYNTH_RATE / NOISE
-        # Not interpolated: it is noise.
-        self._air = Osc(noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4], interp=1)
+        self._air = Osc(noise, freq=[0.97 * speed, 1.04 * speed], phase=[0.0, 0.4])
         self._gusts = [envelopes.curve(), envelopes.curve()]
         self._gusting = [envelopes.line(gust) for gust in self._gusts]
 

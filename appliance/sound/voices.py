@@ -4,7 +4,7 @@
 Every pyo object is made in a constructor and kept in an attribute. Playing a note only sets numbers, because pyo leaks
 objects that are made later and reads freed memory of objects that have no reference. A voice that does not play is
 stopped, which costs almost nothing; at amplitude 0 it would cost as much as one that sounds. The voices of a pool that
-play form a chain, in which each adds the one before to its own samples: a sum over the pool would also read all that are
+play form a chain, in which each adds the one before to its own samples: a sum of the whole pool would also read what is
 stopped. The performer's thread.
 
     lead:  body table × e² ────┐                  e: envelope of the note
@@ -25,7 +25,7 @@ from typing import Generic, TypeVar
 
 from pyo import HarmTable, Osc, PyoObject, Sig
 
-from appliance.sound.envelopes import Envelopes
+from appliance.sound.envelopes import Curve, Envelopes
 from appliance.values import Note, NoteEvent, Voice
 
 STEAL_FADE = 0.03  # s to mute a voice that is stolen; a shorter fade is heard as a click
@@ -79,11 +79,11 @@ def hertz(pitch: int) -> float:
 class _Playing:
     """The states of a voice: its curves, and the pyo objects that are computed only while it plays."""
 
-    def __init__(self, envelopes: Envelopes, curves: tuple[int, ...], parts: tuple[PyoObject, ...]) -> None:
+    def __init__(self, envelopes: Envelopes, curves: tuple[Curve, ...], parts: tuple[PyoObject, ...]) -> None:
         self._envelopes, self._curves = envelopes, curves
-        self.out = parts[-1]  # its samples; its `add` is the voice before it in the chain
         # Base objects skip pyo's type checks, which cost more than the whole beginning of a note.
         self._parts = [base for part in parts for base in part.getBaseObjects()]
+        self.out = parts[-1].getBaseObjects()  # a side each; its `add` is the voice before it in the chain
         self._segments: tuple[tuple[float, float, float], ...] = ()  # peak, sustain, decay of each curve
         self._timbre = TIMBRES[Voice.BELL]
         self.note: NoteEvent | None = None  # None while it is stopped
@@ -296,12 +296,13 @@ class Pool(Generic[V]):
 
     def _chain(self) -> None:
         """Add up the voices that play, in the order in which pyo computes them."""
-        before: PyoObject | float = 0.0
-        for voice in self.voices:
-            if voice.note is not None:
-                voice.out.setAdd(before)
-                before = voice.out
-        self.out.setValue(before)
+        for side, out in enumerate(self.out.getBaseObjects()):
+            before = 0.0
+            for voice in self.voices:
+                if voice.note is not None:
+                    voice.out[side].setAdd(before)
+                    before = voice.out[side]
+            out.setValue(before)
 
     def release(self, seconds: float) -> None:
         """Begin the release of every voice that is held."""
