@@ -1,32 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a second of music costs a board: aarch64 instructions, counted while qemu-user runs the box's own code.
+"""What a second of music costs a board: aarch64 instructions, counted while qemu-user runs each engine.
 
 The guest has what a board has: Debian's Python, numpy and pyo for arm64, unpacked and never installed, and this
-checkout. Composition, performer, synth and master are counted; start, card and panel are not. A second of music takes
-one or two. Linux, with the Debian packages of NEEDED.
+checkout; and csound and scsynth. Of the box, composition, performer, synth and master are counted; start, card and
+panel are not. Counts repeat to 1 %, on any machine under any load; a second of music takes one or two. Linux, with the
+Debian packages of NEEDED.
 
-    python -m benchmarks.engines.board 16 600      what the guest runs: a mark for each second of the recording
+    python -m benchmarks.engines.board recording 60     million instructions a second of each engine
+    python -m benchmarks.engines.board dense 20
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.engines import csound, supercollider
+from benchmarks.engines.box import BLOCK, FULL, score
+
 SUITE = "trixie"
-PACKAGES = "python3-pyo,python3-numpy"
+PACKAGES = "python3-pyo,python3-numpy,csound,supercollider-server"
 ROOT = Path(__file__).parents[2]
-GUEST = ROOT / "build" / f"guest-{SUITE}"  # kept: it takes 200 MB of packages
-NEEDED = {"qemu-aarch64": "qemu-user", "mmdebstrap": "mmdebstrap", "cc": "gcc"}
+GUEST = ROOT / "build" / f"engines-{SUITE}"  # kept: it takes 200 MB of packages
+NEEDED = {
+    "qemu-aarch64": "qemu-user",
+    "mmdebstrap": "mmdebstrap",
+    "cc": "gcc",
+    "sclang": "supercollider-language",
+}
 LIBRARIES = "/usr/lib/aarch64-linux-gnu"
-# What installing would have linked into place.
-ALTERNATIVES = ":".join(f"{LIBRARIES}/{name}" for name in ("blas", "lapack", "pulseaudio"))
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # What installing would have linked into place.
+    "LD_LIBRARY_PATH": ":".join(f"{LIBRARIES}/{name}" for name in ("blas", "lapack", "pulseaudio")),
+    # qemu-user finds files in the guest, but no folders.
+    "SC_PLUGIN_PATH": str(GUEST / "usr/lib/SuperCollider/plugins"),
+}
+POOL = 16  # the box's default
+TWINS = (csound, supercollider)
 
 
 def missing() -> str:
@@ -34,8 +52,32 @@ def missing() -> str:
     return ", ".join(package for program, package in NEEDED.items() if not shutil.which(program))
 
 
-def instructions(voices: int, seconds: int) -> list[int]:
-    """Instructions of each second of the bundled recording. Raises CalledProcessError if a step fails."""
+def of_box(what: str, seconds: int) -> list[float]:
+    """Million instructions of each second of the dense score, once it is dense, or of the recording.
+
+    As the other functions, raises CalledProcessError or RuntimeError if a step fails.
+    """
+    length = seconds + FULL if what == "dense" else seconds
+    *counts, _ = _count(["python3", "-m", "benchmarks.engines.box", what, str(POOL), str(length)])
+    if len(counts) != seconds + 1:
+        raise RuntimeError(f"The guest marked {len(counts) - 1} seconds instead of {seconds}.")
+    return [(after - before) / 1e6 for before, after in pairwise(counts)]
+
+
+def of_twins(what: str, seconds: int) -> dict[str, float]:
+    """Million instructions a second of the other engines, by name. They play the same notes in the same blocks."""
+    notes = score(what, POOL, seconds + FULL)
+    cost = lambda command: _count(command)[-1]  # noqa: E731 - as short as its name
+    return {
+        # The difference of two lengths leaves out the start.
+        twin.NAME: (twin.run(notes, seconds + FULL, BLOCK, cost) - twin.run(notes, FULL, BLOCK, cost))
+        / (1e6 * seconds)
+        for twin in TWINS
+    }
+
+
+def _count(command: Sequence[str]) -> list[int]:
+    """Run a program of the guest: its instructions at each mark, and when it ends."""
     _make_guest()
     with tempfile.TemporaryDirectory() as folder:
         plugin = f"{folder}/count.so"
@@ -45,13 +87,14 @@ def instructions(voices: int, seconds: int) -> list[int]:
         build = ["cc", "-O2", "-shared", "-fPIC", f"-DAPI={1 if major < 9 else 2}", "-o", plugin, str(source)]
         subprocess.run(build, check=True)  # noqa: S603 - ours
         run = ["qemu-aarch64", "-cpu", "cortex-a53", "-L", str(GUEST), "-plugin", plugin]
-        run += [str(GUEST / "usr/bin/python3"), "-m", __name__, str(voices), str(seconds)]
-        guest = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LD_LIBRARY_PATH": ALTERNATIVES}
-        done = subprocess.run(run, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=guest)  # noqa: S603 - ours
-    counts = [int(line) for line in done.stderr.split() if line.isdigit()]
-    if done.returncode or len(counts) != seconds + 1:
-        raise RuntimeError(f"The guest failed: {done.stderr.decode(errors='replace')[-400:]}")
-    return [after - before for before, after in pairwise(counts)]
+        run += [str(GUEST / "usr/bin" / command[0]), *command[1:]]
+        done = subprocess.run(  # noqa: S603 - ours
+            run, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
+        )
+    counts = [int(count) for count in re.findall(rb"^instructions (\d+)$", done.stderr, re.MULTILINE)]
+    if done.returncode or not counts:
+        raise RuntimeError(f"{command[0]} failed in the guest: {done.stderr.decode(errors='replace')[-400:]}")
+    return counts
 
 
 def _make_guest() -> None:
@@ -65,22 +108,14 @@ def _make_guest() -> None:
         making.rename(GUEST)
 
 
-def main(voices: int, seconds: int) -> None:
-    """Play the recording, and mark where each second begins, after its first block."""
-    from appliance.performance import Block
-    from benchmarks.engines.box import perform, recording
-
-    marked = 0
-
-    def mark(block: Block) -> None:
-        nonlocal marked
-        if block.passage.seconds >= marked < seconds:
-            os.getppid()  # count.c writes its count
-            marked += 1
-
-    perform(recording(), voices, float(seconds), mark)
-    os.getppid()
+def main(what: str, seconds: int) -> None:
+    """Count, and print a line for each engine."""
+    of_each = of_box(what, seconds)
+    mean = sum(of_each) / len(of_each)
+    print(f"the box        {mean:7.1f} M a second, worst {max(of_each):.1f}")
+    for name, count in of_twins(what, seconds).items():
+        print(f"{name:<14} {count:7.1f} M a second: the box costs {mean / count:.2f} times as much")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]))

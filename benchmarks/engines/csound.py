@@ -1,40 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The twin in csound: Debian's package csound, double precision, rendered to nowhere.
+"""The twin in csound: double precision, rendered to nowhere.
 
 The orchestra is wind.orc, unchanged; only rate, block and score are written here. One process a run.
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.voices import TABLE_SIZE
-from benchmarks.engines.twin import TABLES, measured, tones
+from appliance.values import NoteEvent
+from benchmarks.engines.twin import TABLES, Cost, tones
 
 NAME = "csound"
 PATCH = Path(__file__).with_name("wind.orc")
 
 
-def missing() -> str:
-    """What has to be installed first; empty if nothing."""
-    return "" if shutil.which("csound") else "csound"
-
-
-def run(voices: int, seconds: float, block: int) -> float:
-    """CPU seconds of the dense score for so many voices, with the start."""
+def run(score: Sequence[NoteEvent], seconds: float, block: int, cost: Cost) -> float:
+    """What so many seconds of a score cost, with the start."""
     with tempfile.TemporaryDirectory() as folder:
-        orchestra, score = Path(folder) / "wind.orc", Path(folder) / "wind.sco"
+        orchestra, notes = Path(folder) / "wind.orc", Path(folder) / "wind.sco"
         orchestra.write_text(f"sr = {SAMPLE_RATE}\nksmps = {block}\n{PATCH.read_text(encoding='utf-8')}")
-        score.write_text(_score(voices, seconds))
-        return measured(["csound", "-n", "-d", "-m0", str(orchestra), str(score)])
+        notes.write_text(_score(score, seconds))
+        return cost(["csound", "-n", "-d", "-m0", str(orchestra), str(notes)])
 
 
-def _score(voices: int, seconds: float) -> str:
-    leads, bed = tones(voices, seconds)
+def _score(score: Sequence[NoteEvent], seconds: float) -> str:
+    leads, bed = tones(score, seconds)
     lines = [
         f"f {number + 1} 0 {TABLE_SIZE} 10 {' '.join(map(str, partials))}"
         for number, partials in enumerate(TABLES)

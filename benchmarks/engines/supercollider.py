@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The twin in SuperCollider: scsynth without real time, fed with a score of OSC messages.
 
-The synth definitions are wind.scd as sclang compiles it; the score is written here, as bytes. Debian's packages
-supercollider-server and supercollider-language. One process a run.
+The synth definitions are wind.scd as sclang compiles it (outside of the guest: Debian's supercollider-language); the
+score is written here, as bytes. One process a run.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.voices import TABLE_SIZE
-from benchmarks.engines.twin import TABLES, Tone, measured, tones
+from appliance.values import NoteEvent
+from benchmarks.engines.twin import TABLES, Cost, Tone, tones
 
 NAME = "SuperCollider"
 PATCH = Path(__file__).with_name("wind.scd")
@@ -31,20 +31,14 @@ TAIL = 1  # of SuperCollider's "add action": after what is there
 Atom = int | float | str | bytes
 
 
-def missing() -> str:
-    """What has to be installed first; empty if nothing."""
-    programs = {"scsynth": "supercollider-server", "sclang": "supercollider-language"}
-    return ", ".join(package for program, package in programs.items() if not shutil.which(program))
-
-
-def run(voices: int, seconds: float, block: int) -> float:
-    """CPU seconds of the dense score for so many voices, with the start."""
+def run(score: Sequence[NoteEvent], seconds: float, block: int, cost: Cost) -> float:
+    """What so many seconds of a score cost, with the start."""
     with tempfile.TemporaryDirectory() as folder:
-        score = Path(folder) / "wind.osc"
-        score.write_bytes(b"".join(_score(voices, seconds)))
+        notes = Path(folder) / "wind.osc"
+        notes.write_bytes(b"".join(_score(score, seconds)))
         format_ = [str(SAMPLE_RATE), "WAV", "float"]
         options = ["-i", "0", "-o", "2", "-z", str(block), "-m", "65536"]
-        return measured(["scsynth", "-N", str(score), "_", f"{folder}/wind.wav", *format_, *options])
+        return cost(["scsynth", "-N", str(notes), "_", f"{folder}/wind.wav", *format_, *options])
 
 
 @cache
@@ -56,7 +50,7 @@ def _definitions() -> tuple[bytes, ...]:
         return tuple(file.read_bytes() for file in sorted(Path(folder).glob("*.scsyndef")))
 
 
-def _score(voices: int, seconds: float) -> Iterator[bytes]:
+def _score(score: Sequence[NoteEvent], seconds: float) -> Iterator[bytes]:
     opening: list[bytes] = [_message("/d_recv", definition) for definition in _definitions()]
     for number, partials in enumerate(TABLES):
         opening.append(_message("/b_alloc", number, TABLE_SIZE, 1))
@@ -64,7 +58,7 @@ def _score(voices: int, seconds: float) -> Iterator[bytes]:
     opening.append(_message("/g_new", 1, TAIL, 0))
     opening.append(_message("/s_new", "mixer", -1, TAIL, 0))
     yield _bundle(0.0, *opening)
-    leads, bed = tones(voices, seconds)
+    leads, bed = tones(score, seconds)
     notes = [(tone, kind) for tone in leads for kind in ("lead", "edge")] + [(tone, "pad") for tone in bed]
     for tone, definition in sorted(notes, key=lambda note: note[0].begins):
         controls = (atom for pair in zip(NAMES, tone.numbers[2:], strict=True) for atom in pair)

@@ -14,15 +14,14 @@ the twins it is a voice of its own. The box alone plays its notes from Python, a
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 
 from appliance.sound.voices import LEAD, TIMBRES, hertz
 from appliance.values import NoteEvent, Voice
-from benchmarks.engines.dense import dense, ends
+from benchmarks.engines.dense import ends
 
+Cost = Callable[[Sequence[str]], float]  # of running a program
 BEDS = (Voice.PAD, Voice.DRONE)
 TABLES: tuple[tuple[float, ...], ...] = tuple(  # number 2 n is the n-th instrument's body, 2 n + 1 its edge
     table for timbre in TIMBRES.values() for table in (timbre.body, timbre.edge or (1.0,))
@@ -59,11 +58,11 @@ class Tone:
         return astuple(self)
 
 
-def tones(voices: int, seconds: float) -> tuple[list[Tone], list[Tone]]:
-    """The dense score for a pool of so many voices: the leads, and the bed."""
-    score = dense(voices, seconds)
-    leads = [_tone(event) for event in score if event.note.voice not in BEDS]
-    return leads, [_tone(event) for event in score if event.note.voice in BEDS]
+def tones(score: Sequence[NoteEvent], seconds: float) -> tuple[list[Tone], list[Tone]]:
+    """So many seconds of a score: the leads, and the bed."""
+    begun = [event for event in score if event.seconds < seconds]
+    leads = [_tone(event) for event in begun if event.note.voice not in BEDS]
+    return leads, [_tone(event) for event in begun if event.note.voice in BEDS]
 
 
 def _tone(event: NoteEvent) -> Tone:
@@ -97,15 +96,3 @@ def _falls(held: float, decay: float, sustain: float) -> tuple[float, float, flo
     if held >= decay:
         return decay, sustain, held - decay
     return held, 1 - (1 - sustain) * held / decay, 0.0
-
-
-def measured(command: Sequence[str]) -> float:
-    """Run a program: its CPU seconds. Raises if it fails."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:  # noqa: S603 - an engine
-        assert process.stderr  # noqa: S101 - a pipe, as asked for
-        errors = process.stderr.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{command[0]} failed: {errors[-400:]}")
-    return usage.ru_utime + usage.ru_stime
