@@ -52,7 +52,7 @@ class Upsampler:
         """Take a block, shape (block, CHANNELS), and return one of twice its length; the next call overwrites it."""
         np.copyto(self._kept, self._last)
         np.copyto(self._next, samples)
-        # einsum adds whole rows, tap by tap; a product of matrices costs three times as much in Debian's BLAS.
+        # einsum adds whole rows, tap by tap; a matrix product costs four times as much in Debian's reference BLAS.
         np.einsum("tn,t->n", self._shifted, self._weights, out=self._new)
         for to, from_ in self._copies:
             np.copyto(to, from_)

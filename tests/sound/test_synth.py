@@ -111,6 +111,22 @@ def test_every_voice_sounds_its_pitch_and_falls_silent(voice: Voice) -> None:
         assert synth.silenced == 0
 
 
+def test_notes_add_up_after_one_between_them_has_ended() -> None:
+    notes = [note(Voice.FLOW, 48, 9.0), note(Voice.CHIME, 60, 0.1), note(Voice.FLOW, 55, 9.0)]
+
+    def played(*events: NoteEvent) -> NDArray[np.float32]:
+        with awake() as synth:
+            for event in events:
+                synth.play(event)
+            sound = render(synth, 6.0)
+            assert synth.sounding == sum(event.length > 6.0 for event in events)
+            return sound
+
+    each = [played(event) for event in notes]
+    assert all(level(sound[-SAMPLE_RATE:]) > -40.0 for sound in (each[0], each[2]))
+    assert np.abs(played(*notes) - sum(each)).max() < 1e-5
+
+
 def test_a_struck_note_decays_exponentially() -> None:
     with awake() as synth:
         synth.follow(Bed(0.5, 0.0, 0.0))
