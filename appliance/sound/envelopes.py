@@ -20,6 +20,7 @@ from appliance.sound import SYNTH_RATE
 
 # e-foldings of an exponential ramp: 26 dB for a pad, 52 dB for a lead, whose amplitude is the envelope's square.
 E_FOLDINGS = 3.0
+GATE = 0.1  # s in which all lines together are closed or opened
 
 
 class Curve:
@@ -68,9 +69,9 @@ class Line:
         base = self.out.getBaseObjects()[0]
         self._set_add, self._set_mul = base.setAdd, base.setMul
 
-    def draw(self) -> bool:
-        """Set the next block, and return whether the one after has to be set too."""
-        begin, end = self._drawn, self._one.level * self._other.level
+    def draw(self, gate: float) -> bool:
+        """Set the next block, and return whether the one after has to be set too. `gate` is a factor."""
+        begin, end = self._drawn, self._one.level * self._other.level * gate
         self._set_add(begin)
         self._set_mul(end - begin)
         self._drawn = end
@@ -87,6 +88,7 @@ class Envelopes:
         self._unity = Curve(1.0)
         self._lines: list[Line] = []
         self._moving, self._drawing = set[Curve](), set[Line]()
+        self._gate = 1.0  # factor on every line
 
     def curve(self) -> Curve:
         """A new curve."""
@@ -113,7 +115,22 @@ class Envelopes:
         for line in self._lines:
             line.out.stop()
 
-    def advance(self) -> None:
-        """Move every curve on by a block, and set the lines. Call it before each block is computed."""
+    def advance(self, *, closed: bool = False) -> None:
+        """Move every curve on by a block, and set the lines. Call it before each block is computed.
+
+        `closed` moves every line to 0 within GATE seconds, and back afterwards, while the curves go on.
+        """
+        if closed or self._gate < 1.0:
+            step = self._seconds / GATE
+            self._gate = max(0.0, self._gate - step) if closed else min(1.0, self._gate + step)
+            self._drawing.update(self._lines)
+        self._move()
+        self._drawing = {line for line in self._drawing if line.draw(self._gate)}
+
+    def rest(self) -> None:
+        """Move every curve on by a block that is not computed. Only while every line is at 0."""
+        self._gate = 0.0
+        self._move()
+
+    def _move(self) -> None:
         self._moving = {curve for curve in self._moving if curve.advance()}
-        self._drawing = {line for line in self._drawing if line.draw()}

@@ -51,6 +51,11 @@ class Master:
         """The limiter's gain reduction in dB, 0 or more."""
         return 20.0 * math.log10(1.0 / self._limit)
 
+    @property
+    def silent(self) -> bool:
+        """Whether it mutes all that comes, and is to go on so."""
+        return self._total == 0.0 == self._aim * self._fade_aim
+
     def volume(self, position: float) -> None:
         """Move the volume towards a knob's position, 0 to 1."""
         if position != self._position:
@@ -82,6 +87,13 @@ class Master:
         else:
             self._held[:] = 0.0
         return out, valid
+
+    def rest(self) -> Block:
+        """A block of silence, for one that was not computed. Only while it is silent."""
+        self._next_volume()
+        self._next_fade()
+        self._held[:] = 0.0
+        return self._held
 
     def _next_volume(self) -> float:
         self._volume += (self._aim - self._volume) * min(1.0, self._seconds / KNOB)

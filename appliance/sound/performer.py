@@ -40,6 +40,10 @@ class Instrument(Protocol):
 
     block: int  # frames a block
 
+    @property
+    def rests(self) -> bool:
+        """Whether it computes nothing, because nothing is heard."""
+
     def play(self, event: NoteEvent) -> None:
         """Begin a note with the next block."""
 
@@ -64,6 +68,8 @@ class Instrument(Protocol):
 
 class NullInstrument:
     """An instrument that makes no sound, for scores: a thousand times faster."""
+
+    rests = False
 
     def __init__(self, block: int) -> None:
         self.block = block
@@ -109,7 +115,7 @@ class Performer:
         self.instrument = instrument
         self._part, self._limiter, self._clock = part, limiter, clock
         self._blocks = 0
-        self._faded: tuple[float, float] | None = None
+        self._level: float | None = None  # to which it fades
         self.samples: NDArray[np.float32] = np.zeros((instrument.block, CHANNELS), dtype=np.float32)
         self.spent = 0.0  # s that the last block took to compute, by `clock`
 
@@ -137,20 +143,17 @@ class Performer:
         self.samples = instrument.compute(self.seconds)
         self._blocks += 1
         self.spent = self._clock() - started
-        if self._limiter:
+        if self._limiter and not instrument.rests:
             self._limit(self._limiter)
         return passage
 
     def _fade(self, controls: Controls, leaving: bool) -> None:
-        if leaving:
-            fade = (0.0, FADE_OUT)
-        elif controls.muted:
-            fade = (0.0, MUTE)
-        else:
-            fade = (1.0, FADE_IN if self._faded is None else MUTE)
-        if fade != self._faded:
-            self.instrument.fade(*fade)
-            self._faded = fade
+        level = 0.0 if leaving or controls.muted else 1.0
+        if level == self._level:
+            return
+        start = self._level is None and not controls.muted
+        self.instrument.fade(level, FADE_OUT if leaving else FADE_IN if start else MUTE)
+        self._level = level
 
     def _limit(self, limiter: PolyphonyLimiter) -> None:
         before = limiter.leads

@@ -5,6 +5,11 @@ pyo never opens a card, so no card can crash or hang it; `compute` returns the s
 constructor, except after a fault: a NaN stays in a feedback loop for ever, so when a block is not finite, it is muted
 and the graph is rebuilt, with the notes that were sounding. One synth a process at a time, because pyo has one global
 server; the performer's thread.
+
+A synth that is muted, or whose volume is 0, goes on without pyo once its echo and reverb have rung out: voices begin,
+decay and end, but no sample is computed. So it can be heard again at once, as if it had played all the time.
+
+    heard ─▶ muted: every line closes ─▶ rings out for RING s ─▶ rests ─▶ to be heard: every line opens ─▶ heard
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyo prints a greeting when it
 
 log = logging.getLogger(__name__)
 
+RING = 10.0  # s in which echo and reverb fall by 100 dB
 REBUILD_EVERY = 1.0  # s between two rebuilds at least: a fault that comes back sooner is not cured by one
 
 
@@ -61,6 +67,7 @@ class Synth:
         self._upsampler = Upsampler(self._frames)
         self._master = Master(block)
         self._seconds = 0.0  # at which the next block begins
+        self._heard = -RING  # when it was last heard
         self._rebuilt = -REBUILD_EVERY
         self._moved = -MOVE_EVERY
         self.silenced = 0  # blocks that were not finite
@@ -99,16 +106,27 @@ class Synth:
     def compute(self, seconds: float) -> NDArray[np.float32]:
         """The block before the one that begins at `seconds`: float32, shape (block, 2), overwritten by the next."""
         self._voices.settle(seconds)
+        self._seconds = seconds + self._block_seconds
+        silent = self._master.silent
+        if not silent:
+            self._heard = seconds
+        if self.rests:
+            self._envelopes.rest()
+            return self._master.rest()
         if seconds >= self._moved + MOVE_EVERY:
             self._moved = seconds
             self._mixer.move(seconds)
-        self._envelopes.advance()
+        self._envelopes.advance(closed=silent)
         self._server.process()
-        self._seconds = seconds + self._block_seconds
         samples, valid = self._master.process(self._upsampler.process(self._raw))
         if not valid:
             self._rebuild(seconds)
         return samples
+
+    @property
+    def rests(self) -> bool:
+        """Whether pyo computes nothing, because nothing is heard and its echo and reverb have ended."""
+        return self._seconds - self._heard > RING
 
     def _rebuild(self, seconds: float) -> None:
         self.silenced += 1
