@@ -107,3 +107,19 @@ def test_it_begins_silent() -> None:
 def test_the_volume_is_linear_in_decibels(position: float, decibels: float) -> None:
     assert 20 * np.log10(gain(position)) == pytest.approx(decibels)
     assert gain(0.0) == 0.0
+
+
+def test_a_knob_that_is_turned_down_while_it_rests_holds_at_once() -> None:
+    master = awake()
+    master.fade(0.0, 0.3)
+    assert not master.silent  # the fade takes a while
+    process(master, *[0.5] * 40)
+    assert master.silent
+    master.volume(0.2)
+    for _ in range(200):
+        assert not master.rest().any()
+    master.fade(1.0, 0.3)
+    assert not master.silent
+    out = process(master, *[0.5] * 60)
+    assert np.abs(np.diff(out[:, 0])).max() < 1e-4
+    assert out.max() == pytest.approx(0.5 * gain(0.2), rel=1e-3)

@@ -107,10 +107,8 @@ def test_a_passage_is_played_in_order_before_its_block_is_computed() -> None:
 
 def test_the_start_is_soft_and_the_end_is_a_fade() -> None:
     player, instrument = performer()
-    player.block(CONTROLS)
-    player.block(replace(CONTROLS, muted=True))
-    player.block(replace(CONTROLS, muted=True))
-    player.block(CONTROLS)
+    for muted in (False, False, True, True, False, False):
+        player.block(replace(CONTROLS, muted=muted))
     player.block(CONTROLS, leaving=True)
     player.block(CONTROLS, leaving=True)
     assert instrument.all("fade") == [(1.0, FADE_IN), (0.0, MUTE), (1.0, MUTE), (0.0, FADE_OUT)]
@@ -154,6 +152,24 @@ def test_a_slow_machine_plays_fewer_notes_and_all_of_them_when_it_has_time(
     assert instrument.all("limit") == [8, 16]
     assert [record.args for record in caplog.records] == [(16, 8), (16,)]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_an_instrument_that_rests_does_not_say_that_the_machine_has_time() -> None:
+    now = [0.0]
+
+    class Slow(Recorder):
+        def compute(self, seconds: float) -> NDArray[np.float32]:
+            now[0] += 0.0 if self.rests else 0.9 * BLOCK / SAMPLE_RATE
+            return super().compute(seconds)
+
+    instrument = Slow()
+    player = Performer(Written(), instrument, PolyphonyLimiter(16), lambda: now[0])
+    for _ in blocks(0.6):
+        player.block(CONTROLS)
+    instrument.rests = True
+    for _ in blocks(RESTORE + 3.0):
+        player.block(CONTROLS)
+    assert instrument.all("limit") == [8]
 
 
 def test_without_a_limiter_no_note_is_left_out_however_slow_the_machine_is() -> None:

@@ -18,8 +18,8 @@ from appliance.music.composition import Composition
 from appliance.music.scales import Scale
 from appliance.music.scenes import SCENES
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.performer import Performer
-from appliance.sound.synth import Synth
+from appliance.sound.performer import MUTE, Performer
+from appliance.sound.synth import RING, Synth
 from appliance.sound.voices import TIMBRES, hertz
 from appliance.values import Amount, Bed, Controls, Kind, Ledger, Note, NoteEvent, Voice
 
@@ -270,6 +270,75 @@ def test_a_fade_ends_in_silence() -> None:
         faded = render(synth, 0.6, 6.0)
         assert level(faded[:4800]) > -40
         assert level(faded[-2400:]) < -150
+
+
+def muted(synth: Synth, seconds: float, start: float) -> NDArray[np.float32]:
+    """What is heard of so many seconds that begin with a mute."""
+    synth.fade(0.0, MUTE)
+    return render(synth, seconds, start)
+
+
+def test_a_muted_synth_fades_rings_out_and_rests() -> None:
+    with awake() as synth:
+        synth.play(note(Voice.DRONE, 39, length=600.0))
+        synth.play(note(Voice.SWELL, 67, length=600.0))
+        render(synth, 6.0)
+        sound = muted(synth, RING - 0.1, 6.0)
+        assert clicking(sound) < INAUDIBLE
+        assert not sound[SAMPLE_RATE:].any()
+        assert not synth.rests
+        assert not render(synth, 1.0, 5.9 + RING).any()
+        assert synth.rests
+        assert synth.sounding == 2  # their notes are held
+
+
+def test_a_mute_cuts_what_was_played_before_it() -> None:
+    with awake() as synth:
+        synth.follow(Bed(0.5, 0.0, 1.0))
+        for pitch in range(60, 66):
+            synth.play(note(Voice.CHIME, pitch, length=2.0, velocity=1.0))
+        assert level(render(synth, 3.0)) > -30
+        muted(synth, RING + 1.0, 3.0)
+        assert synth.rests
+        synth.fade(1.0, MUTE)
+        after = render(synth, 2.0, 3600.0)
+        assert not synth.rests
+        assert level(after) < -90
+
+
+@pytest.mark.parametrize("pause", [0.1, 1.0, RING + 1.0])
+def test_notes_that_begin_while_muted_are_heard_after_it_without_a_click(pause: float) -> None:
+    """After the fade it sounds as one that was never muted."""
+    chord = [(Voice.DRONE, 39), (Voice.PAD, 51), (Voice.PAD, 58), (Voice.SWELL, 67)]
+    heard = []
+    for mute in (True, False):
+        with awake() as synth:
+            synth.follow(Bed(0.5, 0.0, 0.6))
+            render(synth, 1.0)
+            begins = 1.0 + pause
+            if mute:
+                muted(synth, pause, 1.0)
+            for voice, pitch in chord:
+                synth.play(note(voice, pitch, length=600.0, at=begins))
+            assert bool(render(synth, 6.0, begins)[SAMPLE_RATE:].any()) is not mute
+            synth.fade(1.0, MUTE)
+            sound = render(synth, 3.0, begins + 6.0)
+            assert clicking(sound) < INAUDIBLE
+            heard.append(level(sound[SAMPLE_RATE:]))
+    assert heard[0] == pytest.approx(heard[1], abs=1.0)
+
+
+def test_a_volume_of_zero_rests_too_and_the_knob_is_heard_at_once() -> None:
+    with awake() as synth:
+        synth.play(note(Voice.DRONE, 39, length=600.0))
+        render(synth, 6.0)
+        synth.volume(0.0)
+        render(synth, RING + 1.5, 6.0)
+        assert synth.rests
+        synth.volume(1.0)
+        sound = render(synth, 0.3, 7.5 + RING)
+        assert clicking(sound) < INAUDIBLE
+        assert level(sound[SAMPLE_RATE // 5 :]) > -40
 
 
 def test_all_voices_at_once_stay_below_full_scale() -> None:
