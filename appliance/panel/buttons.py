@@ -89,6 +89,11 @@ class PressClassifier:
         """Whether it has been down for a minute, or since the start."""
         return self._state is State.STUCK
 
+    @property
+    def idle(self) -> bool:
+        """Whether a reading that is up changes nothing."""
+        return self._state is State.UP and self._level is False and self._other == math.inf
+
     def held(self, seconds: float) -> float:
         """For how long it has been down, in s; 0 if it is up or stuck."""
         return max(0.0, seconds - self._since) if self._state in DOWN else 0.0

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from appliance.values import Gesture, Knob, Moved, Turned
 
-SAMPLES = 120  # a second: two for each frame of the lamps; 90 % of a step takes 25 ms
+SAMPLES = 120  # a second while a knob is turned: two for each frame of the lamps; 90 % of a step takes 25 ms
+MOVES = 6  # LSB from the smoothed position, five times the noise: the wiper moves
 TOP = 1023  # the MCP3008 reads 0 to 1023
 MEDIAN = 3  # readings, so that a single spike is ignored
 # Share of the way to the median in a sample: at rest, more per LSB of distance, at most.
@@ -54,6 +55,11 @@ class Potentiometer:
     def position(self) -> float:
         """The position, 0 to 1; both ends are reached exactly."""
         return min(1.0, max(0.0, (self._held - END) / (TOP - 2 * END)))
+
+    @property
+    def moving(self) -> bool:
+        """Whether the last reading was more than noise."""
+        return self._shakes > STEADY / 2 or abs(self._window[-1] - self._smooth) > MOVES
 
     def see(self, reading: int) -> bool:
         """Take a reading, 0 to TOP. Returns whether the position has changed."""
@@ -104,6 +110,11 @@ class Potentiometers:
         """The knobs whose wipers are not connected."""
         return [knob for knob, potentiometer in self._knobs.items() if potentiometer.floating]
 
+    @property
+    def moving(self) -> bool:
+        """Whether the next readings are wanted soon."""
+        return self.dead or any(potentiometer.moving for potentiometer in self._knobs.values())
+
     def see(self, readings: Sequence[int], seconds: float) -> list[Gesture]:
         """Take a reading of each knob, in the order of ORDER. Returns the gestures."""
         self._judge(readings)
@@ -137,6 +148,7 @@ class Encoders:
 
     dead = False
     floating: Sequence[Knob] = ()
+    moving = True  # their steps are counted elsewhere, so reading them costs nothing
 
     def __init__(self) -> None:
         self._steps: Sequence[int] = ()

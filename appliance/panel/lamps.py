@@ -216,6 +216,7 @@ class Lamps:
         self._shown, self._from = BoxState.STARTING, math.inf
         self._told = (BoxState.STARTING, -math.inf)  # the state of the box, and since when
         self._pressed = -math.inf
+        self._struck = -math.inf  # when the last pulse began
         self._counted = (0, -math.inf)
         self._left = math.inf
         self.chosen = 0  # place of the network's lamp
@@ -255,6 +256,12 @@ class Lamps:
         self._left = min(self._left, seconds)
 
     # --- output ---------------------------------------------------------------------------------------------
+
+    def lively(self, seconds: float) -> bool:
+        """Whether a note or a press begins about now, which is to be seen at once."""
+        with self._looking:
+            due = bool(self._coming) and self._coming[0][0] <= seconds
+            return due or seconds - max(self._pressed, self._struck) < WINK
 
     @property
     def shown(self) -> BoxState:
@@ -301,6 +308,7 @@ class Lamps:
         while self._coming and self._coming[0][0] <= seconds:
             at, place, bright = self._coming.popleft()
             self._notes[place].hit(bright, at)
+            self._struck = at
 
     def _settle(self, seconds: float) -> None:
         """Show the state of `tell` once it has lasted; at once after the start and after a press."""

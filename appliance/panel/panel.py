@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel: one thread that reads knobs and buttons 120 times a second, and writes 60 frames of the lamps.
+"""The panel: one thread that reads the buttons 120 times a second, and the knobs as often while they are turned.
+
+At rest it reads the knobs 30 times a second. It writes 60 frames of the lamps a second while they change, and 15 of
+them at rest, in which a change that is neither a note nor a press is seen.
 
 The music neither waits for the panel nor ends with it. A part that cannot be opened, or that fails, is logged once and
 tried again every minute; the other parts continue. Gestures are posted to the main thread.
@@ -31,6 +34,9 @@ log = logging.getLogger(__name__)
 RETRY = 60.0  # s between two attempts to open a part
 LATE = 0.1  # s of delay after which the thread skips the missed readings
 IDLE = 0.5  # s between two turns of the loop when no part is there
+# At rest: samples of the loop from one reading of the knobs to the next, and from one frame of the lamps to the next.
+KNOBS_REST, LAMPS_REST = 4, 8
+CALM = 0.5  # s without a move after which the knobs are at rest
 
 
 class _Part(Protocol):
@@ -57,9 +63,15 @@ class _Knobs:
     def open(self, board: Board) -> None:
         self._device = board.knobs()
         self._filter: Encoders | Potentiometers = Encoders() if self._encoders else Potentiometers()
+        self._read = self._moved = -math.inf  # when, s
 
     def turn(self, seconds: float) -> Iterable[Gesture]:
+        if seconds - self._moved > CALM and not _passed(KNOBS_REST, self._read, seconds):
+            return ()
+        self._read = seconds
         gestures = self._filter.see(self._device.read(), seconds)
+        if self._filter.moving:
+            self._moved = seconds
         if fault := self._fault():
             self._faulty = seconds
             if fault not in self._logged:
@@ -94,7 +106,10 @@ class _Buttons:
 
     def turn(self, seconds: float) -> Iterable[Gesture]:
         gestures = []
-        for button, down in self._device.read().items():
+        read = self._device.read()
+        if not any(read.values()) and all(press.idle for press in self._presses.values()):
+            return ()
+        for button, down in read.items():
             press = self._presses[button]
             gestures += press.see(down, seconds)
             self._light(button, press.held(seconds), seconds)
@@ -124,17 +139,28 @@ class _Leds:
 
     def open(self, board: Board) -> None:
         self._device = board.leds()
-        self._odd = False
+        self._duties: list[float] = []  # of the last frame
+        self._changing = True  # it was another than the one before
+        self._shone = -math.inf  # when, s
 
     def turn(self, seconds: float) -> Iterable[Gesture]:
-        self._odd = not self._odd
-        if self._odd:
-            # A frame is visible until the next one, so it shows the middle of that time.
-            self._device.shine([duty(level) for level in self._lamps.levels(seconds + 1 / SAMPLES)])
+        if not _passed(2, self._shone, seconds):
+            return ()
+        # A frame is visible until the next one, so it shows the middle of that time.
+        middle = seconds + 1 / SAMPLES
+        if self._changing or self._lamps.lively(middle) or _passed(LAMPS_REST, self._shone, seconds):
+            duties = [duty(level) for level in self._lamps.levels(middle)]
+            self._changing, self._duties, self._shone = duties != self._duties, duties, seconds
+            self._device.shine(duties)
         return ()
 
     def close(self) -> None:
         self._device.close()
+
+
+def _passed(samples: int, since: float, seconds: float) -> bool:
+    """Whether so many samples of the loop have passed. Half of one less, so that no rounding costs a whole one."""
+    return seconds - since > (samples - 0.5) / SAMPLES
 
 
 class Panel:
@@ -185,9 +211,12 @@ class Panel:
         due = time.monotonic()
         while not self._stop.is_set():
             self.turn(time.monotonic())  # not `due`, so that a late frame shows the present
-            self._read.set()
-            due = max(due + (1 / SAMPLES if self._there else IDLE), time.monotonic() - LATE)
-            self._stop.wait(due - time.monotonic())
+            if not self._read.is_set():
+                self._read.set()
+            now = time.monotonic()
+            due = max(due + (1 / SAMPLES if self._there else IDLE), now - LATE)
+            # To sleep costs a tenth of a wait, which is for the long pause, because `close` ends it.
+            (time.sleep if self._there else self._stop.wait)(max(0.0, due - now))
         self.release()
 
     def turn(self, seconds: float) -> None:

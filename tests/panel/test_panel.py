@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appliance.panel.buttons import STUCK_AFTER
+from appliance.panel.buttons import BOUNCE, STUCK_AFTER
 from appliance.panel.gpio import Board, Buttons, Converter, Encoders, Leds, NoPanel
 from appliance.panel.knobs import SAMPLES, TOP
 from appliance.panel.lamps import ATTACK, DIMMEST, FADE, LAMPS, Lamps
@@ -235,6 +235,92 @@ def test_parts_that_are_not_there_are_not_touched(rigged: Rigged) -> None:
     rig.mock.press(Button.MUTE, down=True)
     assert rig.wait(1.0) == []
     assert rig.mock.lit[0] == rig.mock.lit[8] == 0.0
+
+
+# --- at rest ------------------------------------------------------------------------------------------------
+
+
+class _Counted:
+    """A device that counts its calls."""
+
+    def __init__(self, part: Any) -> None:
+        self._part, self.calls = part, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls += 1
+        return getattr(self._part, name)
+
+
+class Counting(Board):
+    """A board that counts the calls of its parts."""
+
+    def __init__(self, board: Board) -> None:
+        self.whole, self.says = board, "counted pins"
+
+    def knobs(self) -> Any:
+        self.read = _Counted(self.whole.knobs())
+        return self.read
+
+    def buttons(self) -> Any:
+        self.pressed = _Counted(self.whole.buttons())
+        return self.pressed
+
+    def leds(self) -> Any:
+        self.shone = _Counted(self.whole.leds())
+        return self.shone
+
+    def close(self) -> None:
+        self.whole.close()
+
+
+def test_at_rest_knobs_and_lamps_cost_little_and_buttons_are_read_as_ever(rigged: Rigged) -> None:
+    boards: list[Counting] = []
+
+    def counted(mock: Mock) -> Board:
+        boards.append(Counting(mock.board()))
+        return boards[-1]
+
+    rig = rigged(board=counted)
+    rig.wait(2.0)
+    (board,) = boards
+
+    def calls(seconds: float) -> tuple[float, float, float]:
+        """A second, of knobs, buttons and lamps."""
+        for part in (board.read, board.pressed, board.shone):
+            part.calls = 0
+        rig.wait(seconds)
+        knobs, buttons, lamps = (part.calls / seconds for part in (board.read, board.pressed, board.shone))
+        return knobs, buttons, lamps
+
+    assert calls(2.0) == pytest.approx((30, 120, 15), rel=0.1)
+    rig.mock.put(Knob.VOLUME, 0.2)
+    assert calls(0.25)[0] == pytest.approx(120, rel=0.1)
+    rig.wait(1.0)
+    rig.lamps.hit(2, 1.0, at=rig.now + 0.05)
+    assert calls(0.3) == pytest.approx((30, 120, 60), rel=0.15)
+
+
+@pytest.mark.parametrize("rest", [1.0, 1.01, 1.02, 1.03])
+def test_a_knob_is_followed_from_rest(rigged: Rigged, rest: float) -> None:
+    rig = rigged()
+    rig.wait(rest)
+    rig.mock.put(Knob.VOLUME, 0.3)
+    moved = rig.wait(0.07)[-1]
+    assert isinstance(moved, Moved)
+    assert moved.position == pytest.approx(0.3, abs=0.04)  # 90 % of the way
+
+
+@pytest.mark.parametrize("rest", [1.0, 1.01, 1.02, 1.03, 1.04, 1.05])
+def test_a_note_and_a_press_are_seen_from_rest(rigged: Rigged, rest: float) -> None:
+    rig = rigged()
+    rig.wait(rest)
+    rig.lamps.hit(2, 1.0, at=rig.now + 1.0)
+    rig.wait(1.0 + 2 * LOOK)
+    assert rig.mock.lit[2] > 0.0
+    rig.wait(2.0 + rest)
+    rig.press(Button.NETWORK, BOUNCE + 2 * LOOK)
+    assert rig.wait(BOUNCE + 2 * LOOK) == [Pressed(Button.NETWORK)]
+    assert rig.mock.lit[6] == 0.0  # it winks
 
 
 # --- faults -------------------------------------------------------------------------------------------------
