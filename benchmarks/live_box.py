@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from appliance.ledger.tape import bundled
-from appliance.sound.outputs.silent import Silent
+from appliance.sound.outputs.silent import AHEAD, Silent
 from appliance.sound.outputs.speaker import OutputStatus
 from tests.support.fault_cards import Card, Cards
 
@@ -34,7 +34,7 @@ class SilentCard(Silent):
     @property
     def status(self) -> OutputStatus:
         """A card that never runs dry."""
-        return OutputStatus("a silent card", "", 0, self.latency)
+        return OutputStatus("a silent card", "", 0, AHEAD)
 
 
 class LiveBox:

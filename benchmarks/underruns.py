@@ -31,6 +31,7 @@ from appliance.parts import composition, synth
 from appliance.performance import Block, Performance
 from appliance.settings import load
 from appliance.sound import SAMPLE_RATE
+from appliance.sound.outputs import BURST
 from appliance.sound.outputs.silent import Discard
 from appliance.sound.performer import Performer
 from appliance.sound.polyphony import PolyphonyLimiter
@@ -62,7 +63,7 @@ def virtual(seconds: float, slow: float) -> str:
     """Play `seconds` of music on a machine that is `slow` times slower than this one."""
     settings, random = load({}, {}).settings, Random(1)
     sound = settings.sound
-    block, buffer = sound.block_size / SAMPLE_RATE, sound.latency / 1000
+    block, buffer, burst = sound.block_size / SAMPLE_RATE, sound.latency / 1000, BURST / SAMPLE_RATE
     limiter, next_ledger = PolyphonyLimiter(sound.polyphony), 0.0
     held, leads, spent = buffer, limiter.leads, [0.0]  # s of the card's buffer, notes, s of each block
     dry, halved, fewest = 0, 0, limiter.leads
@@ -80,7 +81,9 @@ def virtual(seconds: float, slow: float) -> str:
         leads, fewest = limiter.leads, min(fewest, limiter.leads)
         held -= one.spent
         dry += held < 0
-        held = min(buffer, max(0.0, held) + block)
+        held = max(0.0, held) + block
+        if held > buffer - block:  # full: the performer goes on when there is room for a burst
+            held = buffer - burst
 
     controls = Controls(0.7, 60.0, "public")
     with closing(synth(settings)) as instrument:

@@ -36,7 +36,6 @@ NEEDED = {
 }
 LIBRARIES = "/usr/lib/aarch64-linux-gnu"
 ENVIRONMENT = {
-    "PYTHONPATH": str(ROOT),
     "PYTHONDONTWRITEBYTECODE": "1",
     # What installing would have linked into place.
     "LD_LIBRARY_PATH": ":".join(f"{LIBRARIES}/{name}" for name in ("blas", "lapack", "pulseaudio")),
@@ -58,10 +57,23 @@ def of_box(what: str, seconds: int) -> list[float]:
     As the other functions, raises CalledProcessError or RuntimeError if a step fails.
     """
     length = seconds + FULL if what == "dense" else seconds
-    *counts, _ = _count(["python3", "-m", "benchmarks.engines.box", what, str(POOL), str(length)])
-    if len(counts) != seconds + 1:
-        raise RuntimeError(f"The guest marked {len(counts) - 1} seconds instead of {seconds}.")
-    return [(after - before) / 1e6 for before, after in pairwise(counts)]
+    counts = _count(["python3", "-m", "benchmarks.engines.box", what, str(POOL), str(length)])
+    return [count / 1e6 for count in _of_seconds(counts, seconds)]
+
+
+def counted(module: str, what: object, seconds: int, *more: Path) -> list[int]:
+    """Instructions of each second of a module that marks the start of each, and the end, with `os.getppid`.
+
+    `more` are folders of packages in Python alone, which the guest does not have.
+    """
+    return _of_seconds(_count(["python3", "-m", module, str(what), str(seconds)], *more), seconds)
+
+
+def _of_seconds(counts: Sequence[int], seconds: int) -> list[int]:
+    *marks, _ = counts  # and one when it ends
+    if len(marks) != seconds + 1:
+        raise RuntimeError(f"The guest marked {len(marks) - 1} seconds instead of {seconds}.")
+    return [after - before for before, after in pairwise(marks)]
 
 
 def of_twins(what: str, seconds: int) -> dict[str, float]:
@@ -76,7 +88,7 @@ def of_twins(what: str, seconds: int) -> dict[str, float]:
     }
 
 
-def _count(command: Sequence[str]) -> list[int]:
+def _count(command: Sequence[str], *more: Path) -> list[int]:
     """Run a program of the guest: its instructions at each mark, and when it ends."""
     _make_guest()
     with tempfile.TemporaryDirectory() as folder:
@@ -88,8 +100,9 @@ def _count(command: Sequence[str]) -> list[int]:
         subprocess.run(build, check=True)  # noqa: S603 - ours
         run = ["qemu-aarch64", "-cpu", "cortex-a53", "-L", str(GUEST), "-plugin", plugin]
         run += [str(GUEST / "usr/bin" / command[0]), *command[1:]]
+        path = {"PYTHONPATH": ":".join(map(str, (ROOT, *more)))}
         done = subprocess.run(  # noqa: S603 - ours
-            run, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
+            run, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT | path
         )
     counts = [int(count) for count in re.findall(rb"^instructions (\d+)$", done.stderr, re.MULTILINE)]
     if done.returncode or not counts:

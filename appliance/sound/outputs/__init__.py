@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the samples go: a sound card, a file, or nowhere.
 
-An output decides how fast blocks are wanted, by how long its `write` takes. The performer's thread.
+An output decides how fast blocks are wanted, by how long its `write` takes: some in a burst, then none until there is
+room for another burst, so that a thread wakes 23 times a second and not for each block. The performer's thread.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.values import BoxError
+
+BURST = 2048  # frames, 43 ms: a third of the default latency
 
 
 class Output(Protocol):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.sound import CHANNELS, SAMPLE_RATE
-from appliance.sound.outputs import CardHangs, NoSoundCard
+from appliance.sound.outputs import BURST, CardHangs, NoSoundCard
 
 # From alsa/pcm.h; these numbers are part of the library's ABI.
 PLAYBACK, NONBLOCK, RW_INTERLEAVED, FLOAT_LE = 0, 1, 3, 14
@@ -130,6 +130,7 @@ class Alsa:
         frames, period, wanted = c_ulong(), c_ulong(), c_void_p()
         self._alsa.snd_pcm_get_params(pcm, frames, period)
         self.latency = frames.value / SAMPLE_RATE  # as granted
+        self._burst = min(BURST, frames.value // 2)
         self._alsa.snd_pcm_sw_params_malloc(wanted)
         self._alsa.snd_pcm_sw_params_current(pcm, wanted)
         # Minus a period: a converter cannot always fill the last one.
@@ -168,6 +169,11 @@ class Alsa:
         if self._alsa.snd_pcm_delay(self._pcm, delay) == 0:
             self.latency = max(0, delay.value) / SAMPLE_RATE
         return dry
+
+    def rest(self, frames: int) -> None:
+        """If a block of so many frames does not fit into the card's buffer now, sleep until a burst should."""
+        if 0 <= self._alsa.snd_pcm_avail(self._pcm) < frames:  # `write` handles an error
+            self._wait(max(frames, self._burst))
 
     def _wait(self, frames: int) -> None:
         """Sleep until the card should have room, by its own report."""

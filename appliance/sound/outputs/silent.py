@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
+from appliance.sound.outputs import BURST
 
 AHEAD = 0.1  # s of a simulated buffer
 STALLED = 0.5  # s behind after which the lost time is dropped
@@ -24,18 +25,22 @@ class Silent:
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self.latency = AHEAD
         self._clock, self._sleep = clock, sleep
         self._played_until = clock()
 
+    @property
+    def latency(self) -> float:
+        """Seconds from `write` until it would be heard, at present."""
+        return max(0.0, self._played_until - self._clock())
+
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Return when a card with a buffer of AHEAD seconds would have room for the block."""
+        """Take a block; if a buffer of AHEAD seconds is full then, return when it has room for a burst."""
         now = self._clock()
         if now - self._played_until > STALLED:
             self._played_until = now
         self._played_until += len(samples) / SAMPLE_RATE
         if (early := self._played_until - AHEAD - now) > 0:
-            self._sleep(early)
+            self._sleep(early + BURST / SAMPLE_RATE)
 
     def close(self) -> None:
         """Do nothing."""

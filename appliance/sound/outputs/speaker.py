@@ -23,23 +23,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, Full, Queue
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
+from appliance.sound import outputs
 from appliance.sound.outputs import CardHangs, NoSoundCard
 from appliance.sound.outputs.alsa import Alsa
 from appliance.sound.outputs.cards import AUTO, Choice, choices, look
-from appliance.sound.outputs.silent import Silent
+from appliance.sound.outputs.silent import AHEAD, Silent
 
 log = logging.getLogger(__name__)
 
-QUEUED = 2  # blocks between the performer and the card: one in the queue, one that is being written
+QUEUED = 2  # blocks between the performer and the card, at least: one in the queue, one that is being written
 RETRY = 0.7  # s between two searches for a card while there is none
 CHECK = 1.0  # s between two searches for a better one
 REFUSED = 30.0  # s until a better one that could not be opened is tried again
@@ -74,6 +73,9 @@ class Device(Protocol):
     """An open card."""
 
     latency: float
+
+    def rest(self, frames: int) -> None:
+        """If it is full, so that a block of so many frames does not fit, sleep until it has room for a burst."""
 
     def write(self, samples: NDArray[np.float32]) -> int:
         """Take a block, and return how often the card had run dry."""
@@ -140,6 +142,50 @@ class Taken:
         return self._seconds > now - self._since + self._most
 
 
+class Blocks:
+    """At most `size` blocks between two threads.
+
+    Once it is full it takes none until it is empty, so that the thread that fills it wakes once for all of them.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size, self._full = size, False
+        self._blocks: deque[NDArray[np.float32] | None] = deque()
+        self._changed = threading.Condition()
+
+    def put(self, block: NDArray[np.float32] | None, timeout: float) -> bool:
+        """Append a block, or None for the end. False if there was no room for it within `timeout` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._full, timeout):
+                return False
+            self._blocks.append(block)
+            self._full = len(self._blocks) == self._size
+            if len(self._blocks) == 1:
+                self._changed.notify_all()
+            return True
+
+    def get(self) -> NDArray[np.float32] | None:
+        """Wait for the next block."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._blocks)
+            block = self._blocks.popleft()
+            self._emptied()
+            return block
+
+    def clear(self) -> int:
+        """Drop all blocks, and return how many there were."""
+        with self._changed:
+            dropped = len(self._blocks)
+            self._blocks.clear()
+            self._emptied()
+            return dropped
+
+    def _emptied(self) -> None:
+        if not self._blocks:
+            self._full = False
+            self._changed.notify_all()
+
+
 class Speaker:
     """Plays on `device` (an ALSA name, or AUTO for the best card) with a latency of about so many seconds.
 
@@ -162,8 +208,12 @@ class Speaker:
         fixed = [Choice(device, repr(device))]
         self._find = find if device == AUTO else lambda: fixed
         self._open = open_
-        self._queued = QUEUED * block / SAMPLE_RATE  # s
-        self._buffer = max(latency - self._queued, self._queued)
+        self._block = block / SAMPLE_RATE  # s
+        # A burst, so that neither thread wakes for each block; of a short latency a third, the rest is the card's.
+        self._blocks = max(QUEUED, min(outputs.BURST, round(latency * SAMPLE_RATE / 3)) // block)
+        queued = self._blocks * self._block
+        self._buffer = max(latency - queued, queued)
+        self._put = 0  # blocks that were given to the card's thread
         self._silent = Silent()
         self._history = History()
         self._seen = 0  # heartbeats of the card's thread
@@ -176,21 +226,31 @@ class Speaker:
 
     def _search(self, why: str) -> CardThread:
         """A thread that searches for a card. `why` says until then why there is none."""
-        thread = CardThread(self._open, self._find, self._buffer, self._history, why)
+        thread = CardThread(self._open, self._find, self._buffer, self._blocks, self._history, why)
+        self._put = 0
         thread.start()
         return thread
 
     @property
     def latency(self) -> float:
         """Seconds from `write` until it is heard, at present."""
-        card = self._thread.card
-        return card.latency + self._queued if card else self._silent.latency
+        thread = self._thread
+        if not thread.card:
+            return self._silent.latency
+        taken, heard = thread.heard
+        return max(0.0, heard + (self._put - taken) * self._block - time.monotonic())
 
     @property
     def status(self) -> OutputStatus:
         """How it is now. Any thread."""
         thread = self._thread
-        return OutputStatus(thread.words, thread.why, self._history.underruns.count, self.latency)
+        return OutputStatus(thread.words, thread.why, self._history.underruns.count, self._full_latency)
+
+    @property
+    def _full_latency(self) -> float:
+        """Seconds that the buffer and the queue hold when they are full."""
+        thread = self._thread
+        return thread.buffer + self._blocks * self._block if thread.card else AHEAD
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Pass a block to the card, at its pace; without a card, return at the same pace."""
@@ -199,12 +259,10 @@ class Speaker:
         if thread.failure:
             raise thread.failure
         if thread.card:
-            try:
-                thread.blocks.put(samples.copy(), timeout=0.0 if self._full else self._patience)
-                self._full = False
+            self._full = not thread.blocks.put(samples.copy(), 0.0 if self._full else self._patience)
+            if not self._full:
+                self._put += 1
                 return
-            except Full:
-                self._full = True
         self._silent.write(samples)
 
     def _check_heartbeat(self) -> None:
@@ -235,9 +293,8 @@ class Speaker:
         thread = self._thread
         thread.leaving.set()
         if thread.card:
-            with suppress(Full):
-                thread.blocks.put(None, timeout=self._patience)
-        thread.join(self.latency + 2 * self._patience)
+            thread.blocks.put(None, self._patience)
+        thread.join(self._full_latency + 2 * self._patience)
 
 
 class History:
@@ -261,13 +318,18 @@ class CardThread(threading.Thread):
         open_: Callable[[str, float], Device],
         find: Callable[[], list[Choice]],
         buffer: float,
+        queued: int,
         history: History,
         why: str,
     ) -> None:
         super().__init__(name="card", daemon=True)
         self._open, self._find, self._buffer, self._history = open_, find, buffer, history
-        self.blocks: Queue[NDArray[np.float32] | None] = Queue(maxsize=QUEUED - 1)
+        self._queued = queued  # blocks, with the one that is being written
+        self.blocks = Blocks(queued)
         self.card: Device | None = None  # that takes blocks now
+        self.buffer = buffer  # s, of the card, as granted
+        # How many blocks it has taken, and when all that it wrote of them has been heard, s of the monotonic clock.
+        self.heard = (0, 0.0)
         self.device = ""  # that was called last
         self.words, self.why = "", why
         self.beats = 0  # heartbeats
@@ -330,11 +392,11 @@ class CardThread(threading.Thread):
         self._filling = began
         checked, logged = began, False
         taken, clock = Taken(began, card.latency), None
-        self._clear()
+        self._drop()
+        self.buffer = latency = card.latency
         self.card, self.device = card, choice.device
         if choice.device != self._hung:
             self.words, self.why = choice.words, ""
-        latency = card.latency  # of a full buffer
         self.tried.set()
         try:
             while (better is None or fade.level > 0.0) and (samples := self.blocks.get()) is not None:
@@ -342,6 +404,7 @@ class CardThread(threading.Thread):
                 if self._given_up:
                     raise _Abandoned
                 now = time.monotonic()
+                self.heard = self.heard[0] + 1, now + card.latency
                 if dry:
                     self._ran_dry(dry, now)
                 if clock is None and taken.too_fast(now, len(samples) / SAMPLE_RATE):
@@ -357,10 +420,11 @@ class CardThread(threading.Thread):
                 if not logged and (not self._history.logged or now - began > SETTLED):
                     logged = True
                     self._history.logged.clear()
-                    total = latency + QUEUED * len(samples) / SAMPLE_RATE
+                    total = latency + self._queued * len(samples) / SAMPLE_RATE
                     log.info("Playing on %s with %.0f ms of latency.", choice.words, total * 1000)
                 if better is None and now - checked > CHECK:
                     checked, better = now, self._better(choice, now)
+                card.rest(len(samples))
             card.drain()
         except _Reopen:
             again = True
@@ -372,7 +436,7 @@ class CardThread(threading.Thread):
             self.lost(error)
         finally:
             self.card, self.words = None, ""
-            self._clear()
+            self._drop()
             card.close()
         return better or (self._best([choice]) if again else None)
 
@@ -416,11 +480,9 @@ class CardThread(threading.Thread):
             self._history.logged.add(self.why)
             log.warning("%s The box plays on without sound until there is a card.", self.why)
 
-    def _clear(self) -> None:
+    def _drop(self) -> None:
         """Drop the blocks in the queue: they are of the past, and the performer can wait for room."""
-        with suppress(Empty):
-            while True:
-                self.blocks.get_nowait()
+        self.heard = self.heard[0] + self.blocks.clear(), time.monotonic()
 
 
 class _Reopen(Exception):
