@@ -21,7 +21,7 @@ PURE := appliance/music/*,appliance/gestures.py,appliance/dimming.py,appliance/v
 .DELETE_ON_ERROR:
 .PHONY: hardware hardware-check drawings-check
 .PHONY: help install run quick test coverage slow-test lint types render-check soak-check fuzz fuzz-check check bench bench-sound bench-cards bench-underruns \
-	bench-clients bench-panel screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
+	bench-clients bench-panel bench-rest screenshot bench-listener bench-endurance picture bench-music locks sbom audit releases ansible-test nspawn-test \
 	image image-test image-test-raspi3b soak clean
 
 help: ## show this list
@@ -103,6 +103,9 @@ picture: $(VENV)/.installed-dev ## draw docs/wind.png: four minutes of the bundl
 
 bench-clients: $(VENV)/.installed-dev ## measure what clients of the control socket cost the sound, and the delay of a note at a client
 	$(BIN)/python -m benchmarks.clients $(ARGS)
+
+bench-rest: $(VENV)/.installed-dev ## measure a muted box and a panel at rest: instructions of a board, wake-ups; a minute
+	$(BIN)/python -m benchmarks.rest $(ARGS)
 
 bench-panel: $(VENV)/.installed-dev ## measure the panel: cost, noise of the knobs, delay between lamps and sound; two minutes
 	$(BIN)/python -m benchmarks.panel

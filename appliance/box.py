@@ -8,7 +8,7 @@ knows all the parts. Threads exchange data only here, in these ways:
     performer ─▶ main     call_soon_threadsafe(passage)          `level`, `seconds`: numbers that are read
     panel ─▶ main         call_soon_threadsafe(gesture)
     main ─▶ panel         Lamps: values that are replaced whole, and a lock around looking
-    performer ─▶ card     Speaker: a queue of two blocks         its `status`, replaced whole
+    performer ─▶ card     Speaker: a queue of four blocks        its `status`, replaced whole
     main ─▶ file writer   run_in_thread: a call, and a future that it sets
     any ─▶ main           a line of the log, for clients of the control socket: call_soon_threadsafe(line)
 """

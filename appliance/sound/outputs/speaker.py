@@ -29,8 +29,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.sound import SAMPLE_RATE
-from appliance.sound import outputs
+from appliance.sound import SAMPLE_RATE, outputs
 from appliance.sound.outputs import CardHangs, NoSoundCard
 from appliance.sound.outputs.alsa import Alsa
 from appliance.sound.outputs.cards import AUTO, Choice, choices, look
