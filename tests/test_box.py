@@ -444,8 +444,10 @@ def test_a_box_that_plays_is_steered_and_keeps_what_it_played(tmp_path: Path) ->
             assert [each.returncode for each in done] == [0, 0, 1]
             assert "wind, night, original" in done[2].stderr
             await asyncio.to_thread(steer, {"tempo": 90, "sleep": 30, "scene": "night"})
-            now = await status(tmp_path)
-            assert (now.volume, now.tempo, now.network, now.scene) == (0.25, 90.0, "testnet", "night")
+            async with asyncio.timeout(PATIENCE):  # the music enters a scene with its next burst of blocks
+                while (now := await status(tmp_path)).scene != "night":
+                    await asyncio.sleep(0.02)
+            assert (now.volume, now.tempo, now.network) == (0.25, 90.0, "testnet")
             assert 29 <= now.sleep <= 30
             (kept,) = await asyncio.to_thread(use, [("keep", "-o", str(tmp_path / "x.jsonl"))])
             first, second = kept.stdout.splitlines()
