@@ -48,6 +48,8 @@ class Played:
 class _Stemmed:
     """An instrument that plays either the leads or the bed. The same seed gives the same performance for both."""
 
+    rests = False
+
     def __init__(self, instrument: Instrument, stem: Stem) -> None:
         self._bed = stem is Stem.BED
         self.block, self.release, self.volume = instrument.block, instrument.release, instrument.volume
