@@ -24,7 +24,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.console import Console
 from appliance.control import SOCKET, ControlServer
@@ -40,10 +40,8 @@ from appliance.live import LiveOutput, LivePerformance, speaker
 from appliance.music.composition import Composition
 from appliance.music.scales import ROOTS, Scale
 from appliance.music.scenes import SCENES
-from appliance.panel.gpio import FACTORIES, board, chosen, on_a_pi
 from appliance.panel.lamps import LIGHT, Lamps
-from appliance.panel.mock import Mock
-from appliance.panel.panel import Panel
+from appliance.panel.pins import on_a_pi
 from appliance.parts import composition, synth
 from appliance.saved import files
 from appliance.saved.crashes import Crashes
@@ -56,10 +54,13 @@ from appliance.settings import Settings, networks
 from appliance.sound import SAMPLE_RATE
 from appliance.values import Controls, Gesture, Knob, Passage
 
+if TYPE_CHECKING:
+    from appliance.panel.panel import Panel
+
 TICK = 0.1  # s between two updates of the dimming and of the lamps
 CHECK = 1.0  # s between two saves of what the next run needs after a crash
 LIFE = 0.5  # s between two notices to systemd, whose watchdog waits for tens of seconds
-KNOBS = 3.0  # s that the first sound waits for the knobs to be read; a Zero 2 W needs most of it to import gpiozero
+KNOBS = 10.0  # s that the box stays silent for a panel that hangs; a Zero 2 W needs three to import gpiozero
 
 Part = AbstractAsyncContextManager[None]  # of the box: it runs while in the `with`
 
@@ -79,11 +80,34 @@ class Start:
     version: str = ""
 
 
+def has_panel(settings: Settings) -> bool:
+    """Whether there are pins for a panel."""
+    return on_a_pi() if settings.panel.pin_factory == "auto" else settings.panel.pin_factory != "none"
+
+
+def new_panel(
+    settings: Settings, controls: Controls, lamps: Lamps, post: Callable[[Gesture], object]
+) -> Panel:
+    """The panel of the case, on the pins that the settings name. Any thread."""
+    # Here, because gpiozero takes a small board seconds: no box without pins needs it, and no first sound waits for it.
+    from appliance.panel.gpio import board, chosen
+    from appliance.panel.mock import Mock
+    from appliance.panel.panel import Panel
+
+    panel = settings.panel
+    if panel.pin_factory == "mock":
+        positions = {Knob.VOLUME: controls.volume, Knob.TEMPO: tempo_position(controls.tempo)}
+        pins = Mock(panel.wiring, positions).board
+    else:
+        pins = partial(board, chosen(panel.pin_factory, panel.wiring), panel.wiring)
+    return Panel(pins, panel.wiring, lamps, post)
+
+
 class Box:
     """A box that plays.
 
     `reread` gives the settings as they are now, for SIGHUP; only the scene changes while the box plays. `crashes` says
-    how the last runs ended. `clock` is the loop's; `output` opens where the sound goes.
+    how the last runs ended. `clock` is the loop's; `output` opens where the sound goes, `panel` makes the panel.
     """
 
     def __init__(
@@ -95,8 +119,10 @@ class Box:
         crashes: Crashes | None = None,
         clock: Callable[[], float] = time.monotonic,
         output: Callable[[Settings], LiveOutput] = speaker,
+        panel: Callable[[Settings, Controls, Lamps, Callable[[Gesture], object]], Panel] = new_panel,
     ) -> None:
         self._settings, self._start, self._clock, self._output = settings, start, clock, output
+        self._new_panel = panel
         self._reread, self._crashes = reread, crashes or Crashes(None)
         self._lamps, self._wall, self._inbox = Lamps(LIGHT[settings.panel.lamps]), WallClock(), Inbox()
         self._saved = files.read(start.state_dir / "state.json", decode) if start.state_dir else None
@@ -142,6 +168,8 @@ class Box:
         # A terminal that goes away hangs up; without one, SIGHUP asks for the settings.
         reload = partial(self.console.reload, self._reread)
         loop.add_signal_handler(signal.SIGHUP, self.stop if self._start.terminal else reload)
+        if has_panel(self._settings) and self._settings.panel.knobs == "potentiometers":
+            self.console.hush()  # until they are read; an encoder has no position, and the volume is as it was
         self._dim()  # the first sound is no louder than the hour allows
         async with AsyncExitStack() as running:
             for part in self._parts():
@@ -169,12 +197,11 @@ class Box:
         """What the box consists of, in the order of its start."""
         start = self._start
         parts: list[Callable[[], Part]] = [partial(self._every, TICK, self._dim)]
-        panel = new_panel(self._settings, self.console.controls, self._lamps, self.console.obey)
-        if panel:
-            parts.append(panel.running)
+        if has_panel(self._settings):
+            parts.append(partial(self._beside, self._run_panel))
             if self._settings.panel.pin_factory != "mock":
                 self.console.power_off = partial(power_off, self._settings.panel.power_off)
-        parts += [partial(self._performing, panel), partial(self._every, TICK, self.console.light)]
+        parts += [self._performing, partial(self._every, TICK, self.console.light)]
         if self._notifier.wanted:
             parts.append(partial(self._every, LIFE, self._notify))
         if self._feed:
@@ -192,8 +219,21 @@ class Box:
             parts.append(partial(start.terminal, self.stop))
         return parts
 
+    async def _run_panel(self) -> None:
+        """Open the panel beside the music, which has begun, silent, when its knobs are read for the first time."""
+        loop, console = asyncio.get_running_loop(), self.console
+
+        def post(gesture: Gesture) -> None:
+            loop.call_soon_threadsafe(console.obey, gesture)
+
+        panel = await asyncio.to_thread(self._new_panel, self._settings, console.controls, self._lamps, post)
+        async with panel.running():
+            await asyncio.to_thread(panel.looked, KNOBS)
+            console.wake()  # the gestures of that reading were posted before
+            await loop.create_future()  # which is cancelled after the sound has faded, and the lamps with it
+
     @asynccontextmanager
-    async def _performing(self, panel: Panel | None) -> AsyncIterator[None]:
+    async def _performing(self) -> AsyncIterator[None]:
         settings, music, console = self._settings, self._start.music, self.console
         part: Composition | ScorePart
         if isinstance(music, Score):
@@ -202,8 +242,6 @@ class Box:
             part = composition(settings, self._inbox.take, console.controls.scene)
         console.context = part.context(console.controls)
         instrument, output = synth(settings), self._output(settings)
-        if panel:  # the first sound is as loud as its knob says
-            await asyncio.to_thread(panel.looked, KNOBS)
         self._live = console.sounding = LivePerformance(
             part,
             instrument,
@@ -279,18 +317,3 @@ class Box:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-
-
-def new_panel(
-    settings: Settings, controls: Controls, lamps: Lamps, obey: Callable[[Gesture], None]
-) -> Panel | None:
-    """The panel of the case, on the pins that the settings name; None where there are no pins."""
-    panel, loop = settings.panel, asyncio.get_running_loop()
-    if panel.pin_factory == "mock":
-        positions = {Knob.VOLUME: controls.volume, Knob.TEMPO: tempo_position(controls.tempo)}
-        pins = Mock(panel.wiring, positions).board
-    elif panel.pin_factory in FACTORIES or (panel.pin_factory == "auto" and on_a_pi()):
-        pins = partial(board, chosen(panel.pin_factory, panel.wiring), panel.wiring)
-    else:
-        return None
-    return Panel(pins, panel.wiring, lamps, lambda gesture: loop.call_soon_threadsafe(obey, gesture))

@@ -10,7 +10,6 @@ card. Exit codes: 0 success, 1 something of the box's own failed or is wrong wit
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import logging
 import math
@@ -25,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 from appliance.doctor.parts import PARTS
 from appliance.host.log import start as start_log
 from appliance.host.python import command
-from appliance.settings import Loaded, Settings, SettingsError, as_toml, load, networks, safe_mode
 from appliance.values import BoxError, Button
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from appliance.ledger.tape import Tape
     from appliance.plot import Picture
     from appliance.score.files import Score
+    from appliance.settings import Loaded, Settings
     from appliance.status import Status
 
 log = logging.getLogger(__name__)
@@ -63,9 +62,14 @@ class CannotPrint(BoxError, OSError):
 def main(words: Sequence[str] | None = None) -> int:
     """Run a verb, and return the exit code."""
     arguments = _parser().parse_args(words)
+    if arguments.verb is _help:
+        _help(arguments)
+    # Only after a --help has ended, because what checks the settings is most of what it would cost.
+    from appliance.settings import SettingsError, load
+
     try:
-        if arguments.verb in (_doctor, _help):  # wrong settings are for the doctor to report
-            return int(arguments.verb(arguments) or 0)
+        if arguments.verb is _doctor:  # which reports wrong settings itself
+            return int(arguments.verb(arguments))
         loaded = load(_overrides(arguments), os.environ, arguments.config)
         return int(arguments.verb(arguments, loaded) or 0)
     except SettingsError as error:
@@ -111,11 +115,17 @@ def _version() -> str:
 
 
 def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    import asyncio
+    import gc
+
+    gc.disable()  # until live.py enables it: what a start makes is not garbage, and looking at it is 3 % of the start
+
     from appliance.control import runtime_dir
     from appliance.parts import open_music
     from appliance.saved.crashes import Crashes
     from appliance.saved.files import state_dir
     from appliance.saved.lock import FolderInUse, lock
+    from appliance.settings import load, safe_mode
     from appliance.terminal import Terminal, usable
 
     start_log(verbose=arguments.verbose)
@@ -272,6 +282,7 @@ def _keep(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
 def _listen(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.ledger.reader.listener import serve
+    from appliance.settings import networks
 
     settings = loaded.settings
     start_log(verbose=arguments.verbose)
@@ -304,6 +315,7 @@ def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
         _print(record_files(arguments.source, arguments.ledgers, arguments.output, settings.network))
         return
     from appliance.ledger.reader.record_network import record_network
+    from appliance.settings import networks
 
     start_log(verbose=arguments.verbose)
     options = _options(settings)
@@ -373,6 +385,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from appliance.doctor.machine import Machine, ask, box_status
     from appliance.doctor.privacy import private, redacted
     from appliance.doctor.report import as_json, screen
+    from appliance.settings import SettingsError, load
 
     # An unanswered name must not hold us up: the C library waits 5 s, twice, for each of three servers.
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
@@ -408,9 +421,10 @@ def check_panel(settings: Settings) -> list[str]:
     """Check the wiring together with the person at the panel: what is wrong."""
     import time
 
-    from appliance.panel.gpio import NoPanel, board, chosen, on_a_pi
+    from appliance.panel.gpio import NoPanel, board, chosen
     from appliance.panel.knobs import SAMPLES
     from appliance.panel.mock import Mock
+    from appliance.panel.pins import on_a_pi
     from appliance.panel.wiring_check import check_wiring
 
     def tick() -> float:
@@ -435,6 +449,8 @@ def check_panel(settings: Settings) -> list[str]:
 
 
 def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from appliance.settings import as_toml
+
     _print(as_toml(loaded), end="")
 
 

@@ -81,6 +81,7 @@ class Console:
         self._version, self._playing = version, playing
         self._dimmer = Dimmer(NightHours.between(**settings.night.model_dump()), settings.sound.max_volume)
         self._supply, self._weak = UndervoltageMonitor(), False
+        self._hushed = False
         self._errands: set[asyncio.Task[object]] = set()
         self._settings = Controls(settings.volume, settings.tempo, settings.network, scene=settings.scene)
         self.controls = self._restored(saved)
@@ -124,10 +125,19 @@ class Console:
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
+    def hush(self) -> None:
+        """Be silent until `wake`, because it is not known yet where the volume knob stands."""
+        self._hushed = True
+        self._dimmer.hush()
+
+    def wake(self) -> None:
+        """Let `dim` bring the sound back, within two seconds."""
+        self._hushed = False
+
     def dim(self, minute: int | None) -> None:
         """Let the night and the sleep timer have their effect; `minute` is of the day, None if it is not known."""
         now = self.controls
-        dim = self._dimmer.look(self._clock(), minute, muted=now.muted)
+        dim = self._dimmer.look(self._clock(), minute, muted=now.muted or self._hushed)
         if dim.asleep:
             log.info("The sleep timer has run out: muted.")
             self.controls = replace(now, dim=dim.volume, muted=True, sleep=0)

@@ -64,6 +64,10 @@ class Dimmer:
         """Set the sleep timer at a moment; 0 is off."""
         self.ends = seconds + 60 * minutes if minutes else math.inf
 
+    def hush(self) -> None:
+        """Be silent. As after the sleep timer, `look` wakes it within WAKING s unless it is told `muted`."""
+        self._awake = 0.0
+
     def left(self, seconds: float) -> float:
         """Minutes until sleep; infinite without a timer."""
         return max(0.0, self.ends - seconds) / 60

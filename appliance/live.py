@@ -97,6 +97,7 @@ class LivePerformance:
         # What exists by now stays for good: the collector never needs to look at it again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         sys.setswitchinterval(SWITCH)
         self._loop = asyncio.get_running_loop()
         thread = threading.Thread(target=self._run, name="performer")

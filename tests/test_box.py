@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,12 +26,18 @@ from numpy.typing import NDArray
 from appliance.box import Box, Start
 from appliance.control import Client, NoBox, Refused
 from appliance.ledger.tape import bundled
+from appliance.panel.gpio import Board, NoPanel
+from appliance.panel.lamps import Lamps
+from appliance.panel.mock import Mock
+from appliance.panel.panel import Panel
 from appliance.score.files import ScoreWriter
 from appliance.score.format import Header
-from appliance.settings import load
+from appliance.settings import Settings, load
+from appliance.sound import SAMPLE_RATE
+from appliance.sound.master import CEILING, gain
 from appliance.sound.outputs.speaker import OutputStatus
 from appliance.status import Status
-from appliance.values import BoxState, Context, Note, NoteEvent, Passage, Voice
+from appliance.values import BoxState, Context, Controls, Gesture, Knob, Note, NoteEvent, Passage, Voice
 from tests.support.ending import ended
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
@@ -39,6 +46,7 @@ pytestmark = pytest.mark.process
 
 RUN = [sys.executable, "-m", "appliance", "run"]
 PATIENCE = 200.0  # s that a loaded machine may need for a whole test
+BLOCKS = 100  # of 1024 frames: two seconds, in which a box wakes
 LEAVES = 60.0  # s for a loaded machine to stop a box, of which its fade is one or two
 
 
@@ -221,6 +229,89 @@ def test_without_a_network_it_says_so_once_and_plays_on(tmp_path: Path) -> None:
             assert b"is away" not in await process.stderr.read()
 
     asyncio.run(run())
+
+
+# --- the first sound ----------------------------------------------------------------------------------------
+
+
+class Blocks:
+    """An output that keeps every block, at the pace of a card."""
+
+    latency = 0.0
+    status = OutputStatus("a list", "", 0, 0.0)
+
+    def __init__(self) -> None:
+        self.blocks: list[NDArray[np.float32]] = []
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        self.blocks.append(samples.copy())
+        time.sleep(len(samples) / SAMPLE_RATE)
+
+    def close(self) -> None:
+        pass
+
+    def loudest(self, begin: int = 0, end: int | None = None) -> float:
+        return max(float(np.abs(block).max()) for block in self.blocks[begin:end])
+
+
+def first_sound(board: Callable[[Mock], Board], knobs: str, position: float) -> tuple[float, float]:
+    """The peaks before and after `board` opens the pins, of a box that was left at full volume.
+
+    `board` gets pins on which the volume knob stands at `position`, on the thread of the panel.
+    """
+    words = {"panel.pin_factory": "mock", "panel.knobs": knobs, "volume": "1", "sound.block_size": "1024"}
+    output, opens = Blocks(), threading.Event()
+
+    def slow(
+        settings: Settings, controls: Controls, lamps: Lamps, post: Callable[[Gesture], object]
+    ) -> Panel:
+        wiring = settings.panel.wiring
+
+        def wait() -> Board:
+            opens.wait(PATIENCE)
+            return board(Mock(wiring, {Knob.VOLUME: position, Knob.TEMPO: 0.5}))
+
+        return Panel(wait, wiring, lamps, post)
+
+    async def run() -> int:
+        box = Box(load(words, {}).settings, Start(bundled()), output=lambda _: output, panel=slow)
+        async with asyncio.timeout(PATIENCE):
+            playing = asyncio.create_task(box.run())
+            while len(output.blocks) < BLOCKS:
+                await asyncio.sleep(0.01)
+            before = len(output.blocks)
+            opens.set()
+            while len(output.blocks) < before + 2 * BLOCKS:
+                await asyncio.sleep(0.01)
+            box.stop()
+            await playing
+        return before
+
+    before = asyncio.run(run())
+    return output.loudest(end=before), output.loudest(begin=before)
+
+
+@pytest.mark.parametrize("position", [0.2, 0.0])
+def test_the_first_sound_is_silent_until_the_knobs_are_read_and_then_as_loud_as_they_say(
+    position: float,
+) -> None:
+    before, after = first_sound(lambda mock: mock.board(), "potentiometers", position)
+    assert before == 0.0
+    assert gain(position) / 100 <= after <= CEILING * gain(position)
+
+
+def test_a_panel_that_cannot_be_opened_leaves_the_volume_as_it_was() -> None:
+    def fails(mock: Mock) -> Board:
+        raise NoPanel("no pins")
+
+    before, after = first_sound(fails, "potentiometers", 0.2)
+    assert before == 0.0
+    assert after > CEILING * gain(0.2)
+
+
+def test_a_knob_without_ends_is_not_waited_for() -> None:
+    before, _ = first_sound(lambda mock: mock.board(), "encoders", 0.2)
+    assert before > CEILING * gain(0.2)
 
 
 # --- a failure ----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import soundfile
 from appliance import cli
 from appliance.cli import EX_CONFIG, main
 from appliance.ledger.tape import Header, Line, TapeWriter, open_tape
-from appliance.panel.gpio import on_a_pi
+from appliance.panel.pins import on_a_pi
 from appliance.settings import load
 from appliance.values import Amount, Kind, Ledger, Link, LinkState
 

@@ -86,8 +86,8 @@ MAY_IMPORT: dict[str, str] = {
     "sound.outputs.speaker status values",
     "box": "console control gestures host.clock host.malloc host.power host.systemd ledger.feed.feed "
     "ledger.feed.inbox ledger.tape live music.composition music.scales music.scenes panel.gpio panel.lamps panel.mock "
-    "panel.panel parts saved.crashes saved.exporter saved.files saved.state score.files score.history score.player "
-    "settings sound values",
+    "panel.panel panel.pins parts saved.crashes saved.exporter saved.files saved.state score.files score.history "
+    "score.player settings sound values",
     "doctor.board": "doctor.computer doctor.finding doctor.instrument doctor.machine ledger.tape live panel.pins parts "
     "performance render settings sound sound.outputs.cards sound.performer values",
     "doctor.bundle": "doctor.computer doctor.finding doctor.machine doctor.privacy doctor.report "
@@ -107,8 +107,8 @@ MAY_IMPORT: dict[str, str] = {
     "cli": "box control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine doctor.parts "
     "doctor.privacy doctor.report host.log host.python host.systemd ledger.reader.listener ledger.reader.record_files "
     "ledger.reader.record_network ledger.reader.session ledger.tape panel.gpio panel.knobs panel.mock "
-    "panel.wiring_check parts plot render saved.crashes saved.files saved.lock saved.replacing score.files settings "
-    "status terminal values",
+    "panel.pins panel.wiring_check parts plot render saved.crashes saved.files saved.lock saved.replacing score.files "
+    "settings status terminal values",
 }
 # Packages whose __init__ imports nothing, and whose other modules have rows.
 EMPTY = ("", "ledger", "saved", "doctor")

@@ -19,7 +19,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from gpiozero import MCP3008, PWMLED, InputDevice, PinUnknownPi, RotaryEncoder, SPISoftwareFallback
@@ -34,13 +34,6 @@ EXTRA = "pip install 'stellar-wind-box[pi]', or apt-get install python3-rpi-lgpi
 
 class NoPanel(BoxError, OSError):
     """A part of the panel, or all of it, cannot be opened."""
-
-
-def on_a_pi() -> bool:
-    """Whether this machine is a Raspberry Pi."""
-    with suppress(OSError):
-        return b"Raspberry Pi" in Path("/proc/device-tree/model").read_bytes()
-    return False
 
 
 def chosen(factory: str, wiring: Wiring) -> str:

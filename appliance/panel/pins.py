@@ -2,15 +2,17 @@
 """The pin of each part of the panel: pins.toml, the changes of the settings, and the pins that a HAT uses.
 
 All pin numbers are in pins.toml. A pin has one user; a second one is an error that names the pin, both users and the
-setting to change. Numbers are Broadcom's, as in gpiozero. Pure; any thread.
+setting to change. Numbers are Broadcom's, as in gpiozero. Pure but for `on_a_pi`; any thread.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 Knobs = Literal["potentiometers", "encoders", "none"]
@@ -50,6 +52,13 @@ class Wiring:
     def lamps(self) -> tuple[int, ...]:
         """All nine, from left to right."""
         return self.notes + self.networks
+
+
+def on_a_pi() -> bool:
+    """Whether this machine is a Raspberry Pi."""
+    with suppress(OSError):
+        return b"Raspberry Pi" in Path("/proc/device-tree/model").read_bytes()
+    return False
 
 
 def _read() -> dict[str, Any]:

@@ -7,11 +7,15 @@ Where the values come from is in sources.py.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
+
+# Without it, pydantic opens the metadata of every installed package to look for plugins of its own.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic.fields import FieldInfo

@@ -18,12 +18,11 @@ from typing import Any
 import pytest
 from gpiozero.pins import Factory, local
 
-from appliance.panel import gpio
 from appliance.panel.gpio import NoPanel, board, chosen, why
 from appliance.panel.knobs import SAMPLES
 from appliance.panel.lamps import ATTACK, Lamps
 from appliance.panel.panel import Panel
-from appliance.panel.pins import PINS, Knobs, wiring
+from appliance.panel.pins import PINS, Knobs, on_a_pi, wiring
 from appliance.values import BoxState, Button, Gesture, Knob, Moved, Pressed, Turned
 from tests.support import lgpio_standin as lgpio
 
@@ -269,7 +268,7 @@ def test_an_error_of_a_library_is_explained_with_its_remedy(error: Exception, sa
     assert says in why(error)
 
 
-@pytest.mark.skipif(gpio.on_a_pi(), reason="this is a Raspberry Pi")
+@pytest.mark.skipif(on_a_pi(), reason="this is a Raspberry Pi")
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_another_machine_has_no_panel_and_no_fallback(factory: str) -> None:
     program = (
