@@ -422,6 +422,20 @@ async def loaded_by(folder: Path, ready: Callable[[Status], bool], *words: str) 
     return set(json.loads(output.read_text()))
 
 
+# The foreign libraries that each process loads until it works. Each costs a small board a part of a second and some
+# megabytes; what is not listed is imported where it is used.
+SETTINGS = {"pydantic", "pydantic_core", "pydantic_settings", "tomli_w"}
+LOADED = {
+    "--help": set[str](),
+    "player": {"pyo", "numpy", *SETTINGS},
+    "listener": {"aiohttp", "stellar_sdk", *SETTINGS},
+}
+
+
+def libraries(modules: set[str]) -> set[str]:
+    return HOMES.keys() & modules
+
+
 def strangers(modules: set[str]) -> list[str]:
     """What no player may load: the network's libraries and our reader of it, and the terminal's."""
     parts = ("aiohttp", "stellar_sdk", "textual", "appliance.ledger.reader", "appliance.panel.tui")
@@ -431,10 +445,33 @@ def strangers(modules: set[str]) -> list[str]:
 @pytest.mark.process
 def test_a_player_of_a_tape_loads_nothing_of_the_network_or_the_terminal(tmp_path: Path) -> None:
     modules = asyncio.run(
-        loaded_by(tmp_path, lambda status: status.notes_a_minute > 0, str(bundled().path), "--tempo", "180")
+        loaded_by(
+            tmp_path,
+            lambda status: status.notes_a_minute > 0,
+            *(str(bundled().path), "--tempo", "180", "--set", "panel.pin_factory=none"),
+        )
     )
     assert strangers(modules) == []
-    assert {"pyo", "appliance.box", "appliance.live"} <= modules
+    assert libraries(modules) == LOADED["player"]
+    assert {"appliance.box", "appliance.live"} <= modules
+
+
+@pytest.mark.process
+def test_a_player_with_a_panel_loads_gpiozero(tmp_path: Path) -> None:
+    """So that the test above can fail; without a panel gpiozero is not needed."""
+    words = (str(bundled().path), "--set", "panel.pin_factory=mock", "--set", "panel.knobs=encoders")
+    modules = asyncio.run(loaded_by(tmp_path, lambda status: status.notes_a_minute > 0, *words))
+    assert libraries(modules) == {*LOADED["player"], "gpiozero"}
+
+
+@pytest.mark.process
+def test_help_loads_no_library(tmp_path: Path) -> None:
+    output = tmp_path / "modules.json"
+    command = [sys.executable, "-c", MODULES_OF, str(output), "--help"]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=TIMEOUT)
+    modules = set(json.loads(output.read_text()))
+    assert libraries(modules) == LOADED["--help"]
+    assert not {"asyncio", "appliance.settings"} & modules
 
 
 @pytest.mark.process
@@ -467,8 +504,9 @@ def test_a_listener_loads_the_network(tmp_path: Path) -> None:
     subprocess.run(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=TIMEOUT
     )
-    found = strangers(set(json.loads(output.read_text())))
-    assert {"aiohttp", "stellar_sdk", "appliance.ledger.reader.follow"} <= set(found)
+    modules = set(json.loads(output.read_text()))
+    assert {"aiohttp", "stellar_sdk", "appliance.ledger.reader.follow"} <= set(strangers(modules))
+    assert libraries(modules) == LOADED["listener"]
 
 
 # --- what a file holds --------------------------------------------------------------------------------------
