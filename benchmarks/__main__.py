@@ -8,4 +8,5 @@ from benchmarks.measure import table
 
 if __name__ == "__main__":
     print(table("The box, without a card and without a network", start.figures()), flush=True)
+    print(table("What a start takes", start.costs()), flush=True)
     render_check.main()

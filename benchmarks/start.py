@@ -1,23 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the box takes from its start to its first sample, and how much memory it then has.
+"""What starting the box takes: time, and, of a player, a listener and a --help, instructions, files and memory.
 
-It is measured from outside, on the command that its owner starts, with a folder of its own. Linux.
+It is measured from outside, on the command that its owner starts, with a folder of its own. Instructions are a board's
+(benchmarks/engines/guest.py), the rest is this computer's. A player plays the bundled recording and has no card; it is
+measured until its first block, a listener until its first connection. Linux.
+
+    python -m benchmarks.start
 """
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from statistics import median
 
-from benchmarks.measure import Figure
+from appliance.ledger.tape import bundled
+from benchmarks.engines import guest
+from benchmarks.measure import Figure, table
 from benchmarks.processes import children, resident
 
 STARTS = 5
 SETTLED = 15.0  # s after which memory is read
 FIRST = "The first block is out."  # the line of the log, of appliance/live.py
+SILENT = ("--set", "panel.pin_factory=none", "--set", "sound.device=none")
+NOWHERE = ("--set", "networks.mine.endpoints=http://127.0.0.1:9", "--set", "networks.mine.passphrase=x")
+VERBS = {
+    "help": ("--help",),
+    "player": ("run", "--verbose", str(bundled().path), *SILENT),
+    "listener": ("listen", "--network", "mine", *NOWHERE),
+}
+# Million instructions, files opened, megabytes read, megabytes in RAM, and at most.
+BOUNDS: dict[str, dict[str, float]] = {
+    "help": {"instructions": 300},
+    "player": {"instructions": 1150, "opens": 450, "read": 8, "resident": 65, "peak": 70},
+    "listener": {"instructions": 1350, "resident": 56},
+}
 
 
 def figures() -> list[Figure]:
@@ -29,6 +52,38 @@ def figures() -> list[Figure]:
         Figure("resident memory of the player", player, unit="MB"),
         Figure("resident memory of the listener", listener, unit="MB"),
     ]
+
+
+def costs() -> list[Figure]:
+    """What each verb takes until it works."""
+    found = []
+    for what, words in VERBS.items():
+        taken = _taken(what, words)
+        units = {"instructions": "M"} | dict.fromkeys(("read", "resident", "peak"), "MB")
+        found += [
+            Figure(f"{what}: {name}", value, high=BOUNDS[what].get(name), unit=units.get(name, ""))
+            for name, value in taken.items()
+        ]
+    return found
+
+
+def _taken(what: str, words: tuple[str, ...]) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        state = () if what == "help" else ("--set", f"state_dir={folder}/state")
+        run = ["-m", "benchmarks.starting", what, *words, *state]
+        taken: dict[str, float] = {}
+        if not guest.missing():
+            taken["instructions"] = guest.instructions(*run)[0] / 1e6
+        if shutil.which("strace"):
+            trace = Path(folder) / "trace"
+            strace = ["strace", "-f", "-e", "trace=open,openat", "-o", str(trace)]
+            subprocess.run([*strace, sys.executable, *run], check=True, capture_output=True)  # noqa: S603 - our own
+            taken["opens"] = len(
+                re.findall(r"open.* = \d+$", trace.read_text(errors="replace"), re.MULTILINE)
+            )
+        done = subprocess.run([sys.executable, *run], check=True, capture_output=True)  # noqa: S603 - our own
+        taken.update(json.loads(done.stderr.split(b"\n")[-2]))
+        return taken
 
 
 def _start(stay: float) -> tuple[float, float, float]:
@@ -45,3 +100,7 @@ def _start(stay: float) -> tuple[float, float, float]:
             box.terminate()
             box.stderr.read()
     return seconds, memory[0], memory[1]
+
+
+if __name__ == "__main__":
+    print(table("What a start takes", costs()))

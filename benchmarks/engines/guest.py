@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A board's programs on this computer: an aarch64 Debian under qemu-user, whose instructions are counted.
+
+The guest has what a board has: Debian's Python and pyo for arm64, unpacked and never installed, the packages of
+deploy/locks/arm64.txt but for the drivers of the pins, byte-compiled, and this checkout. Counts repeat to 1 %, on any
+machine under any load. Linux, with the Debian packages of NEEDED.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+SUITE, PYTHON = "trixie", "3.13"
+ROOT = Path(__file__).parents[2]
+GUEST = ROOT / "build" / f"start-{SUITE}"  # kept: it takes some minutes and 400 MB
+PACKAGES = GUEST / "packages"
+NEEDED = {"qemu-aarch64": "qemu-user", "mmdebstrap": "mmdebstrap", "cc": "gcc"}
+DRIVERS = ("lgpio", "rpi-lgpio", "spidev")  # compiled on a board; nothing that is counted has pins
+PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_28_aarch64")
+LIBRARIES = "/usr/lib/aarch64-linux-gnu"
+ENVIRONMENT = {
+    "PYTHONPATH": f"{ROOT}:{PACKAGES}",
+    # What installing would have linked into place.
+    "LD_LIBRARY_PATH": ":".join(f"{LIBRARIES}/{name}" for name in ("blas", "lapack", "pulseaudio")),
+}
+
+
+def missing() -> str:
+    """What has to be installed first; empty if nothing."""
+    return ", ".join(package for program, package in NEEDED.items() if not shutil.which(program))
+
+
+def instructions(*words: str) -> list[int]:
+    """The guest's Python with `words`: its instructions at each call of os.getppid. Raises CalledProcessError."""
+    make()
+    with tempfile.TemporaryDirectory() as folder:
+        plugin = f"{folder}/count.so"
+        version = subprocess.run(["qemu-aarch64", "--version"], check=True, capture_output=True, text=True)  # noqa: S607 - as installed
+        major = int(re.findall(r"version (\d+)", version.stdout)[0])
+        source = str(Path(__file__).with_name("count.c"))
+        build = ["cc", "-O2", "-shared", "-fPIC", f"-DAPI={1 if major < 9 else 2}", "-o", plugin, source]
+        subprocess.run(build, check=True)  # noqa: S603 - ours
+        done = _python(*words, options=["-plugin", plugin])
+    return [int(count) for count in re.findall(rb"^(?:instructions )?(\d+)$", done.stderr, re.MULTILINE)]
+
+
+def make() -> None:
+    """Make the guest, if there is none yet, and compile what has changed since."""
+    if not GUEST.exists():
+        GUEST.parent.mkdir(exist_ok=True)
+        making = GUEST.with_suffix(".making")
+        shutil.rmtree(making, ignore_errors=True)
+        command = ["mmdebstrap", "--variant=extract", "--architectures=arm64", "--include=python3-pyo"]
+        subprocess.run([*command, SUITE, str(making)], check=True, capture_output=True)  # noqa: S603 - found above
+        (making / "lib").symlink_to("usr/lib")  # as base-files does when it is installed
+        _packages(making / "packages")
+        making.rename(GUEST)
+        _python("-m", "compileall", "-q", str(PACKAGES), str(GUEST / "usr/lib/python3"))
+        _python("-m", "compileall", "-q", str(GUEST / f"usr/lib/python{PYTHON}"))
+    _python("-m", "compileall", "-q", str(ROOT / "appliance"), str(ROOT / "benchmarks"))
+
+
+def _packages(folder: Path) -> None:
+    lock = (ROOT / "deploy/locks/arm64.txt").read_text(encoding="utf-8")
+    wanted = [part for part in re.split(r"\n(?=\w)", lock) if not part.startswith(DRIVERS)]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(wanted) + "\n")
+        file.flush()
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+        command += [f"--platform={platform}" for platform in PLATFORMS]
+        command += [f"--python-version={PYTHON}", "--implementation=cp", "--target", str(folder)]
+        subprocess.run([*command, "--requirement", file.name], check=True)  # noqa: S603 - ours
+
+
+def _python(*words: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[bytes]:
+    run = ["qemu-aarch64", "-cpu", "cortex-a53", "-L", str(GUEST), *options]
+    run += [str(GUEST / "usr/bin/python3"), *words]
+    # compileall fails for files that are Python 2 or templates, which nothing imports.
+    return subprocess.run(run, check=words[1:2] != ("compileall",), capture_output=True, env=ENVIRONMENT)  # noqa: S603 - ours
