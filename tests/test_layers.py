@@ -116,9 +116,8 @@ EMPTY = ("", "ledger", "saved", "doctor")
 # Which modules use each foreign library.
 HOMES: dict[str, str] = {
     "aiohttp": "ledger.reader.client",
-    # The HTTP client and Horizon's server object; the RPC server's objects; XDR, which only decodes. Separate, because
-    # the last two are loaded only for an RPC endpoint.
-    "stellar_sdk": "ledger.reader.client ledger.reader.soroban ledger.reader.xdr",
+    # The RPC server's objects; XDR, which only decodes. They are loaded only for an RPC endpoint.
+    "stellar_sdk": "ledger.reader.soroban ledger.reader.xdr",
     "pyo": "sound.synth sound.voices sound.mixer sound.envelopes",
     "mido": "score.midi",
     "soundfile": "sound.outputs.file",
@@ -428,7 +427,7 @@ SETTINGS = {"pydantic", "pydantic_core", "pydantic_settings", "tomli_w"}
 LOADED = {
     "--help": set[str](),
     "player": {"pyo", "numpy", *SETTINGS},
-    "listener": {"aiohttp", "stellar_sdk", *SETTINGS},
+    "listener": {"aiohttp", *SETTINGS},
 }
 
 
@@ -505,7 +504,7 @@ def test_a_listener_loads_the_network(tmp_path: Path) -> None:
         command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=TIMEOUT
     )
     modules = set(json.loads(output.read_text()))
-    assert {"aiohttp", "stellar_sdk", "appliance.ledger.reader.follow"} <= set(strangers(modules))
+    assert {"aiohttp", "appliance.ledger.reader.follow"} <= set(strangers(modules))
     assert libraries(modules) == LOADED["listener"]
 
 

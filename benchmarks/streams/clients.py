@@ -51,14 +51,17 @@ async def ours_operations(url: str, count: Count) -> None:
 
 
 async def ours_records(url: str, count: Count) -> None:
-    """Our client under the SDK's server object, for its records alone, as the SDK's own is measured."""
+    """Our client, for its records alone, as the SDK's own is measured."""
     from appliance.ledger.reader.budget import own
-    from appliance.ledger.reader.client import ServerAsync, StreamClient
+    from appliance.ledger.reader.client import StreamClient
     from appliance.ledger.reader.session import Timeouts
 
-    async with ServerAsync(url, StreamClient(Timeouts(), own())) as server:
-        async for _ in server.operations().cursor(START).limit(PAGE).stream():
+    client = StreamClient(Timeouts(), own())
+    try:
+        async for _ in client.stream(f"{url}/operations", {"cursor": str(START), "limit": str(PAGE)}):
             count(1)
+    finally:
+        await client.close()
 
 
 async def sdk_async(url: str, count: Count) -> None:

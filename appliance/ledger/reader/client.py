@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP to a server: the SDK's server object on a client that stays reliable for months.
+"""HTTP to a server, by a client that stays reliable for months.
 
 A server can make a request fail, but not hang, fill the memory or raise anything but Lost. The only file that imports
-aiohttp, which costs some 55 MB together with stellar_sdk. The listener's process.
+aiohttp. The listener's process.
 
 Why a client of our own: the SDK's stream waits 300 s on a dead connection, hides Horizon's error events, ends for good
-at the first break or 429, and reads lines of any length. Overriding `stream` is how the SDK lets one replace it.
+at the first break or 429, and reads lines of any length. The SDK's server object on this client would add only the
+addresses of pages, and loads 900 modules, among them all of XDR; soroban.py uses it for Stellar RPC.
 """
 
 from __future__ import annotations
@@ -18,22 +19,18 @@ import ssl
 import zlib
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from stellar_sdk.client.aiohttp_client import AiohttpClient
-from stellar_sdk.client.response import Response
-from stellar_sdk.server_async import ServerAsync
 
 from appliance.ledger.reader.backoff import retry_after
 from appliance.ledger.reader.budget import HEADER, Allowance
 from appliance.ledger.reader.session import Cause, Lost, Timeouts
 from appliance.ledger.reader.sse import Event, EventTooLong, Parser
-
-__all__ = ["Page", "Record", "ServerAsync", "StreamClient", "fetch", "records_of"]
 
 MAX_FIELD = 32 * 1024  # bytes of a field of a header
 MAX_PAGE = 4 * 2**20  # bytes after unpacking; a page of 200 operations has 226 kB
@@ -64,10 +61,19 @@ class NoStream(Lost):
     """The server does not stream; it may have pages."""
 
 
-class StreamClient(AiohttpClient):
-    """The SDK's client with a `stream` that lasts for months and a `get` of bounded size.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page, or what a server answers to a JSON request."""
 
-    Both raise Lost and nothing else that a server could cause. A stream does not end otherwise: where Horizon ends it
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+
+class StreamClient:
+    """A client with a `stream` that lasts for months and a `get` of bounded size.
+
+    They raise Lost and nothing else that a server could cause. A stream does not end otherwise: where Horizon ends it
     in order, it is opened again, and where a gateway has none, its records come from pages. One stream at a time. Every
     request, every delivery of a stream and every byte is taken from `allowance`; a request waits until one is left.
     `headers` are sent with every request.
@@ -76,7 +82,9 @@ class StreamClient(AiohttpClient):
     def __init__(
         self, timeouts: Timeouts, allowance: Allowance, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(user_agent="stellar-wind-box", custom_headers=dict(headers or {}))
+        self._headers = {"User-Agent": "stellar-wind-box", **(headers or {})}
+        self._kept: aiohttp.ClientSession | None = None  # its connections are used again
+        self._fresh: aiohttp.ClientSession | None = None  # each request has a connection of its own
         self._timeouts, self._allowance = timeouts, allowance
         self._now = asyncio.get_running_loop().time
         self._refused = False  # the last answer was a refusal
@@ -86,23 +94,31 @@ class StreamClient(AiohttpClient):
 
     async def close(self) -> None:
         """End the stream and every connection."""
-        if self._stream is not None:  # the SDK's wrapper around it leaves it to the garbage collector
+        if self._stream is not None:
             await self._stream.aclose()
-        await super().close()
+        for session in filter(None, (self._kept, self._fresh)):
+            await session.close()
 
-    async def get(
-        self, url: str, params: dict[str, str] | None = None, max_content_size: int | None = None
-    ) -> Response:
-        """One page of at most `max_content_size` bytes, or MAX_PAGE, after unpacking."""
-        return await self._page(url, max_content_size or MAX_PAGE, params=params)
+    async def get(self, url: str, params: Mapping[str, str] | None = None, most: int = MAX_PAGE) -> Answer:
+        """One page of at most `most` bytes, after unpacking."""
+        return await self._page(url, most, params=params)
 
-    async def post(
-        self, url: str, data: dict[str, str] | None = None, json_data: Record | None = None
-    ) -> Response:
-        """The answer to a JSON request, of at most MAX_PAGE after unpacking; we send no `data`."""
-        return await self._page(url, MAX_PAGE, json=json_data)
+    async def fetch(self, url: str, params: Mapping[str, str] | None = None) -> Record:
+        """The JSON object of a page of Horizon's."""
+        answer = await self.get(url, params)
+        try:
+            page = json.loads(answer.text)
+        except (ValueError, RecursionError) as error:
+            raise Lost(Cause.MALFORMED, NO_HORIZON) from error
+        if not isinstance(page, dict):
+            raise Lost(Cause.MALFORMED, NO_HORIZON)
+        return page
 
-    async def _page(self, url: str, most: int, **question: Any) -> Response:
+    async def post(self, url: str, question: Record | None) -> Answer:
+        """The answer to a JSON request, of at most MAX_PAGE after unpacking."""
+        return await self._page(url, MAX_PAGE, json=question)
+
+    async def _page(self, url: str, most: int, **question: Any) -> Answer:
         await self._turn()
         with _as_lost(urlsplit(url).hostname):
             async with (
@@ -112,13 +128,13 @@ class StreamClient(AiohttpClient):
                 packed = await _body(response, most)
                 self._allowance.traffic.take(self._now(), len(packed))
                 body = _unpacked(packed, most)
-                return Response(response.status, body.decode(errors="replace"), dict(response.headers), url)
+                return Answer(response.status, body.decode(errors="replace"), dict(response.headers))
 
     async def _turn(self) -> None:
         """Wait until a request is allowed."""
         await asyncio.sleep(self._allowance.requests.wait(self._now()))
 
-    def stream(self, url: str, params: dict[str, str] | None = None) -> AsyncGenerator[Record, None]:
+    def stream(self, url: str, params: Mapping[str, str] | None = None) -> AsyncGenerator[Record, None]:
         """The records of a Horizon stream after the cursor in `params`, in its order."""
         self._stream = self._records(url, dict(params or {}))
         return self._stream
@@ -159,12 +175,8 @@ class StreamClient(AiohttpClient):
     async def _listed(self, url: str, asked: dict[str, str]) -> AsyncGenerator[Record, None]:
         """The records of a stream, by asking for what is new every now and then. A server without streams."""
         while True:
-            page = await self.get(url, asked)
             moved = False
-            try:
-                records = records_of(page.json())
-            except (ValueError, RecursionError) as error:
-                raise Lost(Cause.MALFORMED, NO_HORIZON) from error
+            records = records_of(await self.fetch(url, asked))
             for record in records:
                 token = record.get("paging_token")
                 if isinstance(token, str) and _number(token) > _number(asked.get("cursor", "")):
@@ -217,11 +229,11 @@ class StreamClient(AiohttpClient):
         # One name can stand for several servers. After a refusal the next request has a connection of its own, which
         # can reach another one; the pool's would reach the same again.
         if self._refused:
-            session = self._sse_session = self._sse_session or self._open(url, keep=False)
+            session = self._fresh = self._fresh or self._open(url, keep=False)
         else:
-            session = self._session = self._session or self._open(url, keep=True)
+            session = self._kept = self._kept or self._open(url, keep=True)
         # Not as the session's defaults: aiohttp would send those, and a key with them, to the proxy of a tunnel, too.
-        headers = {**self.headers, "Accept": accept, "Accept-Encoding": encoding}
+        headers = {**self._headers, "Accept": accept, "Accept-Encoding": encoding}
         method = "POST" if "json" in question else "GET"
         async with asyncio.timeout(self._timeouts.answer):
             # A redirect is refused: it could lead to any host, and the headers can hold a key.
@@ -278,21 +290,6 @@ def _proxy(url: str) -> str | None:
         name = f"{address.scheme.upper()}_PROXY"
         raise Lost(Cause.PROXY, f"cannot be reached: {name} is not an address of an HTTP proxy")
     return proxy
-
-
-class Page(Protocol):
-    """What we use of the SDK's call builders."""
-
-    async def call(self) -> Record:
-        """Fetch the page."""
-
-
-async def fetch(page: Page) -> Record:
-    """The JSON object of a page of Horizon's; raises Lost."""
-    try:
-        return await page.call()
-    except (ValueError, AttributeError, RecursionError) as error:  # no JSON; no object; nested too deep
-        raise Lost(Cause.MALFORMED, NO_HORIZON) from error
 
 
 def records_of(page: Any) -> list[Record]:

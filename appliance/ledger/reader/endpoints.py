@@ -2,8 +2,7 @@
 """Opens a session with the server at an endpoint: a Horizon server, or a Stellar RPC server by its `rpc+`.
 
 The only place that makes this choice. The RPC side (rpc, soroban, xdr) is imported with the first RPC endpoint, so that
-a box that uses Horizon never loads it (stellar_sdk loads Soroban modules of its own in any case). The listener's
-process.
+a box that uses Horizon never loads it, nor stellar_sdk. The listener's process.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from appliance.ledger.reader.amounts import (
     parse_time,
 )
 from appliance.ledger.reader.budget import Allowance
-from appliance.ledger.reader.client import Record, ServerAsync, StreamClient, fetch, records_of
+from appliance.ledger.reader.client import Record, StreamClient, records_of
 from appliance.ledger.reader.session import CATCH_UP, Cause, ListenOptions, Lost, Tip
 from appliance.values import Amount, Ledger
 
@@ -55,7 +55,7 @@ class Horizon:
     ) -> None:
         self._options, self._timeouts, self._allowance = options, options.timeouts, allowance
         self._client = StreamClient(options.timeouts, allowance, headers)
-        self._server = ServerAsync(endpoint, self._client)
+        self._root = endpoint
         self._now = asyncio.get_running_loop().time
         self._bad = 0
         self._lacked = 0  # ledgers that the server announced and then did not have
@@ -74,11 +74,14 @@ class Horizon:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._server.close()
+        await self._client.close()
+
+    def _url(self, path: str) -> str:
+        return f"{self._root.removesuffix('/')}/{path}"
 
     async def tip(self, network: Network) -> Tip:
         """The last ledger by the server's root page, which must state the passphrase of `network`; raises Lost."""
-        root = await fetch(self._server.root())
+        root = await self._client.fetch(self._root)
         if root.get("network_passphrase") != network.passphrase:
             raise Lost(Cause.NETWORK, f"serves another network than {network.name}")
         self._network = network
@@ -112,7 +115,7 @@ class Horizon:
         """Each ledger after `cursor` when it closes, still without amounts."""
         moved = asked = self._now()  # when a ledger came, and when `/` was asked
         while True:
-            stream = self._server.ledgers().cursor(cursor).limit(LIMIT).stream()
+            stream = self._client.stream(self._url("ledgers"), {"cursor": str(cursor), "limit": str(LIMIT)})
             async with aclosing(_with_pauses(stream, self._timeouts.burst)) as records:
                 async for record in records:
                     if record is not None:
@@ -183,9 +186,9 @@ class Horizon:
 
     async def _page(self, sequence: int, cursor: int) -> list[Record]:
         """Up to 200 operations of a ledger after `cursor`; none if the server does not know the ledger."""
-        page = self._server.operations().for_ledger(sequence).include_failed(False)
+        page = self._url(f"ledgers/{sequence}/operations")
         try:
-            return records_of(await fetch(page.cursor(cursor).limit(LIMIT)))
+            return records_of(await self._client.fetch(page, _after(cursor)))
         except Lost as lost:
             if lost.status != 404:
                 raise
@@ -206,7 +209,7 @@ class Horizon:
         moved = probed = self._now()  # when the network last moved, and when we last asked for it
         latest = cursor >> 32
         while True:
-            stream = self._server.operations().include_failed(False).cursor(cursor).limit(LIMIT).stream()
+            stream = self._client.stream(self._url("operations"), _after(cursor))
             async with aclosing(_with_pauses(stream, self._timeouts.burst)) as records:
                 async for record in records:
                     try:
@@ -242,9 +245,13 @@ class Horizon:
 
     async def _has_operations(self, cursor: int, sequence: int) -> bool:
         """Whether the server has an operation after `cursor`, in a ledger up to `sequence`."""
-        page = self._server.operations().include_failed(False).cursor(cursor).limit(1)
-        records = records_of(await fetch(page))
+        records = records_of(await self._client.fetch(self._url("operations"), _after(cursor, 1)))
         return bool(records) and ledger_of(records[0]) <= sequence
+
+
+def _after(cursor: int, limit: int = LIMIT) -> dict[str, str]:
+    """The parameters of a page or a stream of operations."""
+    return {"include_failed": "false", "cursor": str(cursor), "limit": str(limit)}
 
 
 async def _with_pauses(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
 from stellar_sdk.client.base_async_client import BaseAsyncClient
@@ -30,8 +30,9 @@ from stellar_sdk.soroban_rpc import (
 )
 from stellar_sdk.soroban_server_async import SorobanServerAsync
 
+from appliance.ledger.reader.budget import Allowance
 from appliance.ledger.reader.client import StreamClient
-from appliance.ledger.reader.session import Cause, Lost
+from appliance.ledger.reader.session import Cause, Lost, Timeouts
 
 __all__ = [
     "INVALID",
@@ -73,21 +74,43 @@ class Refused(Lost):
         return self.status == MISSING or self.status > 0
 
 
-class RpcClient(StreamClient):
-    """A client whose `post` raises Refused or Lost for an error of JSON-RPC, whatever else the error holds."""
+class RpcClient(BaseAsyncClient):
+    """The connection of the SDK's server object, on our client.
+
+    `post` raises Refused or Lost for an error of JSON-RPC, whatever else the error holds.
+    """
+
+    def __init__(
+        self, timeouts: Timeouts, allowance: Allowance, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._client = StreamClient(timeouts, allowance, headers)
 
     async def post(
         self, url: str, data: dict[str, str] | None = None, json_data: dict[str, Any] | None = None
     ) -> Response:
-        """The answer to a JSON request."""
+        """The answer to a JSON request; the server object sends no `data`."""
         try:
-            response = await super().post(url, data, json_data)
+            found = await self._client.post(url, json_data)
         except Lost as lost:
             if 400 <= lost.status < 500:
                 raise Refused(lost.cause, str(lost), lost.status) from lost
             raise
-        refuse(response.text)
-        return response
+        refuse(found.text)
+        return Response(found.status, found.text, dict(found.headers), url)
+
+    async def get(
+        self, url: str, params: dict[str, str] | None = None, max_content_size: int | None = None
+    ) -> Response:
+        """Stellar RPC has no pages."""
+        raise NotImplementedError
+
+    def stream(self, url: str, params: dict[str, str] | None = None) -> Any:
+        """Stellar RPC has no streams."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """End every connection."""
+        await self._client.close()
 
 
 def refuse(text: str) -> None:
