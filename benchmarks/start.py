@@ -82,7 +82,7 @@ def _taken(what: str, words: tuple[str, ...]) -> dict[str, float]:
                 re.findall(r"open.* = \d+$", trace.read_text(errors="replace"), re.MULTILINE)
             )
         done = subprocess.run([sys.executable, *run], check=True, capture_output=True)  # noqa: S603 - our own
-        taken.update(json.loads(done.stderr.split(b"\n")[-2]))
+        taken.update(json.loads(next(line for line in done.stderr.splitlines() if line.startswith(b"{"))))
         return taken
 
 
