@@ -6,6 +6,7 @@ knows all the parts. Threads exchange data only here, in these ways:
 
     main ─▶ performer     `console.controls`, replaced whole     Inbox.put, a deque        `leave`, a flag
     performer ─▶ main     call_soon_threadsafe(passage)          `level`, `seconds`: numbers that are read
+                          call_soon_threadsafe(samples), if a client of the control socket listens
     panel ─▶ main         call_soon_threadsafe(gesture)
     main ─▶ panel         Lamps: values that are replaced whole, and a lock around looking
     performer ─▶ card     Speaker: a queue of four blocks        its `status`, replaced whole
@@ -74,6 +75,7 @@ class Start:
     listener: Sequence[str] | None = None  # the command for one
     state_dir: Path | None = None
     runtime_dir: Path | None = None  # for the control socket
+    beside: Sequence[Callable[[], Part]] = ()  # programs that run as long as the box does
     terminal: Callable[[Callable[[], None]], Part] | None = (
         None  # shows the panel; calls back when it is closed
     )
@@ -215,6 +217,7 @@ class Box:
             networks = self.console.networks
             self._server = ControlServer(start.runtime_dir / SOCKET, self.console, networks, SCENES)
             parts.append(self._server.running)
+        parts += start.beside
         if start.terminal:
             parts.append(partial(start.terminal, self.stop))
         return parts
@@ -250,6 +253,7 @@ class Box:
             lambda: console.controls,
             played=self._played,
             failed=self.fail,
+            sampled=self._sampled,
         )
         self._lamps.begin(asyncio.get_running_loop().time() + output.latency)
         async with self._live.running():
@@ -265,6 +269,14 @@ class Box:
             self.console.add(event, tone, at)
             if self._server:
                 self._server.note(at, event, tone)
+        if self._server:
+            for ledger in passage.ledgers:
+                self._server.ledger(heard, ledger)
+
+    def _sampled(self, samples: Callable[[], bytes]) -> None:
+        """A block of samples, on the performer's thread."""
+        if self._server and self._server.listened:
+            self._server.samples(samples())
 
     def _dim(self) -> None:
         self.console.dim(self._wall.minute(self._clock()))

@@ -53,9 +53,9 @@ class Console:
     """Steers and shows the box. `networks` are those that can be chosen; `clock` gives seconds that never jump.
 
     `saved` and `run` say how the controls were left; `version` and `playing` are for the status. The box connects it:
-    `switch` takes the name of a network that is chosen, `keep` writes the last half hour, `power_off` switches the
-    power off (None: this computer is no box), `state` says how the network is, `sounding` is the live performance,
-    and `context` what it plays.
+    `switch` takes the name of a network that is chosen, `keep` writes the last half hour and makes a file of the format
+    that it is given, `power_off` switches the power off (None: this computer is no box), `state` says how the network
+    is, `sounding` is the live performance, and `context` what it plays.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Console:
         playing: str = "",
     ) -> None:
         self.switch: Callable[[str], None] = lambda _: None
-        self.keep: Callable[[], Awaitable[Path]]
+        self.keep: Callable[[str], Awaitable[Path]]
         self.power_off: Callable[[], Coroutine[object, object, None]] | None = None
         self.state: Callable[[], BoxState] = lambda: BoxState.SCORE
         self.sounding: Sounding | None = None
@@ -116,7 +116,7 @@ class Console:
 
     async def _try_to_keep(self) -> None:
         try:
-            await self.keep()
+            await self.keep("")
         except BoxError as error:
             log.warning("%s", error)
 

@@ -8,18 +8,22 @@
     {"do":"turn","knob":"volume","detents":1}        {"ok":true}
     {"do":"press","button":"network"}                {"ok":true}        also "double" and "hold"
     {"do":"keep"}                                    {"ok":true,"kept":"/.../2026-11-29-181500.score.gz"}
+    {"do":"keep","format":"flac"}                    the same; a .flac or .mid is made beside it, which takes a while
+    {"do":"listen"}                                  {"ok":true}, then samples: 48 kHz, two channels, 32-bit floats
     anything else                                    {"ok":false,"error":"one sentence"}
 
     events   {"status":{...}}    when it changes, and first of all
              {"note":{...}}      at the moment at which the note is heard
+             {"ledger":{...}}    at the moment at which a ledger begins to be heard: its sequence and operations
              {"level":-23.1}     ten times a second, dB below full scale
              {"log":"..."}       a line of the box's log
              {"lost":12}         so many events were dropped because the client read too slowly
 
 The server runs on the main thread's loop and never waits for a client: an event that finds more than BUFFER bytes
-unread is dropped. A client has IDLE seconds for its next command unless it watches, lines are bounded, commands are
-executed at most RATE times a second, and CLIENTS can be connected. The kernel says whose process a client is
-(SO_PEERCRED, unix(7)): only root and the box's own user get an answer.
+unread is dropped, and so is a block of samples that finds more than SAMPLES. A client has IDLE seconds for its next
+command unless it watches or listens, lines are bounded, commands are executed at most RATE times a second, and CLIENTS
+can be connected. The kernel says whose process a client is (SO_PEERCRED, unix(7)): only root and the box's own user get
+an answer.
 """
 
 from __future__ import annotations
@@ -48,6 +52,7 @@ from appliance.values import (
     Gesture,
     Held,
     Knob,
+    Ledger,
     NoteEvent,
     Pressed,
     Turned,
@@ -61,12 +66,14 @@ CLIENTS = 16
 LINE = 4096  # bytes of a command
 ANSWER = 64 << 10  # bytes of a line from the server
 BUFFER = 64 << 10  # bytes that a client can leave unread before events are dropped
+SAMPLES = 256 << 10  # bytes, before samples are dropped: 0.7 s, and the kernel's own buffer is half as much
 IDLE = 60.0  # s
 RATE = 50.0  # commands a second from a client, and new connections a second
 AGAIN = 1.0  # s until connections are accepted again after that has failed
 LEVEL = 0.1  # s between two levels
 PATIENCE = 10.0  # s for the answer to a command; the box answers within a tick
 KEEPING = 60.0  # s for a score to be written by a small board
+KEPT_FORMATS = ("score", "mid", "flac")
 MOST_DETENTS = 100  # in one command; a whole turn of the volume knob is 50
 
 PRESSES: dict[str, type[Pressed | Doubled | Held]] = {"press": Pressed, "double": Doubled, "hold": Held}
@@ -171,6 +178,11 @@ def note_fields(event: NoteEvent, tone: int) -> dict[str, Any]:
     return fields
 
 
+def ledger_fields(ledger: Ledger) -> dict[str, Any]:
+    """A ledger as clients get it."""
+    return {"sequence": ledger.sequence, "operations": ledger.operations}
+
+
 # --- server -------------------------------------------------------------------------------------------------
 
 
@@ -184,8 +196,11 @@ class Controlled(Protocol):
         """Do what a gesture asks for."""
 
     @property
-    def keep(self) -> Callable[[], Awaitable[Path]]:
-        """Writes the last half hour, and returns the path; raises BoxError."""
+    def keep(self) -> Callable[[str], Awaitable[Path]]:
+        """Writes the last half hour, and returns the path; raises BoxError.
+
+        Its argument is one of KEPT_FORMATS, which is made beside it, or "" for that of the settings.
+        """
 
     @property
     def level(self) -> float:
@@ -197,7 +212,7 @@ class _Client:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self._writer = reader, writer
-        self.watches = False
+        self.watches = self.listens = False
         self.told: Status | None = None  # the last status that it was sent
         self._lost = 0
 
@@ -213,6 +228,12 @@ class _Client:
             self._writer.write(_line({"lost": self._lost}))
             self._lost = 0
         self._writer.write(line)
+
+    def send_samples(self, samples: bytes) -> None:
+        """Send a block of samples, unless too many wait to be read."""
+        transport = self._writer.transport
+        if not transport.is_closing() and transport.get_write_buffer_size() <= SAMPLES:
+            self._writer.write(samples)
 
     def close(self) -> None:
         """End the connection; what it has not read is dropped if it does not read."""
@@ -237,6 +258,7 @@ class ControlServer:
         self._networks, self._scenes = networks, tuple(scenes)
         self._clients: set[_Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.listened = False  # a client wants the samples; read by the performer's thread
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -281,6 +303,21 @@ class ControlServer:
         if any(client.watches for client in self._clients):
             self._loop.call_at(heard, self._send_all, {"note": note_fields(event, tone)})
 
+    def ledger(self, heard: float, ledger: Ledger) -> None:
+        """Send a ledger to the clients that watch, at the moment at which it is heard, by the loop's clock."""
+        if any(client.watches for client in self._clients):
+            self._loop.call_at(heard, self._send_all, {"ledger": ledger_fields(ledger)})
+
+    def samples(self, samples: bytes) -> None:
+        """Send a block of samples to the clients that listen. Any thread."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._send_samples, samples)
+
+    def _send_samples(self, samples: bytes) -> None:
+        for client in self._clients:
+            if client.listens:
+                client.send_samples(samples)
+
     def log(self, line: str) -> None:
         """Send a line of the log to the clients that watch. Any thread."""
         with suppress(RuntimeError):  # the loop is closed
@@ -322,6 +359,7 @@ class ControlServer:
                 await self._serve(client)
         finally:
             self._clients.discard(client)
+            self.listened = any(each.listens for each in self._clients)
             client.close()
 
     async def _serve(self, client: _Client) -> None:
@@ -340,6 +378,10 @@ class ControlServer:
             if not text.endswith(b"\n"):
                 return
             client.send(await self._answer(client, text))
+            if client.listens:
+                with suppress(OSError):
+                    await client.reader.read(1)  # its end, for it has nothing more to say
+                return
             await asyncio.sleep(1 / RATE)  # what comes faster waits in the socket, and then in the client
 
     async def _answer(self, client: _Client, text: bytes) -> bytes:
@@ -355,8 +397,14 @@ class ControlServer:
                     client.watches = True
                     self._send_status(client, self._box.status())
                     return b""
+                case "listen":
+                    client.listens = self.listened = True
+                    return OK
                 case "keep":
-                    return _line({"ok": True, "kept": str(await self._box.keep())})
+                    form = command.get("format", "")
+                    if form and form not in KEPT_FORMATS:
+                        raise BadCommand(f"format is one of {', '.join(KEPT_FORMATS)}, not {form!r:.40}.")
+                    return _line({"ok": True, "kept": str(await self._box.keep(form))})
             self._box.obey(gesture_of(command, self._networks, self._scenes))
             return OK
         except BoxError as error:
@@ -386,14 +434,14 @@ def _peer(connection: socket.socket) -> int:
 def _listening(path: Path) -> socket.socket:
     """A socket that listens at `path`, in the place of one that a box left behind when it crashed."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _address(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as another:
+    with socket_address(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as another:
         if another.connect_ex(address) == 0:
             raise FileExistsError(0, "another box answers there already")
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _address(new) as address:
+        with socket_address(new) as address:
             before = os.umask(0o177)
             try:
                 listening.bind(address)
@@ -409,7 +457,7 @@ def _listening(path: Path) -> socket.socket:
 
 
 @contextmanager
-def _address(path: Path) -> Iterator[str]:
+def socket_address(path: Path) -> Iterator[str]:
     """The address of the socket at `path`: of at most 107 bytes (unix(7)), which the descriptor of a folder keeps."""
     if len(os.fsencode(path)) < 100:
         yield str(path)
@@ -455,7 +503,7 @@ class Client:
             # How long `connect` waits if the server's queue of connections is full (unix(7), socket(7)).
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
             try:
-                with _address(folder / SOCKET) as address:
+                with socket_address(folder / SOCKET) as address:
                     connection.connect(address)
             except OSError as error:
                 closed = closed or isinstance(error, PermissionError)

@@ -52,7 +52,7 @@ class LivePerformance:
 
     `played` is called on the main thread with each passage in which something happens, the moment at which it begins to
     be heard, by the loop's clock, and the second of the audio clock at which it ends; `failed` with an error that ended
-    the performance.
+    the performance. `sampled` is called on the performer's thread for each block, with what gives its samples.
     """
 
     def __init__(
@@ -65,9 +65,10 @@ class LivePerformance:
         *,
         played: Callable[[Passage, float, float], None],
         failed: Callable[[BaseException], None],
+        sampled: Callable[[Callable[[], bytes]], None] = lambda _: None,
     ) -> None:
         self._output, self.block = output, instrument.block / SAMPLE_RATE  # s
-        self._played, self._failed = played, failed
+        self._played, self._failed, self._sampled = played, failed, sampled
         self._power = 0.0  # mean square of what sounds
         performer = Performer(part, instrument, PolyphonyLimiter(polyphony))
         self._performance = Performance(performer, output, controls, [self._observe])
@@ -118,6 +119,7 @@ class LivePerformance:
     def _observe(self, block: Block) -> None:
         power = float(np.vdot(block.samples, block.samples)) / block.samples.size
         self._power += (power - self._power) * min(1.0, self.block / QUARTER)
+        self._sampled(block.samples.tobytes)
         passage = block.passage
         if not passage.seconds:
             log.debug("The first block is out.")

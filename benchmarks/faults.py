@@ -120,7 +120,7 @@ class Scenario:
 
     async def kept(self) -> list[Line]:
         """What the box has played, as a score; its second 0 is that of the audio clock, for it begins with a chord."""
-        return list(open_score(await self.box.console.keep()))
+        return list(open_score(await self.box.console.keep("")))
 
     async def next_ledger(self, since: float) -> float:
         """The second of the audio clock at which the first ledger of a server came in after another second."""

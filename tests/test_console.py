@@ -99,7 +99,7 @@ def test_a_sleep_timer_is_counted_down_fades_and_mutes() -> None:
 
 
 def kept(desk: Desk, keep: Callable[[], Path]) -> None:
-    async def write() -> Path:
+    async def write(_: str) -> Path:
         return keep()
 
     desk.console.keep = write

@@ -25,6 +25,7 @@ from appliance.control import (
     CLIENTS,
     LINE,
     MOST_DETENTS,
+    SAMPLES,
     SOCKET,
     BadCommand,
     Client,
@@ -48,6 +49,7 @@ from appliance.values import (
     Held,
     Kind,
     Knob,
+    Ledger,
     Moved,
     Note,
     NoteEvent,
@@ -61,6 +63,9 @@ pytestmark = pytest.mark.process
 
 NETWORKS, SCENES = ("public", "testnet"), ("wind", "night")
 NOTE = NoteEvent(Note(67, 0.5, 1.0, Voice.BELL, amount=Amount(25, Kind.PAYMENT, True, 7)), 1.0, 1.0, 0.75)
+
+
+BLOCK = 4096  # bytes of samples
 
 
 class Box:
@@ -77,7 +82,7 @@ class Box:
     def obey(self, gesture: Gesture) -> None:
         self.obeyed.append(gesture)
 
-    async def keep(self) -> Path:
+    async def keep(self, form: str = "") -> Path:
         self.keeping += 1
         if self.keeping > 1:
             raise BoxError("The disk is full.")
@@ -271,6 +276,55 @@ def test_the_status_is_told_and_gestures_are_obeyed(tmp_path: Path) -> None:
         refused = await client.ask(do="set", control="tempo", value=7)
         assert (refused["ok"], "7" in refused["error"]) == (False, True)
         assert len(box.obeyed) == 2
+
+    serve(tmp_path, test)
+
+
+def test_a_format_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    async def test(box: Box, _: ControlServer, path: Path) -> None:
+        client = await connected(path)
+        for form in ("wav", "../x", 7, ["mid"], None):
+            answer = await client.ask(do="keep", format=form)
+            assert answer["ok"] == (form is None)  # null is none
+
+    serve(tmp_path, test)
+
+
+def test_a_ledger_is_told_when_it_is_heard(tmp_path: Path) -> None:
+    async def test(_: Box, server: ControlServer, path: Path) -> None:
+        client = await connected(path)
+        await client.ask(do="watch")
+        await client.line()  # the status
+        heard = asyncio.get_running_loop().time() + 0.05
+        server.ledger(heard, Ledger(7, 0, 3, 1, 0, ()))
+        while "ledger" not in (event := await client.line()):
+            pass
+        assert event == {"ledger": {"sequence": 7, "operations": 3}}
+        assert asyncio.get_running_loop().time() >= heard
+
+    serve(tmp_path, test)
+
+
+def test_who_listens_gets_whole_blocks_and_one_that_does_not_read_misses_some(tmp_path: Path) -> None:
+    async def test(_: Box, server: ControlServer, path: Path) -> None:
+        assert not server.listened
+        client = await connected(path)
+        assert await client.ask(do="listen") == {"ok": True}
+        assert server.listened
+        blocks = 16 * SAMPLES // BLOCK  # 4 MB; the client's own reader takes 2 before it stops
+        for number in range(blocks):
+            server.samples(bytes([number % 256]) * BLOCK)
+            if number % 16 == 0:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        client.writer.write_eof()
+        got = await client.reader.read(-1)
+        assert len(got) % BLOCK == 0
+        assert SAMPLES < len(got) < blocks * BLOCK
+        assert all(len(set(got[at : at + BLOCK])) == 1 for at in range(0, len(got), BLOCK))
+        async with asyncio.timeout(60):
+            while server.listened:
+                await asyncio.sleep(0.005)
 
     serve(tmp_path, test)
 

@@ -62,12 +62,15 @@ class Exporter:
     ) -> None:
         self._last, self._folder, self._form, self._nice = last, folder, form, nice
         self._keeping: asyncio.Task[Path] | None = None  # until the score is written
-        self._waiting: deque[Path] = deque()  # scores of which a file is to be made; the first is in progress
+        self._waiting: deque[tuple[Path, str]] = (
+            deque()
+        )  # scores, and what to make of them; the first is in progress
         self._more = asyncio.Event()
 
-    async def keep(self) -> Path:
+    async def keep(self, form: str = "") -> Path:
         """Write the last half hour, and return the path. A second request meanwhile gets the same score.
 
+        A file of the format `form` is made of it as well, besides that of the settings.
         Raises CannotKeep, and what `last` raises.
         """
         if self._folder is None:
@@ -77,14 +80,20 @@ class Exporter:
             )
         if not self._keeping or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep(self._folder))
-        return await asyncio.shield(self._keeping)
+        score = await asyncio.shield(self._keeping)
+        if form not in ("", self._form):
+            self._ask(score, form)
+        return score
 
     async def _keep(self, folder: Path) -> Path:
         score = await write(self._last(), folder)
-        if self._form != "score":
-            self._waiting.append(score)
-            self._more.set()
+        self._ask(score, self._form)
         return score
+
+    def _ask(self, score: Path, form: str) -> None:
+        if form != "score" and (score, form) not in self._waiting and len(self._waiting) < MOST:
+            self._waiting.append((score, form))
+            self._more.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -98,13 +107,13 @@ class Exporter:
                 await making
             if self._keeping:
                 await asyncio.wait([self._keeping], timeout=AT_END)
-            for score in self._waiting:
-                log.warning("No %s of %s was made before the end; `render` makes it.", self._form, score)
+            for score, form in self._waiting:
+                log.warning("No %s of %s was made before the end; `render` makes it.", form, score)
 
     async def _make_all(self) -> None:
         while True:  # one at a time: a small board has no capacity for two while it plays
             while self._waiting:
-                await make(self._waiting[0], self._form, self._nice)
+                await make(*self._waiting[0], self._nice)
                 self._waiting.popleft()
             self._more.clear()
             await self._more.wait()

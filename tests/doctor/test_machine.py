@@ -106,7 +106,7 @@ class Box:
     def obey(self, gesture: Gesture) -> None:
         raise AssertionError
 
-    async def keep(self) -> Path:
+    async def keep(self, form: str = "") -> Path:
         raise AssertionError
 
 

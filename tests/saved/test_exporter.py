@@ -124,6 +124,21 @@ def test_a_second_request_does_not_wait_for_the_render_of_the_first(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+def test_a_request_for_a_format_makes_that_as_well(tmp_path: Path) -> None:
+    exporter = Exporter(played, tmp_path, "score", NICE)
+
+    async def run() -> None:
+        async with asyncio.timeout(HANG), exporter.running():
+            await exporter.keep("score")
+            kept = await exporter.keep("mid")
+            while not (made := kept.with_name(kept.name.replace(".score.gz", ".mid"))).exists():
+                await asyncio.sleep(0.02)
+            assert mido.MidiFile(made).length > 0.5
+
+    asyncio.run(run())
+    assert endings(tmp_path) == [".gz", ".gz", ".mid"]
+
+
 def test_the_end_stops_the_render_and_logs_what_was_not_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
