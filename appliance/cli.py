@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: run, panel, status, set, press, keep, record, render, listen, doctor, config, help.
+"""The command line: run, panel, page, status, set, press, keep, record, render, listen, doctor, config, help.
 
 A verb parses its options, loads the settings and calls the part that does the work. It has the options that it obeys
 and no others, and imports only what it needs, because a Zero 2 W takes seconds to import a render, a listener or a
@@ -156,13 +156,23 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
     safe = crashes.run.safe
     settings = safe_mode(loaded.settings) if safe else loaded.settings
+    terminal = Terminal(sockets) if sockets and usable() else None
+    beside = []
+    if sockets and arguments.page:
+        from appliance.companion import Companion
+
+        page = Companion(
+            "page", _ours(arguments, "page", "--set", f"state_dir={sockets}"), quiet=terminal is not None
+        )
+        beside.append(page.running)
     start = Start(
         music=named or _recording(settings.recording.path, loaded),
         named=named is not None,
         listener=None if named else _listener(arguments, settings),
         state_dir=None if safe else folder,
         runtime_dir=sockets,
-        terminal=Terminal(sockets).running if sockets and usable() else None,
+        beside=beside,
+        terminal=terminal.running if terminal else None,
         version=_version(),
     )
     reread = None if safe else lambda: load(_overrides(arguments), os.environ, arguments.config).settings
@@ -191,9 +201,14 @@ def _listener(arguments: argparse.Namespace, settings: Settings) -> list[str]:
     """The command for a listener with the same settings, or for a relay to one; the supervisor adds the network."""
     if settings.listener.socket:
         return command("appliance.ledger.feed.relay", settings.listener.socket)
+    return _ours(arguments, "listen", "--network")
+
+
+def _ours(arguments: argparse.Namespace, verb: str, *words: str) -> list[str]:
+    """The command for another verb with the same settings, and `words`."""
     config = ["--config", str(arguments.config)] if arguments.config else []
     pairs = [word for pair in arguments.set for word in ("--set", pair)]
-    return command("appliance", "listen", *config, *pairs, "--network")
+    return command("appliance", verb, *config, *pairs, *words)
 
 
 # --- a box that plays, from outside -------------------------------------------------------------------------
@@ -210,6 +225,22 @@ def _panel(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
     check_usable()
     show(_client(loaded))
+
+
+def _page(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    import asyncio
+
+    from appliance.control import SERVICE, runtime_dir
+    from appliance.follower import Follower
+    from appliance.page.server import LOOPBACK, Page, serve
+    from appliance.settings.model import listening_address
+
+    start_log(verbose=arguments.verbose)
+    settings = loaded.settings
+    host, port = listening_address(settings.page.listen) if settings.page.listen else LOOPBACK
+    follower = Follower([runtime_dir(settings.state_dir, os.environ), SERVICE])
+    page = Page(follower, settings.page.names, steer=settings.page.steer)
+    asyncio.run(serve(page, host, port, lambda url: _print(f"The page is at {url}")))
 
 
 def _status(arguments: argparse.Namespace, loaded: Loaded) -> None:
@@ -521,7 +552,10 @@ def _parser() -> argparse.ArgumentParser:
         help="play this tape or score over and over, and no network",
     )
 
+    run.add_argument("--page", action="store_true", help="also serve the page, for a browser")
+
     add("panel", _panel, "show the panel of a box that plays, in the terminal")
+    add("page", _page, "serve the page of a box that plays, for browsers, until Ctrl-C", logs=True)
     status = add("status", _status, "say how the box is that plays")
     how = status.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="for a program to read")

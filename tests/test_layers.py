@@ -33,8 +33,8 @@ ROOT = Path(__file__).parent.parent
 # fits. "music.*" is every module of music; a name without a star is that one module.
 #
 # The processes: `cli` starts each of them. The player is `box` and what it imports; `ledger.reader` is the listener's,
-# and only `cli` and `doctor`, which are other processes, import it. The rooms ledger, music, sound and panel do not
-# import each other; the parts below them put them together.
+# and only `cli` and `doctor`, which are other processes, import it; `page` is that of the web server, and only `cli`
+# imports it. The rooms ledger, music, sound and panel do not import each other; the parts below put them together.
 MAY_IMPORT: dict[str, str] = {
     "__main__": "cli",
     "values": "",
@@ -73,6 +73,13 @@ MAY_IMPORT: dict[str, str] = {
     "dimming": "",
     "status": "values",
     "control": "host.log status values",
+    "companion": "",
+    "follower": "control",
+    "page": "",
+    "page.encoder": "sound",
+    "page.guard": "",
+    "page.server": "control follower page.encoder page.guard page.view values",
+    "page.view": "gestures panel.lamps status values",
     "terminal": "control host.log host.python panel.tui values",
     # --- what puts the rooms together
     "performance": "sound sound.outputs sound.performer values",
@@ -93,8 +100,9 @@ MAY_IMPORT: dict[str, str] = {
     "doctor.bundle": "doctor.computer doctor.finding doctor.machine doctor.privacy doctor.report "
     "saved.replacing settings",
     "doctor.computer": "doctor.finding doctor.machine host.power saved.files settings values",
-    "doctor.examine": "doctor.computer doctor.finding doctor.instrument doctor.machine doctor.parts doctor.servers "
-    "doctor.surroundings settings",
+    "doctor.clients": "doctor.finding doctor.machine settings settings.model",
+    "doctor.examine": "doctor.clients doctor.computer doctor.finding doctor.instrument doctor.machine doctor.parts "
+    "doctor.servers doctor.surroundings settings",
     "doctor.finding": "",
     "doctor.instrument": "doctor.finding doctor.machine settings sound.outputs.cards",
     "doctor.machine": "control status values",
@@ -104,24 +112,24 @@ MAY_IMPORT: dict[str, str] = {
     "doctor.servers": "doctor.finding doctor.machine ledger.networks ledger.reader.horizon ledger.reader.probe "
     "ledger.reader.session ledger.staleness",
     "doctor.surroundings": "doctor.finding doctor.machine host.clock ledger.reader.routes ledger.tape settings",
-    "cli": "box control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine doctor.parts "
-    "doctor.privacy doctor.report host.log host.python host.systemd ledger.reader.listener ledger.reader.record_files "
-    "ledger.reader.record_network ledger.reader.session ledger.tape panel.gpio panel.knobs panel.mock "
-    "panel.pins panel.wiring_check parts plot render saved.crashes saved.files saved.lock saved.replacing score.files "
-    "settings status terminal values",
+    "cli": "box companion control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine doctor.parts "
+    "doctor.privacy doctor.report follower host.log host.python host.systemd ledger.reader.listener "
+    "ledger.reader.record_files ledger.reader.record_network ledger.reader.session ledger.tape page.server "
+    "panel.gpio panel.knobs panel.mock panel.pins panel.wiring_check parts plot render saved.crashes saved.files "
+    "saved.lock saved.replacing score.files settings settings.model status terminal values",
 }
 # Packages whose __init__ imports nothing, and whose other modules have rows.
 EMPTY = ("", "ledger", "saved", "doctor")
 
 # Which modules use each foreign library.
 HOMES: dict[str, str] = {
-    "aiohttp": "ledger.reader.client",
+    "aiohttp": "ledger.reader.client page.server",
     # The RPC server's objects; XDR, which only decodes. They are loaded only for an RPC endpoint.
     "stellar_sdk": "ledger.reader.soroban ledger.reader.xdr",
     "pyo": "sound.synth sound.voices sound.mixer sound.envelopes",
     "mido": "score.midi",
-    "soundfile": "sound.outputs.file",
-    "numpy": "sound.* performance live plot",
+    "soundfile": "sound.outputs.file page.encoder",
+    "numpy": "sound.* performance live plot page.encoder",
     "matplotlib": "plot",
     "gpiozero": "panel.gpio panel.mock",
     "textual": "panel.tui",
@@ -368,7 +376,8 @@ def test_no_import_leads_from_the_player_to_the_reader_the_panel_or_the_doctor()
             names = ours(ast.parse(FILES[module].read_text(encoding="utf-8")))
             todo += [f"appliance.{name}" for name in names if name]
     assert "appliance.ledger.feed.supervisor" in reached
-    outside = ("appliance.ledger.reader", "appliance.panel.tui", "appliance.doctor", "appliance.cli")
+    outside = ["appliance.ledger.reader", "appliance.page", "appliance.panel.tui"]
+    outside += ["appliance.doctor", "appliance.cli"]
     assert [module for module in reached if any(within(module, part) for part in outside)] == []
 
 
@@ -437,7 +446,8 @@ def libraries(modules: set[str]) -> set[str]:
 
 def strangers(modules: set[str]) -> list[str]:
     """What no player may load: the network's libraries and our reader of it, and the terminal's."""
-    parts = ("aiohttp", "stellar_sdk", "textual", "appliance.ledger.reader", "appliance.panel.tui")
+    parts = ["aiohttp", "stellar_sdk", "textual"]
+    parts += ["appliance.ledger.reader", "appliance.page", "appliance.panel.tui"]
     return sorted(module for module in modules if any(within(module, part) for part in parts))
 
 

@@ -11,13 +11,14 @@ import os
 import re
 import shlex
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
 # Without it, pydantic opens the metadata of every installed package to look for plugins of its own.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core.core_schema import ValidationInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -82,7 +83,7 @@ OUR_HEADERS = (  # by them the listener asks for what it can read
     *("last-event-id", "proxy-authorization", "transfer-encoding", "upgrade"),
 )
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-Endpoints = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
 class _Section(BaseModel):
@@ -178,7 +179,7 @@ class Listener(_Section):
 class CustomNetwork(_Section):
     """A private network, or other endpoints for a known one."""
 
-    endpoints: Endpoints = _setting(
+    endpoints: Words = _setting(
         ...,
         f"at least one http:// or https:// address, with {RPC} before it for a Stellar RPC server",
         "Horizon or Stellar RPC servers, tried in this order.",
@@ -251,6 +252,52 @@ class Recording(_Section):
     path: str = _setting(
         "", "the path of a tape, or nothing for the one that ships", "Plays without a network."
     )
+
+
+def _listening(text: str) -> str:
+    """An address to listen on. Raises ValueError."""
+    if text:
+        host, port = listening_address(text)
+        if ":" not in text:
+            raise ValueError
+        if host:
+            ip_address(host)
+        if not 0 < port < 1 << 16:
+            raise ValueError
+    return text
+
+
+def listening_address(text: str) -> tuple[str, int]:
+    """Host and port of "127.0.0.1:8017", "[::1]:8017" or ":8017". Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    return host.removeprefix("[").removesuffix("]") if host.startswith("[") else host, int(port)
+
+
+class Page(_Section):
+    """The box in a browser: `stellar-wind page`, a process of its own."""
+
+    listen: Annotated[str, AfterValidator(_listening)] = _setting(
+        "",
+        "an address and a port such as 192.168.0.7:8017, a port alone such as :8017 for all addresses, or nothing",
+        "Where the page is served; a box serves it only if this is set. `stellar-wind page` takes the loopback.",
+    )
+    names: Words = _setting(
+        (),
+        "host names such as stellar-wind.local, with commas between them in the environment",
+        "Under which a browser finds the box, besides localhost and addresses; requests for others are refused.",
+    )
+    steer: bool = _setting(
+        False,
+        "true or false",
+        "Whether everyone who can open the page may also turn the knobs, press the buttons and keep.",
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HOST.fullmatch(name) for name in names):
+            raise ValueError
+        return names
 
 
 def _pin(part: str) -> Any:
@@ -337,6 +384,7 @@ class Settings(BaseSettings, _Section):
     recording: Recording = Recording()
     keep: Keep = Keep()
     panel: Panel = Panel()
+    page: Page = Page()
     networks: dict[str, CustomNetwork] = {}
 
     @classmethod

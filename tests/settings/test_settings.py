@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from appliance.ledger.networks import KNOWN
 from appliance.settings import Settings, SettingsError, as_toml, load, networks, safe_mode
+from appliance.settings.model import Page
 from appliance.settings.sources import DEFAULT_FILE
 from appliance.values import FASTEST, SLOWEST, BoxError
 
@@ -314,3 +315,26 @@ def test_safe_mode_keeps_only_facts_and_limits_of_the_volume() -> None:
 def test_settings_are_immutable() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().tempo = 90.0
+
+
+@pytest.mark.parametrize("listen", ["", ":8017", "0.0.0.0:8017", "[::1]:8017", "192.168.0.7:80"])
+def test_a_page_is_served_at_an_address(listen: str) -> None:
+    assert Page(listen=listen).listen == listen
+
+
+@pytest.mark.parametrize(
+    "listen", ["8017", "box.local:8017", ":0", ":65536", ":", "::1:8017x", "http://127.0.0.1:1", "-1"]
+)
+def test_what_is_no_address_is_refused(listen: str) -> None:
+    with pytest.raises(ValueError, match="listen"):
+        Page(listen=listen)
+
+
+def test_host_names_of_the_page_are_names() -> None:
+    assert Page.model_validate({"names": "box.local, wind"}).names == ("box.local", "wind")
+    with pytest.raises(ValueError, match="names"):
+        Page(names=("http://box.local",))
+
+
+def test_a_box_as_delivered_serves_no_page_and_is_not_steered_from_one() -> None:
+    assert (Page().listen, Page().steer) == ("", False)

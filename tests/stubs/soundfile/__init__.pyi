@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # soundfile 0.13, as far as the box and its tests use it.
 from os import PathLike
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
 
 _Path = str | bytes | PathLike[str]
+
+class _File(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
 
 class LibsndfileError(RuntimeError): ...
 
@@ -17,13 +22,16 @@ class SoundFile:
     subtype: str
     def __init__(
         self,
-        file: _Path,
+        file: _Path | _File | int,
         mode: str = "r",
         samplerate: int | None = None,
         channels: int | None = None,
         subtype: str | None = None,
         endian: str | None = None,
         format: str | None = None,
+        *,
+        bitrate_mode: str | None = None,
+        compression_level: float | None = None,
     ) -> None: ...
     def read(self, frames: int = -1, dtype: str = "float64", always_2d: bool = False) -> NDArray[Any]: ...
     def write(self, data: NDArray[Any]) -> None: ...

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program that the player starts beside itself, because its owner asked for it in the same command: the page.
+
+It is a client of the control socket in a process of its own, so whatever it does, the music plays on. What it prints
+becomes lines of the player's log. As a service it has a unit of its own instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+log = logging.getLogger(__name__)
+
+AT_END = 2.0  # s for it to end by itself
+
+
+class Companion:
+    """The program that `command` starts; `name` is for the log. `quiet` discards its standard error."""
+
+    def __init__(self, name: str, command: Sequence[str], *, quiet: bool = False) -> None:
+        self._name, self._command, self._stderr = name, command, DEVNULL if quiet else None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Let it run while in the `with`."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=DEVNULL, stdout=PIPE, stderr=self._stderr, start_new_session=True
+        )
+        reading = asyncio.create_task(self._read(process))
+        try:
+            yield
+        finally:
+            reading.cancel()
+            with suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(AT_END):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout  # noqa: S101 - `running` has asked for a pipe
+        async for line in process.stdout:
+            log.info("%s", line.decode(errors="replace").strip())
+        log.warning("The %s has ended (exit code %d); the box plays on.", self._name, await process.wait())
