@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from appliance.control import SERVICE, Client, runtime_dir
@@ -45,6 +46,19 @@ def space(folder: Path) -> Space | None:
     return Space(disk.f_bavail * disk.f_frsize, writable)
 
 
+def answers(host: str, port: int) -> bool:
+    """Whether a web server answers at this address of this computer, within ASK_TIMEOUT s."""
+    connection = HTTPConnection(host, port, timeout=ASK_TIMEOUT)
+    try:
+        connection.request("HEAD", "/")
+        connection.getresponse()
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """A computer: its files below `root`, its environment, its clock, its programs, its disks, and its box."""
@@ -54,6 +68,7 @@ class Machine:
     now: float  # seconds since 1970, by its clock
     ask: Callable[[Sequence[str]], str | None]  # the output of a program; None if it is not there, or fails
     space: Callable[[Path], Space | None] = space
+    answers: Callable[[str, int], bool] = answers
     status: Callable[[], Status | None] = lambda: None  # of the box that plays; None if none answers
 
     def at(self, *parts: str | Path) -> Path:

@@ -131,3 +131,24 @@ def test_settings_under_a_wrong_name_are_named_on_the_card(name: str, card: Path
     assert name in take(card)
     misnamed.rename(card / "boot/firmware/stellar-wind.toml")
     assert take(card) == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "started"),
+    [
+        ("tempo = 60\n", ""),
+        ("[page]\nsteer = true\n", ""),
+        ('[page]\nlisten = ""\n', ""),
+        ('[page] # the box in a browser\nlisten = ":8017"\n', "start --no-block stellar-wind-page.service\n"),
+        ('[page\nlisten = ":8017"\n', ""),  # the player says what is wrong
+    ],
+)
+def test_the_settings_of_a_card_start_the_page(settings: str, started: str, card: Path) -> None:
+    (card / "etc/stellar-wind.toml").write_text(settings)
+    (card / "bin/systemctl").write_text(f'#!/bin/sh\necho "$@" >>{card}/started\n')
+    (card / "bin/systemctl").chmod(0o755)
+    environ = os.environ | {"CARD_ROOT": str(card), "PATH": f"{card}/bin:{os.environ['PATH']}"}
+    script = IMAGE / "card/usr/lib/stellar-wind/card"
+    subprocess.run(["/bin/sh", str(script), "clients"], env=environ, check=False, capture_output=True)
+    record = card / "started"
+    assert (record.read_text() if record.exists() else "") == started

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,33 @@ def test_the_player_has_no_network_and_the_listener_no_device() -> None:
     assert player["RestrictAddressFamilies"] == ["AF_UNIX"]
     assert listener["PrivateDevices"] == ["yes"]
     assert not listener.keys() & {"DeviceAllow", "SupplementaryGroups", "StateDirectory", "ReadWritePaths"}
+
+
+def test_the_page_can_neither_write_nor_reach_the_internet_nor_see_a_device() -> None:
+    page = sections("stellar-wind-page.service")["Service"]
+    assert (page["PrivateDevices"], page["ProtectSystem"], page["IPAddressDeny"]) == (
+        ["yes"],
+        ["strict"],
+        ["any"],
+    )
+    (allowed,) = page["IPAddressAllow"]
+    networks = [ip_network(each) for each in allowed.split() if each not in ("localhost", "link-local")]
+    assert networks
+    assert all(network.is_private for network in networks)
+    assert not page.keys() & {"DeviceAllow", "SupplementaryGroups", "StateDirectory", "ReadWritePaths"}
+    assert (
+        page["User"] == sections("stellar-wind.service")["Service"]["User"]
+    )  # whom the control socket answers
+    assert "kill" in page["SystemCallFilter"][1].split()  # but it does not end the player
+
+
+def test_the_role_starts_the_page_only_where_it_is_asked_to() -> None:
+    """A unit that the role enables in any case would open a port on a box as delivered."""
+    role = SYSTEMD.parent / "ansible/roles/stellar_wind"
+    assert "stellar_wind_page: false\n" in (role / "defaults/main.yml").read_text()
+    tasks = (role / "tasks/release.yml").read_text()
+    assert 'name: stellar-wind-page.service\n    enabled: "{{ stellar_wind_page }}"' in tasks
+    assert tasks.count("stellar-wind-page") == 1
 
 
 def test_the_player_calls_where_the_listener_answers() -> None:

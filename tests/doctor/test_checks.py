@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from appliance.doctor.clients import page
 from appliance.doctor.computer import box, disk, installed, memory, power, service, temperature, versions
 from appliance.doctor.examine import CHECKS, Check
 from appliance.doctor.finding import Finding, Verdict
@@ -425,3 +426,30 @@ def test_a_folder_that_is_named_from_here_is_found(tmp_path: Path) -> None:
     machine = replace(patient(tmp_path), space=asked.append)
     list(disk(machine, load({"state_dir": "data"}, {}).settings))
     assert asked == [tmp_path / str(Path("data").absolute()).lstrip("/")]
+
+
+@pytest.mark.parametrize(
+    ("listen", "asked"),
+    [
+        (":8017", "127.0.0.1"),
+        ("0.0.0.0:8017", "127.0.0.1"),
+        ("[::]:8017", "::1"),
+        ("192.168.0.7:8017", "192.168.0.7"),
+    ],
+)
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_page_is_asked_where_it_is_served(listen: str, asked: str, answers: bool, tmp_path: Path) -> None:
+    places: list[tuple[str, int]] = []
+
+    def answer(host: str, port: int) -> bool:
+        places.append((host, port))
+        return answers
+
+    machine = replace(patient(tmp_path, {}, {}), answers=answer)
+    (finding,) = page(machine, load({"page.listen": listen}, {}).settings)
+    assert (finding.verdict is Verdict.OK) == answers
+    assert places == [(asked, 8017)]
+
+
+def test_a_page_that_is_off_is_not_asked(tmp_path: Path) -> None:
+    assert list(page(patient(tmp_path, {}, {}), SETTINGS)) == []
