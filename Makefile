@@ -106,6 +106,9 @@ bench-clients: $(VENV)/.installed-dev ## measure what clients of the control soc
 
 bench-rest: $(VENV)/.installed-dev ## measure a muted box and a panel at rest: instructions of a board, wake-ups; a minute
 	$(BIN)/python -m benchmarks.rest $(ARGS)
+.PHONY: bench-page screenshot-page
+bench-page: $(VENV)/.installed-dev ## measure what the page costs the player, with viewers and listeners
+	$(BIN)/python -m benchmarks.page $(ARGS)
 
 bench-panel: $(VENV)/.installed-dev ## measure the panel: cost, noise of the knobs, delay between lamps and sound; two minutes
 	$(BIN)/python -m benchmarks.panel
@@ -113,6 +116,9 @@ bench-panel: $(VENV)/.installed-dev ## measure the panel: cost, noise of the kno
 screenshot: $(VENV)/.installed-dev ## draw docs/desk.svg: the panel in a terminal
 	mkdir -p docs
 	$(BIN)/python -m benchmarks.screenshot docs/desk.svg
+
+screenshot-page: $(VENV)/.installed-dev ## draw docs/page*.webp: the page in Chromium, after three minutes of music
+	$(BIN)/python -m benchmarks.screenshot_page docs
 
 bench-music: $(VENV)/.installed-dev ## measure the music against its targets, two hours; ARGS="--rows 1,3,5 --scene wind --tape public --seed 1"
 	$(BIN)/python -m benchmarks.music $(ARGS)
