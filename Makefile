@@ -15,7 +15,8 @@ PURE := appliance/music/*,appliance/gestures.py,appliance/dimming.py,appliance/v
 	appliance/score/format.py,appliance/score/player.py,appliance/score/history.py,$\
 	appliance/ledger/tape/format.py,appliance/ledger/tape/player.py,appliance/ledger/feed/source.py,$\
 	appliance/ledger/reader/sse.py,appliance/ledger/reader/backoff.py,appliance/ledger/reader/budget.py,$\
-	appliance/panel/lamps.py,appliance/panel/buttons.py,appliance/panel/knobs.py
+	appliance/panel/lamps.py,appliance/panel/buttons.py,appliance/panel/knobs.py,$\
+	appliance/page/guard.py,appliance/page/view.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -106,6 +107,7 @@ bench-clients: $(VENV)/.installed-dev ## measure what clients of the control soc
 
 bench-rest: $(VENV)/.installed-dev ## measure a muted box and a panel at rest: instructions of a board, wake-ups; a minute
 	$(BIN)/python -m benchmarks.rest $(ARGS)
+
 .PHONY: bench-page screenshot-page
 bench-page: $(VENV)/.installed-dev ## measure what the page costs the player, with viewers and listeners
 	$(BIN)/python -m benchmarks.page $(ARGS)

@@ -38,6 +38,12 @@ def test_a_new_viewer_gets_the_notes_of_the_last_minutes_and_how_the_box_is() ->
     assert got["status"]["network"] == "public"
 
 
+def test_the_drone_is_no_star_that_stays() -> None:
+    view = View(steer=False)
+    assert view.take(note(Voice.DRONE), 1.0) == note(Voice.DRONE)
+    assert hello(view, 2.0)["hello"]["notes"] == []
+
+
 def test_memory_is_bounded() -> None:
     view = View(steer=False)
     for _ in range(NOTES + 10):
