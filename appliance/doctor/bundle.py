@@ -31,8 +31,8 @@ ABOUT = """\
 `stellar-wind doctor --bundle` wrote this file for support: the findings of the doctor, the settings, the last lines of
 the box's log, and a few files that describe the computer.
 
-Names of users, of the computer and of Wi-Fis, addresses, serial numbers and passphrases are replaced by their kind in
-angle brackets, and your own servers by numbers. There are no account ids, hashes or memos in it, because the box never
+Names of users, of the computer and of Wi-Fis, addresses, serial numbers, passphrases and values of headers are replaced
+by their kind in angle brackets, and your own servers by numbers. There are no account ids, hashes or memos in it, because the box never
 writes them. Look it through before you send it: everything is plain text.
 """
 

@@ -47,7 +47,7 @@ def _address(found: re.Match[str]) -> str:
 
 
 def private(machine: Machine, settings: Settings) -> dict[str, str]:
-    """The private words of this computer, with their kinds: names of users, of the host, of Wi-Fis, of own servers."""
+    """The private words of this computer, with their kinds: of users, the host, Wi-Fis, own servers and their keys."""
     words = {machine.read("/proc/sys/kernel/hostname"): "host", machine.read("/etc/hostname"): "host"}
     words |= dict.fromkeys(_users(machine), "user")
     words |= dict.fromkeys(_wifis(machine), "wi-fi")

@@ -27,6 +27,8 @@ SECRETS = (
     "lovelace",
     "10000000abcdef01",
     "192.168.1.17",
+    "bXk6a2V5cw==",
+    "k-1+2/3",
 )
 FINDINGS = [
     ok("settings", "3 from the file /srv/ada/box.toml; the rest are defaults."),
@@ -48,7 +50,7 @@ def test_it_holds_findings_settings_log_and_files_without_personal_data(tmp_path
         "/proc/cpuinfo": "Model\t: Raspberry Pi 4\nSerial\t: 10000000abcdef01\n",
         "/proc/asound/cards": " 0 [DAC ]: USB-Audio - A DAC\n",
     }
-    log = f"engine stellar-wind[7]: {ACCOUNT} paid, {HASH}, Our Home, from 192.168.1.17 by ada\n"
+    log = f"engine stellar-wind[7]: {ACCOUNT} paid, {HASH}, Our Home, from 192.168.1.17 by ada, k-1+2/3\n"
     machine = patient(tmp_path, files, {"journalctl": log})
     bundle(tmp_path / "x.zip", machine, load({}, {}, config), FINDINGS)
     texts = contents(tmp_path / "x.zip")
@@ -60,7 +62,7 @@ def test_it_holds_findings_settings_log_and_files_without_personal_data(tmp_path
     assert [secret for secret in SECRETS if secret in everything] == []
     assert (
         texts["log.txt"]
-        == "<host> stellar-wind[7]: <account> paid, <hash>, <wi-fi>, from <address> by <user>\n\n"
+        == "<host> stellar-wind[7]: <account> paid, <hash>, <wi-fi>, from <address> by <user>, <header>\n\n"
     )
     assert "<server 1 of mine>" in texts["doctor.txt"]
     assert json.loads(texts["doctor.json"])["wrong"] == 1

@@ -57,6 +57,7 @@ network = "mine"
 [networks.mine]
 endpoints = ["https://horizon.lovelace.example:8443/a", "rpc+https://rpc.lovelace.example", "https://horizon.stellar.org"]
 passphrase = "The engine of my own"
+headers = { Authorization = "Basic bXk6a2V5cw==", X-Api-Key = "k-1+2/3" }
 """
 
 
@@ -84,6 +85,10 @@ def test_what_is_private_here_is_found(tmp_path: Path) -> None:
         "horizon.lovelace.example": "server 1 of mine",
         "rpc.lovelace.example": "server 2 of mine",
         "The engine of my own": "passphrase",
+        "Basic bXk6a2V5cw==": "header",
+        "Basic": "header",
+        "bXk6a2V5cw==": "header",
+        "k-1+2/3": "header",
     }
     text = (
         "ada@engine in /srv/ada, by Our Home to https://horizon.lovelace.example:8443/a: The engine of my own"
@@ -91,6 +96,14 @@ def test_what_is_private_here_is_found(tmp_path: Path) -> None:
     assert redacted(text, words) == (
         "<user>@<host> in /srv/<user>, by <wi-fi> to https://<server 1 of mine>/a: <passphrase>"
     )
+
+
+@pytest.mark.parametrize("before", ["", "Authorization: ", "'", "key=", "https://h/?"])
+@pytest.mark.parametrize("value", ["Basic bXk6a2V5cw==", "bXk6a2V5cw==", "k-1+2/3"])
+def test_no_value_of_a_header_is_left(value: str, before: str, tmp_path: Path) -> None:
+    (config := tmp_path / "box.toml").write_text(MINE)
+    words = private(patient(tmp_path), load({}, {}, config).settings)
+    assert redacted(f"{before}{value}' refused", words) == f"{before}<header>' refused"
 
 
 def test_a_known_network_of_ones_own_servers_keeps_its_passphrase_out_of_it(tmp_path: Path) -> None:
