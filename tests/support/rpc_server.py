@@ -58,6 +58,7 @@ class RpcServer(HorizonServer):
 
     `classic` is a node that emits the events of classic operations. A page holds at most `most` records: a question
     for more is refused, or gets `most` if the server is `lenient`. `without` names methods that it does not have.
+    Each record is `weight` bytes longer than a real one.
     """
 
     def __init__(
@@ -68,11 +69,12 @@ class RpcServer(HorizonServer):
         oldest: int = 0,
         most: int = 10_000,
         lenient: bool = False,
+        weight: int = 0,
         without: Sequence[str] = (),
         **options: Any,
     ) -> None:
         super().__init__(chain, **options)
-        self.most, self.lenient, self.without = most, lenient, without
+        self.most, self.lenient, self.weight, self.without = most, lenient, weight, without
         self.classic, self.oldest = classic, oldest or chain.ledgers[0]["sequence"]
         self._signed: dict[int, list[Transaction]] = {}
         self._made: dict[int, list[EventInfo]] = {}
@@ -172,7 +174,9 @@ class RpcServer(HorizonServer):
                         "cursor": _number(shown[-1]) if shown else str(tip << 32),
                     }
                 )
-        return {"result": answer.model_dump(by_alias=True, mode="json")}
+        result = answer.model_dump(by_alias=True, mode="json")
+        records = result.get("events") or result.get("transactions") or ()
+        return {"result": result, "weight": " " * self.weight * len(records)}
 
     def _ends(self, tip: int, unit: str) -> Record:
         closed = {ledger["sequence"]: parse_time(ledger["closed_at"]) for ledger in self.chain.ledgers}

@@ -125,10 +125,18 @@ class StreamClient:
                 asyncio.timeout(self._timeouts.page),
                 self._ask(url, "application/json", "gzip", **question) as response,
             ):
-                packed = await _body(response, most)
-                self._allowance.traffic.take(self._now(), len(packed))
-                body = _unpacked(packed, most)
+                body = _unpacked(await self._body(response, most), most)
                 return Answer(response.status, body.decode(errors="replace"), dict(response.headers))
+
+    async def _body(self, response: aiohttp.ClientResponse, most: int) -> bytes:
+        """The whole body, still packed; raises Lost if it is longer than `most` bytes."""
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            self._allowance.traffic.take(self._now(), len(chunk))
+            body += chunk
+            if len(body) > most:
+                raise Lost(Cause.TOO_LONG, "sends a page that is too long")
+        return bytes(body)
 
     async def _turn(self) -> None:
         """Wait until a request is allowed."""
@@ -312,16 +320,6 @@ async def _chunk(response: aiohttp.ClientResponse, deadline: float) -> bytes:
     """The next bytes of a stream, none at its end."""
     async with asyncio.timeout_at(deadline):
         return await response.content.readany()
-
-
-async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The whole body, still packed; raises Lost if it is longer than `most` bytes."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            raise Lost(Cause.TOO_LONG, "sends a page that is too long")
-    return bytes(body)
 
 
 def _unpacked(body: bytes, most: int) -> bytes:

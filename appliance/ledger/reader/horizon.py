@@ -58,13 +58,13 @@ class Horizon:
         self._root = endpoint
         self._now = asyncio.get_running_loop().time
         self._bad = 0
-        self._lacked = 0  # ledgers that the server announced and then did not have
+        self._lacked = 0  # ledgers that the server announced and then did not have, or not to their end
         self._late = -inf  # when a stream was late last
 
     @property
     def note(self) -> str:
         """What does not work as it should, although ledgers come."""
-        lacked = f"lacked ledgers that it had announced ({self._lacked})" if self._lacked else ""
+        lacked = f"lacked ledgers that it had announced, or their ends ({self._lacked})" if self._lacked else ""
         return " and ".join(filter(None, [self._client.unstreamed, lacked]))
 
     @property
@@ -150,14 +150,11 @@ class Horizon:
     async def _amounts(self, ledger: Ledger, most: int) -> tuple[Amount, ...]:
         """The amounts of a ledger's first operations, in as few pages as its count of operations needs."""
         amounts: list[Amount] = []
-        cursor, left = ledger.sequence << 32, ledger.operations
-        for page in range(1, min(most, ceil(left / LIMIT)) + 1):
+        cursor, left = ledger.sequence << 32, min(ledger.operations, most * LIMIT)
+        for page in range(1, ceil(left / LIMIT) + 1):
             if not self._allowance.may_read(page, self._now()):
-                break
+                return tuple(amounts)
             records = await self._whole_page(ledger.sequence, cursor, min(LIMIT, left))
-            if not records:
-                self._lacked += 1
-                break
             for record in records:
                 try:
                     # By number and not by the page's link to the next, which could name any host.
@@ -166,6 +163,10 @@ class Horizon:
                 except BadRecord:
                     self._bad += 1
             left -= len(records)
+            if not records:
+                break
+        if left > 0:
+            self._lacked += 1
         return tuple(amounts)
 
     async def _whole_page(self, sequence: int, cursor: int, count: int) -> list[Record]:

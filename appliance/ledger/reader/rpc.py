@@ -83,7 +83,7 @@ class _Pages(Generic[R]):
 
     ask: Ask[R]
     full: int  # records that we ask for
-    limit: int  # the same, or less where the server refuses that many
+    limit: int  # the same, or less where the server refuses that many, or a page of that many is too long
     longest: int = 1  # records of the longest page that came
 
 
@@ -230,12 +230,12 @@ class Rpc:
         return records, max(0, before.closed_at + seconds * (sequence - before.sequence) // ledgers)
 
     async def _of_pages(self, pages: _Pages[R], sequence: int, cursor: str | None) -> _Page[R]:
-        """A page, with half as many records as long as the server refuses their number."""
+        """A page, with half as many records as long as their number is refused or makes the page too long."""
         while True:
             try:
                 return await self._page(pages.ask, sequence, sequence, cursor, pages.limit)
-            except Refused as refused:
-                if refused.status != INVALID or pages.limit == 1:
+            except Lost as lost:
+                if lost.cause is not Cause.TOO_LONG and lost.status != INVALID or pages.limit == 1:
                     raise
                 pages.limit //= 2
                 pages.longest = min(pages.longest, pages.limit)

@@ -316,6 +316,16 @@ def test_a_ledger_that_never_comes_is_counted() -> None:
     assert len(server.asked("/ledgers/1001/")) > 2
 
 
+@pytest.mark.parametrize("before", [0, 1], ids=["first page", "last page"])
+def test_a_ledger_whose_end_never_comes_is_counted(before: int) -> None:
+    faults = ["ok", *["ok"] * before, "short", "short"]
+    server = HorizonServer(generated([2, 400, 2]), tip=1000, faults={"page": faults})
+    entries = followed(server)
+    assert [len(ledger.amounts) for ledger in ledgers(entries)] == [2, 300, 2]
+    assert states(entries)[-1] is LinkState.LIVE
+    assert "(1)" in reasons(entries)[-1]
+
+
 def test_a_server_that_is_too_busy_says_for_how_long() -> None:
     async def run() -> list[Entry]:
         async with HorizonServer(generated([1]), faults={"root": ["503=7"]}) as server:

@@ -169,7 +169,7 @@ def test_an_empty_ledger_between_others_has_a_time_between_theirs(classic: bool)
 
 # --- faults of a server -----------------------------------------------------------------------------------
 
-FAULTS = ["mute", "rst", "nonsense", "shapeless", "html", "redirect", "bomb", "429", "503"]
+FAULTS = ["mute", "rst", "nonsense", "shapeless", "html", "redirect", "429", "503"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -307,6 +307,26 @@ def test_a_lower_page_limit_costs_pages_and_no_amounts(classic: bool, most: int,
     assert reasons(entries) == []
     first_page = min(most, 2)  # the first ledger is one page, to sound soon
     assert stroops(entries) == stroops_of(chain)[:first_page] + stroops_of(chain)[2:]
+
+
+@pytest.mark.parametrize("weight", [300_000, 3_000_000])
+@CLASSIC
+def test_pages_that_are_too_long_become_shorter_and_cost_no_amounts(classic: bool, weight: int) -> None:
+    chain = generated([1, 21, 3])
+    server = RpcServer(chain, tip=1000, classic=classic, weight=weight)
+    entries = follow(server, pages=1)
+    assert reasons(entries) == []
+    assert stroops(entries) == stroops_of(chain)
+
+
+@pytest.mark.parametrize("longest", [1, 0], ids=["one record is read", "no record is read"])
+@CLASSIC
+def test_only_a_page_of_one_record_that_is_too_long_ends_the_session(classic: bool, longest: int) -> None:
+    size = EVENTS if classic else TRANSACTIONS
+    bombs = ["bomb"] * (size.bit_length() - longest)  # each halves the page
+    faults = {"getEvents": ["ok", *bombs]} if classic else {"getTransactions": bombs}
+    server = RpcServer(generated([3]), classic=classic, faults=faults)
+    assert ["too long" in said for said in reasons(first(server))] == [True] * (1 - longest)
 
 
 def test_a_foreign_fee_is_not_taken_for_classic_events() -> None:
