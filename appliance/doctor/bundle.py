@@ -32,8 +32,8 @@ ABOUT = """\
 the box's log, and a few files that describe the computer.
 
 Names of users, of the computer and of Wi-Fis, addresses, serial numbers, passphrases and values of headers are replaced
-by their kind in angle brackets, and your own servers by numbers. There are no account ids, hashes or memos in it, because the box never
-writes them. Look it through before you send it: everything is plain text.
+by their kind in angle brackets, and your own servers by numbers. There are no account ids, hashes or memos in it,
+because the box never writes them. Look it through before you send it: everything is plain text.
 """
 
 

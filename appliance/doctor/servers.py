@@ -31,6 +31,7 @@ ADVICE: dict[Cause | None, str] = {
     Cause.PROXY: _PROXY,
     Cause.PROXY_UNFOUND: _PROXY,
     Cause.TLS: _ADDRESS,
+    Cause.TLS_VERSION: "Update the software of that server; the recording plays meanwhile.",
     Cause.AUTHORITY: "Add the authority's certificate to this computer: `sudo update-ca-certificates`.",
     Cause.DATE: _DATE,
     Cause.CERTIFICATE: _DATE,

@@ -60,6 +60,7 @@ def test_the_verdict_on_a_server_depends_on_the_others(
         (Cause.PROXY, "HTTPS_PROXY"),
         (Cause.PROXY_UNFOUND, "HTTPS_PROXY"),
         (Cause.TLS, "address"),
+        (Cause.TLS_VERSION, "server"),
         (Cause.AUTHORITY, "update-ca-certificates"),
         (Cause.DATE, "date"),
         (Cause.CERTIFICATE, "date"),

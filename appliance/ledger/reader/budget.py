@@ -45,6 +45,7 @@ class TokenBucket:
 REQUESTS_A_PAGE = 20
 BYTES_A_PAGE = 200_000  # packed, a page of 200 operations takes 18 to 32 kB
 RATIONED = 60.0  # s
+AT_ONCE = 101  # requests
 HEADER = 1000  # bytes of a request and its answer's header, about
 
 
@@ -69,16 +70,26 @@ class Allowance:
             self._refused = now
         return enough
 
+    def limited(self, now: float) -> None:
+        """The server has asked to slow down: from now on it has a public one's limit, and nothing is left of that."""
+        if self.requests.left(now) > AT_ONCE:  # an own server's
+            self.requests = _public_requests()
+        self.requests.take(now, max(0.0, self.requests.left(now)))
+
     def rationed(self, now: float) -> bool:
         """Whether pages are left out: at least one in the last minute."""
         return now - self._refused < RATIONED
 
 
+def _public_requests() -> TokenBucket:
+    return TokenBucket(3600, AT_ONCE)
+
+
 def public() -> Allowance:
     """For a public server."""
-    return Allowance(TokenBucket(3600, 101), TokenBucket(1.5e9 / 24, 2e6))
+    return Allowance(_public_requests(), TokenBucket(1.5e9 / 24, 2e6))
 
 
 def own() -> Allowance:
-    """For a server that the owner has configured: in effect no limit."""
+    """For a server that the owner has configured: in effect no limit, until it asks to slow down."""
     return Allowance(TokenBucket(1e9, 1e6), TokenBucket(1e15, 1e12))

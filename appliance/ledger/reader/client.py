@@ -47,6 +47,8 @@ STATUS_HINTS = {
     407: " (the proxy needs a login)",
 }
 STATUS_CAUSES = {401: Cause.KEY, 403: Cause.KEY, 407: Cause.PROXY}
+# Reasons of OpenSSL: the server's alert, and an answer of the server in its own version.
+OLD_TLS = ("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL")
 
 AGAIN = 0.02  # s until a stream that Horizon has ended is taken up again; it asks for 10 ms
 AGAIN_EARLY = 0.5  # s, where a proxy has ended it before Horizon would have
@@ -391,6 +393,10 @@ def _as_lost(host: str | None) -> Iterator[None]:
     except aiohttp.ClientConnectorCertificateError as error:
         raise _untrusted(error.certificate_error) from error
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+        if getattr(getattr(error, "os_error", error), "reason", None) in OLD_TLS:
+            raise Lost(
+                Cause.TLS_VERSION, "speaks only TLS that is too old (1.2 or newer is needed)"
+            ) from error
         raise Lost(Cause.TLS, "does not speak TLS as it should (is the address right?)") from error
     except aiohttp.ClientConnectorDNSError as error:
         if error.host != host:
@@ -403,6 +409,8 @@ def _as_lost(host: str | None) -> Iterator[None]:
     except aiohttp.ClientProxyConnectionError as error:
         raise Lost(Cause.PROXY, "cannot be reached: the proxy of the environment does not answer") from error
     except aiohttp.ClientConnectorError as error:
+        if isinstance(error.os_error, ConnectionResetError):  # a connection that is not taken is refused
+            raise Lost(Cause.BROKEN, "breaks the connection when TLS begins (is its TLS too old?)") from error
         raise Lost(Cause.UNREACHED, "cannot be reached") from error
     except aiohttp.ClientHttpProxyError as error:
         hint = STATUS_HINTS.get(error.status, "") if error.status == 407 else ""

@@ -136,6 +136,8 @@ class _Endpoints:
     def failed(self, lost: Lost, *, first: bool, now: float, wait: float) -> float:
         """The seconds to wait, at least `wait`, after a failure at `now`; `first` is one after a healthy minute."""
         self._rests[self._endpoint] = now + lost.retry_after
+        if lost.cause is Cause.LIMITED:
+            self._allowances[self._endpoint].limited(now)
         self._misses = 1 if first else self._misses + 1
         if lost.cause is Cause.STALE or lost.retry_after > LONG or self._misses >= TRIES:
             if self._at == 0:

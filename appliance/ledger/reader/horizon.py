@@ -64,7 +64,9 @@ class Horizon:
     @property
     def note(self) -> str:
         """What does not work as it should, although ledgers come."""
-        lacked = f"lacked ledgers that it had announced, or their ends ({self._lacked})" if self._lacked else ""
+        lacked = (
+            f"lacked ledgers that it had announced, or their ends ({self._lacked})" if self._lacked else ""
+        )
         return " and ".join(filter(None, [self._client.unstreamed, lacked]))
 
     @property

@@ -235,7 +235,8 @@ class Rpc:
             try:
                 return await self._page(pages.ask, sequence, sequence, cursor, pages.limit)
             except Lost as lost:
-                if lost.cause is not Cause.TOO_LONG and lost.status != INVALID or pages.limit == 1:
+                shorter = lost.cause is Cause.TOO_LONG or lost.status == INVALID
+                if not shorter or pages.limit == 1:
                     raise
                 pages.limit //= 2
                 pages.longest = min(pages.longest, pages.limit)

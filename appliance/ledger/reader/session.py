@@ -44,6 +44,7 @@ class Cause(StrEnum):
     PROXY = "proxy"  # the proxy of the environment cannot be used
     PROXY_UNFOUND = "proxy unfound"  # the proxy's name has no address
     TLS = "tls"  # the server does not speak TLS, or its certificate is for another host
+    TLS_VERSION = "tls version"  # the server speaks only TLS that is older than 1.2
     AUTHORITY = "authority"  # this computer does not know the authority of its certificate
     DATE = "date"  # its certificate is not valid at the date of this computer, which can be wrong
     CERTIFICATE = "certificate"  # its certificate is not valid for another reason

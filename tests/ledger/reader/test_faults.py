@@ -533,9 +533,38 @@ def test_a_server_without_one_is_not_asked(ca: trustme.CA, wrong: str, cause: Ca
 
 
 def test_an_old_protocol_is_not_spoken(ca: trustme.CA) -> None:
+    """This server breaks the connection; the ones below say why."""
     entries, server = over_tls(https(ca, "old"))
-    assert len(reasons(entries)) == 1
+    (said,) = reasons(entries)
+    assert "TLS" in said
+    (result,) = asyncio.run(probed(https(ca, "old")))
+    assert result.cause is Cause.BROKEN
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        ("15 03 01 0002 02 46", Cause.TLS_VERSION),  # the alert protocol_version
+        ("16 03 01 002a 02 000026 0301" + "00" * 32 + "00 002f 00", Cause.TLS_VERSION),  # a hello of TLS 1.0
+        ("15 03 01 0002 02 28", Cause.TLS),  # the alert handshake_failure
+        ("48 54 54 50 2f 31 2e 31 20", Cause.TLS),  # HTTP
+    ],
+)
+def test_a_server_that_cannot_speak_our_tls_is_named(answer: str, cause: Cause) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(bytes.fromhex(answer))
+        writer.close()
+
+    async def run() -> list[ProbeResult]:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            return await probe(Network("here", "generated", (f"https://127.0.0.1:{port}",)))
+
+    (result,) = asyncio.run(run())
+    assert result.cause is cause
 
 
 def test_a_clock_that_is_set_right_is_noticed(ca: trustme.CA) -> None:

@@ -39,6 +39,7 @@ from tests.support.horizon_faults import head
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 from tests.support.horizon_tls import authority, https
+from tests.support.rpc_server import RpcServer
 
 pytestmark = pytest.mark.process
 
@@ -111,6 +112,26 @@ def test_what_is_rationed_is_said() -> None:
     assert stroops(entries) == []
     assert states(entries)[-1] is LinkState.LIVE
     assert "left out" in reasons(entries)[-1]
+
+
+@pytest.mark.parametrize("kind", [HorizonServer, RpcServer])
+def test_an_own_server_that_asks_to_slow_down_is_rationed_from_then_on(kind: type[HorizonServer]) -> None:
+    """It allows a request a second, and the back-off here waits for nothing."""
+    server = kind(generated([1] * 200), tip=1000, limit=TokenBucket(3610, 10))
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry, Ledger):
+            server.tip = max(server.tip, min(1199, entry.sequence + 1))
+
+    async def run() -> list[Entry]:
+        async with server:
+            return await heard(network(server), said, see, allowances={server.url: own()})
+
+    def said(entries: list[Entry]) -> bool:
+        return states(entries)[-1] is LinkState.LIVE and "left out" in "".join(reasons(entries)[-1:])
+
+    asyncio.run(run())
+    assert server.refused == 1
 
 
 # --- streams that end early
