@@ -26,7 +26,7 @@ from pathlib import Path
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.listener import listen
 from appliance.ledger.reader.session import ListenOptions
-from appliance.ledger.staleness import AWAY_AFTER
+from appliance.ledger.staleness import AWAY_AFTER, HEARTBEAT
 from appliance.ledger.tape import BadTape, Header, Line, TapeWriter
 from appliance.saved.replacing import CannotWrite, check_place, explained, part_of, put_in_place
 from appliance.values import TROUBLED, BoxError, Ledger, Link
@@ -34,16 +34,22 @@ from appliance.values import TROUBLED, BoxError, Ledger, Link
 log = logging.getLogger(__name__)
 
 SYNC = 5.0  # s. A line comes every HEARTBEAT (5 s) at least, so a power cut costs ten seconds at most
+LATE = 2 * HEARTBEAT  # s between two lines on a busy computer
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NetworkRecorder:
-    """Writes the lines of `listen` to `tape` and counts the ledgers. Logs a network that goes away once."""
+    """Writes the lines of `listen` to `tape` and counts the ledgers. Logs a network that goes away once.
+
+    A line comes every HEARTBEAT, so of a longer pause only LATE counts: this process was stopped, or the computer
+    suspended, and nobody knows of the network.
+    """
 
     def __init__(self, tape: TapeWriter, network: str) -> None:
         self._tape, self._network = tape, network
         self._synced = 0.0  # s of the tape that are on the disk
-        self._last = -math.inf  # s of the tape, when the last ledger came
+        self._before = 0.0  # s of the tape, when the last line came
+        self._without = math.inf  # s since the last ledger
         self._why = ""  # why the network could be away
         self._away = False  # the network is away, and that has been logged
         self._ledgers = self._operations = 0
@@ -53,10 +59,12 @@ class NetworkRecorder:
         if isinstance(line, Header):
             return
         entry = line.entry
+        self._without += min(line.seconds - self._before, LATE)
+        self._before = line.seconds
         if isinstance(entry, Ledger):
             self._ledgers += 1
             self._operations += entry.operations
-            self._last, self._why, self._away = line.seconds, "", False
+            self._without, self._why, self._away = 0.0, "", False
             self._tape.write(line)
         elif isinstance(entry, Link):
             if entry.state in TROUBLED:
@@ -65,7 +73,7 @@ class NetworkRecorder:
         if line.seconds - self._synced >= SYNC:
             self._tape.sync()
             self._synced = line.seconds
-        if self._why and not self._away and line.seconds - self._last > AWAY_AFTER:
+        if self._why and not self._away and self._without > AWAY_AFTER:
             self._away = True
             log.warning(
                 "The %s network is away: %s. The recording goes on when it is back.", self._network, self._why

@@ -74,10 +74,29 @@ def test_a_network_that_is_away_is_logged_once_until_it_is_back(
         recorder.write(Line(62.0, LOST))  # a network that is back at once was not away
         recorder.write(Line(65.0, ledger(2)))
         recorder.write(Line(70.0, LOST))
-        recorder.write(Line(85.0, Heartbeat()))
+        for seconds in (75.0, 80.0, 85.0):
+            recorder.write(Line(seconds, Heartbeat()))
         assert away() == 1
         recorder.write(Line(90.0, Heartbeat()))
         assert away() == 2
+
+
+@pytest.mark.parametrize("stopped", [0.0, 40.0, 1e5])
+def test_while_the_recorder_itself_was_stopped_the_network_was_not_away(
+    stopped: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SIGSTOP, or a suspended computer: of a connection that broke meanwhile nothing is said if it is soon back."""
+    with TapeWriter(tmp_path / "r.tape", Header("mine")) as tape:
+        recorder = NetworkRecorder(tape, "mine")
+        recorder.write(Line(1.0, ledger(1)))
+        recorder.write(Line(stopped + 2.0, LOST))
+        recorder.write(Line(stopped + 6.0, Heartbeat()))
+        recorder.write(Line(stopped + 7.0, ledger(2)))
+        recorder.write(Line(stopped + 8.0, LOST))
+        assert caplog.messages == []
+        for seconds in (5.0, 10.0, 15.0, 20.0, 25.0):
+            recorder.write(Line(stopped + 8.0 + seconds, Heartbeat()))
+        assert LOST.reason in caplog.text
 
 
 @pytest.mark.parametrize(
