@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.amounts import amounts_of
 from appliance.ledger.reader.backoff import Backoff, BackoffPolicy
-from appliance.ledger.reader.budget import Allowance, TokenBucket, own
+from appliance.ledger.reader.budget import Allowance, own
 from appliance.ledger.reader.follow import follow
 from appliance.ledger.reader.session import ListenOptions, Mode, Timeouts
 from appliance.values import Ledger, Link, LinkState
@@ -39,6 +38,13 @@ MODES: list[Mode] = ["ledgers", "operations"]
 Entry = Ledger | Link
 
 
+class Endless(Allowance):
+    """An own server's, also after a request to slow down, so that faults follow each other at once."""
+
+    def limited(self, now: float) -> None:
+        """Change nothing."""
+
+
 def soon() -> Backoff:
     """A back-off without a noticeable wait."""
     return Backoff(BackoffPolicy(0.001, 0.002, 0.001, 0.002, per_hour=1e9, at_once=1e6))
@@ -60,9 +66,10 @@ async def heard(
 ) -> list[Entry]:
     """The entries of `follow` until `until` holds; `see` gets each entry as it comes."""
     entries: list[Entry] = []
-    if allowances is None:  # as an own server's, but without a noticeable wait after a request to slow down
-        requests = TokenBucket(1e9, 101)
-        allowances = {endpoint: replace(own(), requests=requests) for endpoint in of.endpoints}
+    endless = own()
+    allowances = allowances or {
+        endpoint: Endless(endless.requests, endless.traffic) for endpoint in of.endpoints
+    }
     following = follow(
         of,
         ListenOptions(**{"timeouts": QUICK, **options}),

@@ -6,13 +6,14 @@ puts blocks into a queue; if they are not taken, it goes on at the same pace wit
 call stops its own thread, but neither the music nor the notices to systemd's watchdog.
 
                  ┌──────── no card, or it fails: search again every RETRY s ─────┐
-    search ─open─▶ fade in ─▶ playing ─┴─ a better card can be opened ─▶ fade out ─▶ the better one
+    search ─open─▶ fade in ─▶ playing ─┴─ a better card has been opened ─▶ fade out ─▶ the better one
                        ▲                                                                  │
                        └──────────────────────────────────────────────────────────────────┘
 
     it takes no sound for HANGS s          it is closed and opened again, after every other card
     a call does not return for GIVE_UP s   its thread is abandoned, and another one searches; the abandoned one closes
                                            the card and ends when the call returns. At most ABANDONED threads wait so
+    a better card does not open            it is opened on a thread of its own, so that the other one plays on
     it takes sound faster than time        it has no clock ("null", a file), and is fed by the computer's
 """
 
@@ -23,6 +24,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -148,12 +151,12 @@ class Blocks:
     """
 
     def __init__(self, size: int) -> None:
-        self._size, self._full = size, False
-        self._blocks: deque[NDArray[np.float32] | None] = deque()
+        self._size, self._full, self._ended = size, False, False
+        self._blocks: deque[NDArray[np.float32]] = deque()
         self._changed = threading.Condition()
 
-    def put(self, block: NDArray[np.float32] | None, timeout: float) -> bool:
-        """Append a block, or None for the end. False if there was no room for it within `timeout` seconds."""
+    def put(self, block: NDArray[np.float32], timeout: float) -> bool:
+        """Append a block. False if there was no room for it within `timeout` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: not self._full, timeout):
                 return False
@@ -163,10 +166,18 @@ class Blocks:
                 self._changed.notify_all()
             return True
 
-    def get(self) -> NDArray[np.float32] | None:
-        """Wait for the next block."""
+    def end(self) -> None:
+        """No block comes any more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._blocks)
+            self._ended = True
+            self._changed.notify_all()
+
+    def get(self) -> NDArray[np.float32] | None:
+        """Wait for the next block; None after the last one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._blocks or self._ended)
+            if not self._blocks:
+                return None
             block = self._blocks.popleft()
             self._emptied()
             return block
@@ -291,8 +302,7 @@ class Speaker:
         """Wait until everything is heard, if the card does not hang."""
         thread = self._thread
         thread.leaving.set()
-        if thread.card:
-            thread.blocks.put(None, self._patience)
+        thread.blocks.end()
         thread.join(self._full_latency + 2 * self._patience)
 
 
@@ -304,10 +314,38 @@ class History:
         # When a card can be preferred to another one again, by its device.
         self.refused: dict[str, float] = {}
         self.logged: set[str] = set()  # why there was no card, since one has played
+        self.opening: Opening | None = None
+
+
+class Opening(threading.Thread):
+    """Opens the card of `choice` while another one plays, because the call can hang. One at a time."""
+
+    def __init__(self, open_: Callable[[str, float], Device], choice: Choice, buffer: float) -> None:
+        super().__init__(name="opening", daemon=True)
+        self._open, self._buffer = open_, buffer
+        self.choice, self.card = choice, Future[Device]()
+
+    def run(self) -> None:
+        """Open the card, and close it if it is not wanted any more."""
+        try:
+            card = self._open(self.choice.device, self._buffer)
+        except BaseException as error:  # whoever wants the card raises it
+            with suppress(InvalidStateError):
+                self.card.set_exception(error)
+            return
+        try:
+            self.card.set_result(card)
+        except InvalidStateError:
+            card.close()
+
+    def leave(self) -> None:
+        """Close the card, as soon as it is open. The card's thread."""
+        if not self.card.cancel() and self.card.exception() is None:
+            self.card.result().close()
 
 
 class CardThread(threading.Thread):
-    """Searches for a card and plays `blocks` on it, until `leaving` is set and None is in the queue.
+    """Searches for a card and plays `blocks` on it, until `leaving` is set and they have ended.
 
     The performer's thread reads the other attributes.
     """
@@ -434,23 +472,31 @@ class CardThread(threading.Thread):
                 self._history.refused[choice.device] = time.monotonic() + HUNG
             self.lost(error)
         finally:
+            if better is None and self._history.opening:
+                self._history.opening.leave()
             self.card, self.words = None, ""
             self._drop()
             card.close()
         return better or (self._best([choice]) if again else None)
 
     def _better(self, choice: Choice, now: float) -> tuple[Choice, Device] | None:
-        """A card that is preferred to `choice`, open. Raises NoSoundCard if `choice` has no listener any more."""
+        """A card that is preferred to `choice`, once it is open. Raises NoSoundCard if `choice` has no listener."""
+        if opening := self._history.opening:
+            if opening.is_alive():
+                return None
+            self._history.opening = None
+            if not opening.card.cancelled():
+                try:
+                    return opening.choice, opening.card.result()
+                except NoSoundCard:
+                    self._history.refused[opening.choice.device] = now + REFUSED
         for other in self._find():
             if other == choice:
                 return None
             if now >= self._history.refused.get(other.device, 0.0):
-                try:
-                    return other, self._opened(other.device)
-                except NoSoundCard:
-                    self._history.refused[other.device] = now + REFUSED
-                finally:
-                    self.device = choice.device
+                self._history.opening = Opening(self._open, other, self._buffer)
+                self._history.opening.start()
+                return None
         raise NoSoundCard(f"The listener of {choice.words} is gone.")
 
     def _ran_dry(self, dry: int, now: float) -> None:

@@ -240,6 +240,48 @@ def test_a_card_that_hangs_is_left_for_another(cards: Cards) -> None:
         assert it.speaker.status.card == "the USB card"
 
 
+def test_a_card_that_hangs_at_the_end_is_closed_when_it_returns(cards: Cards) -> None:
+    """In a call while it plays, and while it is opened."""
+    card, pipe, before = (
+        cards["hang-at-the-end"],
+        cards.folder / "end",
+        set(threading.enumerate()),
+    )
+    os.mkfifo(pipe)
+    with music(on(card)) as it:
+        it.until(lambda: card.heard)
+        card.be("hang")
+        it.go_on(1.0)
+    speaker = Speaker("pipe:end", latency=0.128, block=BLOCK, patience=0.01)
+    speaker.close()
+    hung = [each for each in threading.enumerate() if each not in before]
+    assert len(hung) == 2
+    card.be("ok")
+    with pipe.open("rb") as reader:
+        while reader.read():  # until the speaker closes the pipe
+            pass
+    for thread in hung:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_a_better_card_that_hangs_while_it_is_opened_costs_no_sound(cards: Cards) -> None:
+    usb, pipe = cards["usb-that-stays"], cards.folder / "better"
+    there = [Choice(usb.device, "the USB card")]
+    os.mkfifo(pipe)
+    with music(Speaker(AUTO, latency=0.128, block=BLOCK, find=lambda: list(there))) as it:
+        it.until(lambda: usb.heard)
+        there.insert(0, Choice("pipe:better", "the sound board"))
+        before = usb.heard
+        it.until(lambda: usb.heard > before + 3 * 48_000 * 8)  # bytes of 3 s
+        assert it.speaker.status.card == "the USB card"
+        reader = threading.Thread(target=pipe.read_bytes)
+        reader.start()
+        it.until(lambda: it.speaker.status.card == "the sound board")
+    reader.join()
+    assert smooth(usb.played()[:, 0])
+
+
 def test_a_device_without_a_clock_takes_no_more_music_than_real_time(cards: Cards) -> None:
     with music(Speaker("null", latency=0.128, block=BLOCK)) as it:
         begun = time.monotonic()
