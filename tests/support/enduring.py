@@ -22,11 +22,10 @@ from dataclasses import asdict, replace
 from itertools import cycle
 
 from appliance.ledger.networks import Network
-from appliance.ledger.reader.budget import own
 from appliance.ledger.reader.follow import follow
 from appliance.ledger.reader.session import ListenOptions
 from appliance.values import Ledger, Link, LinkState
-from tests.support.following import QUICK, soon
+from tests.support.following import QUICK, endless, soon
 from tests.support.horizon_ready import FIRST, Ready, operations
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
@@ -74,7 +73,7 @@ async def endure(what: str, url: str, count: int, leak: bool) -> list[Sample]:
     # The server never pauses, so a timeout is a fault.
     timeouts = replace(QUICK, answer=60, page=60, silence=60, ask=60, late=60, stale=120, connect=60)
     options = ListenOptions(pages=3, timeouts=timeouts)
-    async with aclosing(follow(network, options, backoff=soon(), allowances={url: own()})) as entries:
+    async with aclosing(follow(network, options, backoff=soon(), allowances={url: endless()})) as entries:
         async for entry in entries:
             if what == "operations":
                 more = entry.operations if isinstance(entry, Ledger) else 0

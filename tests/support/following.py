@@ -45,6 +45,11 @@ class Endless(Allowance):
         """Change nothing."""
 
 
+def endless() -> Allowance:
+    """An Endless allowance."""
+    return Endless(own().requests, own().traffic)
+
+
 def soon() -> Backoff:
     """A back-off without a noticeable wait."""
     return Backoff(BackoffPolicy(0.001, 0.002, 0.001, 0.002, per_hour=1e9, at_once=1e6))
@@ -66,10 +71,7 @@ async def heard(
 ) -> list[Entry]:
     """The entries of `follow` until `until` holds; `see` gets each entry as it comes."""
     entries: list[Entry] = []
-    endless = own()
-    allowances = allowances or {
-        endpoint: Endless(endless.requests, endless.traffic) for endpoint in of.endpoints
-    }
+    allowances = allowances or {endpoint: endless() for endpoint in of.endpoints}
     following = follow(
         of,
         ListenOptions(**{"timeouts": QUICK, **options}),

@@ -324,6 +324,7 @@ class Opening(threading.Thread):
         super().__init__(name="opening", daemon=True)
         self._open, self._buffer = open_, buffer
         self.choice, self.card = choice, Future[Device]()
+        self.left = False
 
     def run(self) -> None:
         """Open the card, and close it if it is not wanted any more."""
@@ -340,6 +341,7 @@ class Opening(threading.Thread):
 
     def leave(self) -> None:
         """Close the card, as soon as it is open. The card's thread."""
+        self.left = True
         if not self.card.cancel() and self.card.exception() is None:
             self.card.result().close()
 
@@ -472,7 +474,7 @@ class CardThread(threading.Thread):
                 self._history.refused[choice.device] = time.monotonic() + HUNG
             self.lost(error)
         finally:
-            if better is None and self._history.opening:
+            if better is None and self._history.opening and not self._given_up:  # else it is another thread's
                 self._history.opening.leave()
             self.card, self.words = None, ""
             self._drop()
@@ -485,7 +487,7 @@ class CardThread(threading.Thread):
             if opening.is_alive():
                 return None
             self._history.opening = None
-            if not opening.card.cancelled():
+            if not opening.left:
                 try:
                     return opening.choice, opening.card.result()
                 except NoSoundCard:

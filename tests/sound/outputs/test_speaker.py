@@ -257,9 +257,8 @@ def test_a_card_that_hangs_at_the_end_is_closed_when_it_returns(cards: Cards) ->
     hung = [each for each in threading.enumerate() if each not in before]
     assert len(hung) == 2
     card.be("ok")
-    with pipe.open("rb") as reader:
-        while reader.read():  # until the speaker closes the pipe
-            pass
+    reader = threading.Thread(target=pipe.read_bytes, daemon=True)  # until the speaker closes the pipe
+    reader.start()
     for thread in hung:
         thread.join(PATIENCE)
         assert not thread.is_alive()
@@ -275,7 +274,7 @@ def test_a_better_card_that_hangs_while_it_is_opened_costs_no_sound(cards: Cards
         before = usb.heard
         it.until(lambda: usb.heard > before + 3 * 48_000 * 8)  # bytes of 3 s
         assert it.speaker.status.card == "the USB card"
-        reader = threading.Thread(target=pipe.read_bytes)
+        reader = threading.Thread(target=pipe.read_bytes, daemon=True)
         reader.start()
         it.until(lambda: it.speaker.status.card == "the sound board")
     reader.join()
