@@ -364,12 +364,13 @@ def test_blocks_are_taken_in_order_and_none_is_added_until_all_are_taken() -> No
     assert blocks.get() is two
     assert not blocks.put(one, 0.0)  # there is room, but not for a burst
     assert blocks.get() is three
-    assert blocks.put(None, 0.0)
-    assert blocks.get() is None
     assert all(blocks.put(each, 0.0) for each in (one, two, three))
     assert blocks.clear() == 3
-    assert blocks.put(two, 0.0)
+    assert all(blocks.put(each, 0.0) for each in (two, three, one))
+    blocks.end()  # for which there is always room
     assert blocks.get() is two
+    assert blocks.clear() == 2
+    assert blocks.get() is None
 
 
 def test_a_thread_that_waits_for_a_block_or_for_room_gets_it() -> None:
@@ -383,7 +384,7 @@ def test_a_thread_that_waits_for_a_block_or_for_room_gets_it() -> None:
     reader.start()
     for number in range(1000):
         assert blocks.put(np.full((1, 2), number, dtype=np.float32), 60.0)
-    assert blocks.put(None, 60.0)
+    blocks.end()
     reader.join()
     assert taken == list(range(1000))
 
