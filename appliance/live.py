@@ -22,6 +22,7 @@ from appliance.performance import Block, Performance
 from appliance.settings import Settings
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs import Output
+from appliance.sound.outputs.pipe import Pipe
 from appliance.sound.outputs.speaker import OutputStatus, Speaker
 from appliance.sound.performer import Instrument, Part, Performer
 from appliance.sound.polyphony import PolyphonyLimiter
@@ -42,8 +43,10 @@ class LiveOutput(Output, Protocol):
 
 
 def speaker(settings: Settings) -> LiveOutput:
-    """The sound card that the settings name, or the best one."""
+    """The sound card or the pipe that the settings name, or the best card."""
     sound = settings.sound
+    if sound.pipe:
+        return Pipe(sound.pipe, latency=sound.latency / 1000)
     return Speaker(sound.device, latency=sound.latency / 1000, block=sound.block_size)
 
 

@@ -83,7 +83,8 @@ MAY_IMPORT: dict[str, str] = {
     "terminal": "control host.log host.python panel.tui values",
     # --- what puts the rooms together
     "performance": "sound sound.outputs sound.performer values",
-    "live": "performance settings sound sound.outputs sound.outputs.speaker sound.performer sound.polyphony values",
+    "live": "performance settings sound sound.outputs sound.outputs.pipe sound.outputs.speaker sound.performer "
+    "sound.polyphony values",
     "parts": "ledger.tape ledger.tape.files ledger.tape.format music.composer music.composition music.scales "
     "music.scenes saved.lines score.files settings sound sound.synth values",
     "render": "ledger.tape music.composition parts performance saved.replacing score.files score.format score.midi "

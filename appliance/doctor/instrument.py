@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import MODEL, Machine
@@ -28,6 +29,9 @@ LOUDNESS = (
 
 def sound(machine: Machine, settings: Settings) -> Iterator[Finding]:
     """Is there a card that can be heard, and is it turned up?"""
+    if settings.sound.pipe:
+        yield _pipe(machine, settings.sound.pipe)
+        return
     seen = look(machine.environ, machine.at(PROC), machine.at(DRM))
     found, wanted = choices(seen), settings.sound.device
     if wanted != AUTO:
@@ -51,6 +55,17 @@ def sound(machine: Machine, settings: Settings) -> Iterator[Finding]:
         yield ok("sound", f"A program plays on {_listed(running)} now.")
     for card in seen.cards:
         yield from _mixer(card.id, machine.ask(("amixer", "-c", card.id, "scontents")) or "")
+
+
+def _pipe(machine: Machine, path: Path) -> Finding:
+    """Is the pipe there? Nothing is opened: the sound in it belongs to its reader."""
+    if machine.at(path).is_fifo():
+        return ok(
+            "sound card",
+            f"The sound goes into the pipe {path}; `stellar-wind status` says whether it is read.",
+        )
+    advice = "Start snapserver, whose `source` names the same path, or correct sound.device."
+    return wrong("sound card", f"sound.device is a pipe, and {path} is none.", advice)
 
 
 def _missing(device: str, cards: str) -> bool:

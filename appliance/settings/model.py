@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
@@ -82,6 +83,7 @@ OUR_HEADERS = (  # by them the listener asks for what it can read
     *("accept", "accept-encoding", "connection", "content-length", "content-type", "cookie", "host"),
     *("last-event-id", "proxy-authorization", "transfer-encoding", "upgrade"),
 )
+PIPE = "pipe:"  # before the path of a named pipe, in sound.device
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
@@ -108,7 +110,7 @@ class Sound(_Section):
 
     device: str = _setting(
         "auto",
-        "auto, or the name of an ALSA device, as `aplay -L` lists them",
+        "auto, pipe:/PATH for a named pipe, or the name of an ALSA device, as `aplay -L` lists them",
         "The sound card; `auto` takes the best: sound board, USB, headphones, HDMI with a monitor that has speakers.",
     )
     latency: Real = _number(
@@ -125,6 +127,18 @@ class Sound(_Section):
     block_size: Whole = _choice(
         512, (256, 512, 1024), "Samples computed at a time; more is cheaper, but coarser in time.", "frames"
     )
+
+    @field_validator("device")
+    @classmethod
+    def _has_a_path(cls, value: str) -> str:
+        if value.startswith(PIPE) and not value.startswith(f"{PIPE}/"):
+            raise ValueError
+        return value
+
+    @property
+    def pipe(self) -> Path | None:
+        """The named pipe that `device` is; None if it is a sound card."""
+        return Path(self.device.removeprefix(PIPE)) if self.device.startswith(PIPE) else None
 
 
 class Night(_Section):

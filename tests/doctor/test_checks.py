@@ -451,5 +451,15 @@ def test_the_page_is_asked_where_it_is_served(listen: str, asked: str, answers: 
     assert places == [(asked, 8017)]
 
 
+def test_a_pipe_for_every_room_is_looked_for(tmp_path: Path) -> None:
+    settings = load({"sound.device": "pipe:/run/snapserver/snapfifo"}, {}).settings
+    machine = patient(tmp_path, {"/run/snapserver/snapfifo": "a file"}, {})
+    pipe = tmp_path / "run/snapserver/snapfifo"
+    assert [finding.verdict for finding in sound(machine, settings)] == [Verdict.WRONG]
+    pipe.unlink()
+    os.mkfifo(pipe)
+    assert [finding.verdict for finding in sound(machine, settings)] == [Verdict.OK]
+
+
 def test_a_page_that_is_off_is_not_asked(tmp_path: Path) -> None:
     assert list(page(patient(tmp_path, {}, {}), SETTINGS)) == []

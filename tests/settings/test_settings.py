@@ -98,6 +98,7 @@ def test_the_environment_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPa
         ("sound.latency", "501", "40 to 500 ms"),
         ("sound.block_size", "300", "256, 512, 1024 frames"),
         ("sound.device", 5, "`aplay -L` lists them"),
+        ("sound.device", "pipe:snapfifo", "`aplay -L` lists them"),
         ("sound.max_volume", "1.5", "0 to 1 of full volume"),
         ("night.start", "24:00", "nothing for no night"),
         ("night.start", "noon", "nothing for no night"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -43,3 +44,9 @@ def _open(process: int) -> Iterator[tuple[str, str, str]]:
 
 def _lines(table: Path) -> list[str]:
     return table.read_text().splitlines()[1:] if table.exists() else []
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on at present."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
