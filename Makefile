@@ -16,7 +16,7 @@ PURE := appliance/music/*,appliance/gestures.py,appliance/dimming.py,appliance/v
 	appliance/ledger/tape/format.py,appliance/ledger/tape/player.py,appliance/ledger/feed/source.py,$\
 	appliance/ledger/reader/sse.py,appliance/ledger/reader/backoff.py,appliance/ledger/reader/budget.py,$\
 	appliance/panel/lamps.py,appliance/panel/buttons.py,appliance/panel/knobs.py,$\
-	appliance/page/guard.py,appliance/page/view.py
+	appliance/mqtt/topics.py,appliance/page/guard.py,appliance/page/view.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -127,7 +127,7 @@ bench-music: $(VENV)/.installed-dev ## measure the music against its targets, tw
 
 # One lock serves Python 3.11 to 3.13, because it is resolved for the oldest. The two files differ by platform only.
 LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-config --upgrade --generate-hashes --no-header --no-annotate \
-	--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra pi --extra terminal pyproject.toml
+	--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra pi --extra terminal --extra mqtt pyproject.toml
 
 locks: $(TOOLS)/.installed ## update all locked dependencies to their newest versions: deploy/locks/
 	$(LOCK) --python-platform aarch64-manylinux_2_28 --output-file deploy/locks/arm64.txt

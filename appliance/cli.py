@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: run, panel, page, status, set, press, keep, record, render, listen, doctor, config, help.
+"""The command line: run, panel, page, mqtt, status, set, press, keep, record, render, listen, doctor, config, help.
 
 A verb parses its options, loads the settings and calls the part that does the work. It has the options that it obeys
 and no others, and imports only what it needs, because a Zero 2 W takes seconds to import a render, a listener or a
@@ -241,6 +241,42 @@ def _page(arguments: argparse.Namespace, loaded: Loaded) -> None:
     follower = Follower([runtime_dir(settings.state_dir, os.environ), SERVICE])
     page = Page(follower, settings.page.names, steer=settings.page.steer)
     asyncio.run(serve(page, host, port, lambda url: _print(f"The page is at {url}")))
+
+
+def _mqtt(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    from importlib.util import find_spec
+
+    from appliance.control import SERVICE, runtime_dir
+    from appliance.follower import Follower
+    from appliance.host.systemd import SystemdNotifier
+    from appliance.music.scenes import SCENES
+    from appliance.saved.files import state_dir
+    from appliance.settings.model import mqtt_address
+
+    if not find_spec("aiomqtt"):
+        raise BadUse("MQTT needs aiomqtt: install it with `.venv/bin/pip install 'aiomqtt>=2.5,<3'`.")
+    from appliance.mqtt.bridge import Bridge, Broker, NoName, own_name
+
+    start_log(verbose=arguments.verbose)
+    settings, mqtt = loaded.settings, loaded.settings.mqtt
+    if not mqtt.server:
+        raise SettingsError("mqtt.server is not set: name the broker, as in mqtt://192.168.0.2.")
+    folder = state_dir(settings.state_dir, os.environ)
+    if not folder:
+        raise NoName("There is no folder for the box's name for MQTT: set state_dir.")
+    notifier = SystemdNotifier(os.environ)
+    bridge = Bridge(
+        Follower([runtime_dir(settings.state_dir, os.environ), SERVICE]),
+        Broker(*mqtt_address(mqtt.server), mqtt.user, mqtt.password_file),
+        own_name(folder),
+        prefix=mqtt.prefix,
+        discovery_prefix=mqtt.discovery,
+        scenes=SCENES,
+        version=_version(),
+        tell=lambda line: notifier.say(f"STATUS={line}"),
+    )
+    notifier.say("READY=1")
+    asyncio.run(bridge.run())
 
 
 def _status(arguments: argparse.Namespace, loaded: Loaded) -> None:
@@ -556,6 +592,12 @@ def _parser() -> argparse.ArgumentParser:
 
     add("panel", _panel, "show the panel of a box that plays, in the terminal")
     add("page", _page, "serve the page of a box that plays, for browsers, until Ctrl-C", logs=True)
+    add(
+        "mqtt",
+        _mqtt,
+        "join the box that plays and an MQTT broker, for Home Assistant, until Ctrl-C",
+        logs=True,
+    )
     status = add("status", _status, "say how the box is that plays")
     how = status.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="for a program to read")

@@ -75,6 +75,9 @@ MAY_IMPORT: dict[str, str] = {
     "control": "host.log status values",
     "companion": "",
     "follower": "control",
+    "mqtt": "",
+    "mqtt.bridge": "control follower mqtt.topics saved.files status values",
+    "mqtt.topics": "control status values",
     "page": "",
     "page.encoder": "sound",
     "page.guard": "",
@@ -115,9 +118,9 @@ MAY_IMPORT: dict[str, str] = {
     "doctor.surroundings": "doctor.finding doctor.machine host.clock ledger.reader.routes ledger.tape settings",
     "cli": "box companion control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine doctor.parts "
     "doctor.privacy doctor.report follower host.log host.python host.systemd ledger.reader.listener "
-    "ledger.reader.record_files ledger.reader.record_network ledger.reader.session ledger.tape page.server "
-    "panel.gpio panel.knobs panel.mock panel.pins panel.wiring_check parts plot render saved.crashes saved.files "
-    "saved.lock saved.replacing score.files settings settings.model status terminal values",
+    "ledger.reader.record_files ledger.reader.record_network ledger.reader.session ledger.tape mqtt.bridge "
+    "music.scenes page.server panel.gpio panel.knobs panel.mock panel.pins panel.wiring_check parts plot render "
+    "saved.crashes saved.files saved.lock saved.replacing score.files settings settings.model status terminal values",
 }
 # Packages whose __init__ imports nothing, and whose other modules have rows.
 EMPTY = ("", "ledger", "saved", "doctor")
@@ -125,6 +128,8 @@ EMPTY = ("", "ledger", "saved", "doctor")
 # Which modules use each foreign library.
 HOMES: dict[str, str] = {
     "aiohttp": "ledger.reader.client page.server",
+    "aiomqtt": "mqtt.bridge",
+    "paho": "mqtt.bridge",  # which aiomqtt is made of: the properties of MQTT 5
     # The RPC server's objects; XDR, which only decodes. They are loaded only for an RPC endpoint.
     "stellar_sdk": "ledger.reader.soroban ledger.reader.xdr",
     "pyo": "sound.synth sound.voices sound.mixer sound.envelopes",
@@ -377,7 +382,7 @@ def test_no_import_leads_from_the_player_to_the_reader_the_panel_or_the_doctor()
             names = ours(ast.parse(FILES[module].read_text(encoding="utf-8")))
             todo += [f"appliance.{name}" for name in names if name]
     assert "appliance.ledger.feed.supervisor" in reached
-    outside = ["appliance.ledger.reader", "appliance.page", "appliance.panel.tui"]
+    outside = ["appliance.ledger.reader", "appliance.mqtt", "appliance.page", "appliance.panel.tui"]
     outside += ["appliance.doctor", "appliance.cli"]
     assert [module for module in reached if any(within(module, part) for part in outside)] == []
 
@@ -447,8 +452,8 @@ def libraries(modules: set[str]) -> set[str]:
 
 def strangers(modules: set[str]) -> list[str]:
     """What no player may load: the network's libraries and our reader of it, and the terminal's."""
-    parts = ["aiohttp", "stellar_sdk", "textual"]
-    parts += ["appliance.ledger.reader", "appliance.page", "appliance.panel.tui"]
+    parts = ["aiohttp", "aiomqtt", "paho", "stellar_sdk", "textual"]
+    parts += ["appliance.ledger.reader", "appliance.mqtt", "appliance.page", "appliance.panel.tui"]
     return sorted(module for module in modules if any(within(module, part) for part in parts))
 
 

@@ -26,7 +26,7 @@ Check = Callable[[Machine, Settings], Iterator[Finding]]
 # By the part of the box that they check; `stellar-wind doctor PART` runs only those.
 CHECKS: dict[str, tuple[Check, ...]] = {
     "settings": (surroundings.recording,),
-    "network": (surroundings.network, surroundings.clock, clients.page),
+    "network": (surroundings.network, surroundings.clock, clients.page, clients.mqtt),
     "sound": (instrument.sound,),
     "panel": (instrument.panel,),
     "computer": (

@@ -61,6 +61,10 @@ def private(machine: Machine, settings: Settings) -> dict[str, str]:
             words |= dict.fromkeys((value, *value.split()), "header")
         if network.passphrase:
             words[network.passphrase] = "passphrase"
+    if settings.mqtt.server:
+        address = urlsplit(settings.mqtt.server)
+        words[address.netloc] = words[address.hostname or ""] = "mqtt server"
+    words[settings.mqtt.user] = "mqtt user"
     # These identify nothing, and replacing them would make the text unreadable.
     return {word: kind for word, kind in words.items() if word not in ("", "root", "localhost")}
 

@@ -84,6 +84,7 @@ OUR_HEADERS = (  # by them the listener asks for what it can read
     *("last-event-id", "proxy-authorization", "transfer-encoding", "upgrade"),
 )
 PIPE = "pipe:"  # before the path of a named pipe, in sound.device
+MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}  # registered with IANA
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
@@ -314,6 +315,55 @@ class Page(_Section):
         return names
 
 
+def _mqtt_server(text: str) -> str:
+    """The address of a broker. Raises ValueError."""
+    if text:
+        if "@" in text:
+            raise ValueError("a user name in an address would be shown, set mqtt.user instead")
+        mqtt_address(text)
+    return text
+
+
+def mqtt_address(text: str) -> tuple[str, int, bool]:
+    """Host, port, and whether TLS is used, of "mqtt://192.168.0.2" or "mqtts://a.example:8883". Raises ValueError."""
+    parts = urlsplit(text)
+    host, port = parts.hostname or "", parts.port
+    if parts.scheme not in MQTT_PORTS or parts.path.strip("/") or parts.query or parts.fragment or port == 0:
+        raise ValueError
+    if not (_HOST.fullmatch(host) or ":" in host):
+        raise ValueError
+    return host, port or MQTT_PORTS[parts.scheme], parts.scheme == "mqtts"
+
+
+def _topic(text: str) -> str:
+    """The beginning of topics. Raises ValueError for what no topic can be, or would be the broker's own."""
+    if len(text) > 100 or not text.isprintable() or set(text) & set("+#$") or "" in text.split("/"):
+        raise ValueError
+    return text
+
+
+class Mqtt(_Section):
+    """Home Assistant, and whatever else speaks MQTT: `stellar-wind mqtt`, a process of its own."""
+
+    server: Annotated[str, AfterValidator(_mqtt_server)] = _setting(
+        "",
+        "an address such as mqtt://192.168.0.2, mqtts:// for one with TLS, or nothing",
+        "The broker. The box uses one only if this is set.",
+    )
+    user: str = _setting("", "a user name of the broker, or nothing", "With which the box logs in there.")
+    password_file: str = _setting(
+        "", "the path of a file, or nothing", "Its first line is the password; it is read at each connection."
+    )
+    prefix: Annotated[str, AfterValidator(_topic)] = _setting(
+        "stellar-wind", "a topic without wildcards", "The topics of the box begin with it."
+    )
+    discovery: Annotated[str, AfterValidator(lambda text: text and _topic(text))] = _setting(
+        "homeassistant",
+        "the topic of Home Assistant's discovery, or nothing",
+        "Home Assistant finds the box by what is published below it.",
+    )
+
+
 def _pin(part: str) -> Any:
     return _number(PINS[part], NOWHERE, 27, f"(Broadcom); {NOWHERE} for none", f"The pin of {part}.")
 
@@ -399,6 +449,7 @@ class Settings(BaseSettings, _Section):
     keep: Keep = Keep()
     panel: Panel = Panel()
     page: Page = Page()
+    mqtt: Mqtt = Mqtt()
     networks: dict[str, CustomNetwork] = {}
 
     @classmethod
