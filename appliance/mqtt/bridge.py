@@ -143,6 +143,7 @@ class Bridge:
                     await self._serve(client)
             except (MqttError, NoPassword) as error:
                 self._say(logging.WARNING, _complaint(self._broker, error))
+            _heed_cancellation()
             if time.monotonic() - began > STEADY:
                 pause = self._soonest
             await asyncio.sleep(pause)
@@ -169,16 +170,20 @@ class Bridge:
         """Serve both sides until one connection fails. Raises MqttError."""
         for name in COMMANDS:
             await client.subscribe(f"{self._base}/{command_topic(name)}", qos=AT_LEAST_ONCE)
+            _heed_cancellation()
+        tasks = [
+            asyncio.create_task(each) for each in (self._publish(client), self._receive(client), self._obey())
+        ]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._publish(client))
-                group.create_task(self._receive(client))
-                group.create_task(self._obey())
-        except* MqttError as errors:
-            raise errors.exceptions[0] from None
-        finally:  # an end that is asked for has no last will
-            with suppress(MqttError):
-                await client.publish(f"{self._base}/{AVAILABLE}", OFFLINE, AT_LEAST_ONCE, retain=True)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(MqttError):  # an end that is asked for has no last will
+                await self._put(client, AVAILABLE, OFFLINE)
 
     async def _publish(self, client: Client) -> None:
         """Publish each value that changes."""
@@ -196,7 +201,8 @@ class Bridge:
                 del news["notes"]
             for topic, value in news.items():
                 if told.get(topic) != value:
-                    await client.publish(f"{self._base}/{topic}", value, AT_LEAST_ONCE, retain=True)
+                    await self._put(client, topic, value)
+                    _heed_cancellation()
                     told[topic] = value
                     counted = now if topic == "notes" else counted
 
@@ -205,6 +211,10 @@ class Bridge:
             found = discovery(self._base, self._name, self._version, networks, self._scenes)
             for topic, config in found.items():
                 await client.publish(f"{self._discovery_prefix}/{topic}", config, AT_LEAST_ONCE, retain=True)
+                _heed_cancellation()
+
+    async def _put(self, client: Client, topic: str, value: str) -> None:
+        await client.publish(f"{self._base}/{topic}", value, AT_LEAST_ONCE, retain=True)
 
     async def _receive(self, client: Client) -> None:
         """Take the messages of the broker."""
@@ -239,6 +249,15 @@ class Bridge:
             self._said = line
             log.log(level, "%s", line)
             self._tell(line)
+
+
+def _heed_cancellation() -> None:
+    """Raise CancelledError in a task that is being cancelled.
+
+    Until Python 3.12, asyncio.wait_for, which the client calls, loses a cancellation that comes with the result.
+    """
+    if (task := asyncio.current_task()) and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _status(event: Event) -> Status | None:
