@@ -140,6 +140,11 @@ def test_settings_under_a_wrong_name_are_named_on_the_card(name: str, card: Path
         ("[page]\nsteer = true\n", ""),
         ('[page]\nlisten = ""\n', ""),
         ('[page] # the box in a browser\nlisten = ":8017"\n', "start --no-block stellar-wind-page.service\n"),
+        ('[mqtt]\nserver = "mqtt://192.168.0.2"\n', "start --no-block stellar-wind-mqtt.service\n"),
+        (
+            '[mqtt]\nserver = "mqtt://a"\n[page]\nlisten = ":1"\n',
+            "start --no-block stellar-wind-page.service stellar-wind-mqtt.service\n",
+        ),
         ('[page\nlisten = ":8017"\n', ""),  # the player says what is wrong
     ],
 )
@@ -152,3 +157,16 @@ def test_the_settings_of_a_card_start_the_page(settings: str, started: str, card
     subprocess.run(["/bin/sh", str(script), "clients"], env=environ, check=False, capture_output=True)
     record = card / "started"
     assert (record.read_text() if record.exists() else "") == started
+
+
+def test_a_password_on_the_card_is_for_the_box_alone(card: Path) -> None:
+    (card / "etc/stellar-wind.toml").write_text("tempo = 60\n")
+    (card / "boot/firmware/stellar-wind-mqtt-password").write_text("secret\n")
+    (card / "bin/chgrp").write_text(f'#!/bin/sh\necho "$@" >>{card}/given\n')
+    (card / "bin/chgrp").chmod(0o755)
+    environ = os.environ | {"CARD_ROOT": str(card), "PATH": f"{card}/bin:{os.environ['PATH']}"}
+    script = IMAGE / "card/usr/lib/stellar-wind/card"
+    subprocess.run(["/bin/sh", str(script), "clients"], env=environ, check=True)
+    password = card / "etc/stellar-wind-mqtt-password"
+    assert (password.read_text(), password.stat().st_mode & 0o777) == ("secret\n", 0o640)
+    assert (card / "given").read_text() == f"stellar-wind {password}\n"

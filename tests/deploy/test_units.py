@@ -117,6 +117,22 @@ def test_the_role_starts_the_page_only_where_it_is_asked_to() -> None:
     assert tasks.count("stellar-wind-page") == 1
 
 
+def test_the_role_starts_mqtt_only_where_a_broker_is_named() -> None:
+    role = SYSTEMD.parent / "ansible/roles/stellar_wind"
+    assert 'stellar_wind_mqtt: ""\n' in (role / "defaults/main.yml").read_text()
+    tasks = (role / "tasks/release.yml").read_text()
+    assert 'name: stellar-wind-mqtt.service\n    enabled: "{{ stellar_wind_mqtt | length > 0 }}"' in tasks
+
+
+def test_mqtt_writes_its_name_only_and_neither_listens_nor_reaches_the_internet() -> None:
+    mqtt = sections("stellar-wind-mqtt.service")["Service"]
+    page = sections("stellar-wind-page.service")["Service"]
+    same = ("PrivateDevices", "ProtectSystem", "IPAddressDeny", "IPAddressAllow", "SystemCallFilter", "User")
+    assert [mqtt[key] for key in same] == [page[key] for key in same]
+    assert (mqtt["StateDirectory"], mqtt["SocketBindDeny"]) == (["stellar-wind/mqtt"], ["any"])
+    assert not mqtt.keys() & {"DeviceAllow", "SupplementaryGroups", "SocketBindAllow", "ReadWritePaths"}
+
+
 def test_the_player_calls_where_the_listener_answers() -> None:
     (address,) = sections("stellar-wind-listener.socket")["Socket"]["ListenStream"]
     assert (

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from appliance.doctor.clients import page
+from appliance.doctor.clients import mqtt, page
 from appliance.doctor.computer import box, disk, installed, memory, power, service, temperature, versions
 from appliance.doctor.examine import CHECKS, Check
 from appliance.doctor.finding import Finding, Verdict
@@ -463,3 +463,30 @@ def test_a_pipe_for_every_room_is_looked_for(tmp_path: Path) -> None:
 
 def test_a_page_that_is_off_is_not_asked(tmp_path: Path) -> None:
     assert list(page(patient(tmp_path, {}, {}), SETTINGS)) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "words"),
+    [
+        (
+            "ActiveState=active\nStatusText=Connected to the MQTT server mqtt://a:1883.",
+            Verdict.OK,
+            "mqtt://a",
+        ),
+        ("ActiveState=active\nStatusText=The MQTT server refuses the box.", Verdict.WRONG, "refuses"),
+        ("ActiveState=active\nStatusText=", Verdict.WRONG, "mqtt://a"),
+        ("ActiveState=failed\nStatusText=", Verdict.WRONG, "does not run"),
+        (None, Verdict.WRONG, "does not run"),
+    ],
+)
+def test_mqtt_is_asked_whether_it_is_connected(
+    told: str | None, verdict: Verdict, words: str, tmp_path: Path
+) -> None:
+    machine = patient(tmp_path, {}, {"systemctl": told} if told else {})
+    (finding,) = mqtt(machine, load({"mqtt.server": "mqtt://a"}, {}).settings)
+    assert finding.verdict is verdict
+    assert words in finding.says
+
+
+def test_mqtt_that_is_off_is_not_asked(tmp_path: Path) -> None:
+    assert list(mqtt(patient(tmp_path, {}, {}), SETTINGS)) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from appliance.ledger.networks import KNOWN
 from appliance.settings import Settings, SettingsError, as_toml, load, networks, safe_mode
-from appliance.settings.model import Page
+from appliance.settings.model import Page, mqtt_address
 from appliance.settings.sources import DEFAULT_FILE
 from appliance.values import FASTEST, SLOWEST, BoxError
 
@@ -99,6 +99,14 @@ def test_the_environment_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPa
         ("sound.block_size", "300", "256, 512, 1024 frames"),
         ("sound.device", 5, "`aplay -L` lists them"),
         ("sound.device", "pipe:snapfifo", "`aplay -L` lists them"),
+        ("mqtt.server", "192.168.0.2", "mqtts:// for one with TLS, or nothing"),
+        ("mqtt.server", "http://there", "mqtts:// for one with TLS, or nothing"),
+        ("mqtt.server", "mqtt://there/topic", "mqtts:// for one with TLS, or nothing"),
+        ("mqtt.server", "mqtt://there:0", "mqtts:// for one with TLS, or nothing"),
+        ("mqtt.prefix", "home/#", "a topic without wildcards"),
+        ("mqtt.prefix", "", "a topic without wildcards"),
+        ("mqtt.prefix", "$SYS", "a topic without wildcards"),
+        ("mqtt.discovery", "a//b", "discovery, or nothing"),
         ("sound.max_volume", "1.5", "0 to 1 of full volume"),
         ("night.start", "24:00", "nothing for no night"),
         ("night.start", "noon", "nothing for no night"),
@@ -339,3 +347,24 @@ def test_host_names_of_the_page_are_names() -> None:
 
 def test_a_box_as_delivered_serves_no_page_and_is_not_steered_from_one() -> None:
     assert (Page().listen, Page().steer) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("server", "found"),
+    [
+        ("mqtt://192.168.0.2", ("192.168.0.2", 1883, False)),
+        ("mqtts://broker.example", ("broker.example", 8883, True)),
+        ("mqtt://[::1]:1234/", ("::1", 1234, False)),
+    ],
+)
+def test_a_broker_has_a_host_a_port_and_perhaps_tls(server: str, found: tuple[str, int, bool]) -> None:
+    assert mqtt_address(load({"mqtt.server": server}, {}).settings.mqtt.server) == found
+
+
+def test_a_password_in_the_address_of_a_broker_would_be_shown() -> None:
+    (sentence,) = refused({"mqtt.server": "mqtt://ada:secret@there"})
+    assert "mqtt.user" in sentence
+
+
+def test_without_a_topic_for_discovery_there_is_none() -> None:
+    assert load({"mqtt.discovery": ""}, {}).settings.mqtt.discovery == ""
