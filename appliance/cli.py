@@ -244,6 +244,7 @@ def _page(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
 
 def _mqtt(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    import asyncio
     from importlib.util import find_spec
 
     from appliance.control import SERVICE, runtime_dir
@@ -251,6 +252,7 @@ def _mqtt(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.host.systemd import SystemdNotifier
     from appliance.music.scenes import SCENES
     from appliance.saved.files import state_dir
+    from appliance.settings import SettingsError
     from appliance.settings.model import mqtt_address
 
     if not find_spec("aiomqtt"):

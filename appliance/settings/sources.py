@@ -213,7 +213,7 @@ def _is_secret(key: str) -> bool:
 
 def _sets(origin: str, key: str, value: object) -> str:
     shown = value.isoformat() if isinstance(value, date | time) else repr(value)
-    if key.endswith(".endpoints"):
+    if key.endswith((".endpoints", ".server")):
         shown = re.sub(r"(//)[^/@'\"]*@|(\?)[^'\"]*", r"\1\2...", shown)  # each of them can be a key
     if _is_secret(key):
         return f"{origin[0].upper()}{origin[1:]} sets {key}"

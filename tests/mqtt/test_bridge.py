@@ -53,13 +53,14 @@ class Box:
         self.obeyed.append(gesture)
         if isinstance(gesture, Chosen):
             name = "muted" if gesture.control == "mute" else gesture.control
-            self.now = replace(self.now, **{name: gesture.value})
+            changed: dict[str, Any] = {name: gesture.value}
+            self.now = replace(self.now, **changed)
 
     async def keep(self, form: str = "") -> Path:
         self.kept += 1
         if self.kept > 1:
             raise BoxError("The disk is full.")
-        return Path("/home/ada/evening.score.gz")
+        return Path("/kept/ada/evening.score.gz")
 
 
 class Joined:
@@ -151,7 +152,7 @@ def test_the_box_is_one_device_and_its_values_are_told(tmp_path: Path) -> None:
 
 
 def test_every_control_is_set_and_the_half_hour_kept(tmp_path: Path) -> None:
-    wanted = {
+    wanted: dict[str, tuple[str, Any]] = {
         "volume": ("30", 0.3),
         "tempo": ("90", 90.0),
         "network": ("testnet", "testnet"),

@@ -41,7 +41,7 @@ def test_a_sleep_timer_that_counts_down_is_the_step_that_it_was_set_to(left: int
 
 
 def test_nothing_that_is_published_says_whose_box_it_is() -> None:
-    private = replace(STATUS, card="Ada's headphones", silent="ada", playing="/home/ada/evening.mid")
+    private = replace(STATUS, card="Ada's headphones", silent="ada", playing="/music/ada/evening.mid")
     assert "ada" not in json.dumps(values(private)).lower()
     named = {each.name for each in fields(STATUS)}
     assert not values(private).keys() & (named - {"volume", "tempo", "network", "scene", "sleep", "state"})

@@ -364,6 +364,7 @@ def test_a_broker_has_a_host_a_port_and_perhaps_tls(server: str, found: tuple[st
 def test_a_password_in_the_address_of_a_broker_would_be_shown() -> None:
     (sentence,) = refused({"mqtt.server": "mqtt://ada:secret@there"})
     assert "mqtt.user" in sentence
+    assert "secret" not in sentence
 
 
 def test_without_a_topic_for_discovery_there_is_none() -> None:
