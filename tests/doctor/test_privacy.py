@@ -58,6 +58,9 @@ network = "mine"
 endpoints = ["https://horizon.lovelace.example:8443/a", "rpc+https://rpc.lovelace.example", "https://horizon.stellar.org"]
 passphrase = "The engine of my own"
 headers = { Authorization = "Basic bXk6a2V5cw==", X-Api-Key = "k-1+2/3" }
+[mqtt]
+server = "mqtt://broker.lovelace.example:1884"
+user = "ada's box"
 """
 
 
@@ -79,6 +82,9 @@ def test_what_is_private_here_is_found(tmp_path: Path) -> None:
         "engine": "host",
         "ada": "user",
         "Ada Lovelace": "user",
+        "broker.lovelace.example:1884": "mqtt server",
+        "broker.lovelace.example": "mqtt server",
+        "ada's box": "mqtt user",
         "Our Home": "wi-fi",
         "Old Home": "wi-fi",
         "horizon.lovelace.example:8443": "server 1 of mine",
