@@ -86,7 +86,9 @@ class Pipe:
         if not stat.S_ISFIFO(os.stat(self._path).st_mode):
             raise OSError(0, "is not a named pipe")
         self._pipe = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        with suppress(PermissionError):  # beyond what the kernel grants a user; it stays as large as it is
+        with suppress(
+            OSError
+        ):  # more than the kernel grants, or less than is in it: it stays as large as it is
             fcntl(self._pipe, F_SETPIPE_SZ, 3 * self._cushion)
         # Two pages less: one that is partly read and one that is partly written cannot be filled.
         self._room = fcntl(self._pipe, F_GETPIPE_SZ) - 2 * PIPE_BUF
@@ -105,8 +107,9 @@ class Pipe:
                 self.close()
                 self._open()
                 waiting = self._waiting()
-        if waiting + len(block) > (self._room if read else min(self._cushion, self._room)):
-            taken = self._take(waiting + len(block) - min(self._cushion, self._room // 2))
+        kept = min(self._cushion, self._room)
+        if waiting + len(block) > (self._room if read else kept):
+            taken = self._take(waiting + len(block) - kept)
             waiting -= taken
             if self._unread < STALLED:
                 self._missed(taken // FRAME)
@@ -121,12 +124,12 @@ class Pipe:
         return int(waiting)
 
     def _take(self, most: int) -> int:
-        """Take the oldest `most` bytes out, or some more so that what stays begins with a frame; returns how many."""
-        waiting = self._waiting()
-        count = max(0, min(most, waiting))
-        count += (waiting - count) % FRAME
+        """Take the oldest `most` bytes out, and return how many were.
+
+        What stays is whole frames then, also if a reader has left within one.
+        """
         with suppress(BlockingIOError):  # a reader was faster
-            return len(os.read(self._pipe, count))
+            return len(os.read(self._pipe, most))
         return 0
 
     def _is_ours(self) -> bool:

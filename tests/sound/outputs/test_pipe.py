@@ -190,6 +190,7 @@ def test_what_is_no_pipe_is_named_and_a_pipe_that_comes_is_taken(kind: str, rig:
     rig.play(1.0)
     assert str(rig.path) in rig.pipe.status.why
     assert rig.clock.now > 0.8
+    assert ("named pipe" in rig.pipe.status.why) == (kind != "missing")
     if kind == "a file":
         assert rig.path.read_text() == "precious"
         rig.path.unlink()
