@@ -276,8 +276,8 @@ def test_floods_and_garbage_cost_the_box_nothing(tmp_path: Path, caplog: pytest.
         b"NaN",
         b"1e999",
         b"-1",
-        b"x" * 100_000,
         b"ON\nON",
+        b"x" * 100_000,
     ]
 
     async def test(joined: Joined) -> None:
