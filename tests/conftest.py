@@ -2,6 +2,8 @@
 """What holds for every test."""
 
 import gc
+import logging
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -32,3 +34,14 @@ def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
     own = str(tmp_path_factory.getbasetemp() / "state" / str(next(_tests)))
     for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.setenv(name, own)
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """No test meets the log that another one has started, with its level and a standard error that is closed."""
+    root, ours = logging.getLogger(), logging.getLogger("appliance")
+    handlers, level = list(root.handlers), ours.level
+    yield
+    for handler in set(root.handlers).difference(handlers):
+        root.removeHandler(handler)
+    ours.setLevel(level)
