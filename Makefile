@@ -85,7 +85,7 @@ bench-sound: $(VENV)/.installed-dev ## measure the cost of the sound, compared w
 bench-cards: $(VENV)/.installed-dev ## inject every fault of a sound card, and report what it costs the sound
 	$(BIN)/python -m benchmarks.card_faults $(ARGS)
 
-bench-underruns: $(VENV)/.installed-dev ## count underruns in a virtual hour and ten real minutes of busy ledgers
+bench-underruns: $(VENV)/.installed-dev ## count underruns in ten virtual minutes on slow machines and ten real ones, of busy ledgers
 	$(BIN)/python -m benchmarks.underruns $(ARGS)
 
 bench-listener: $(VENV)/.installed-dev ## measure the cost of an operation, compared with the SDK's streams and httpx-sse
@@ -97,6 +97,10 @@ bench-faults: $(VENV)/.installed-dev ## inject every fault of a network into a r
 
 bench-endurance: $(VENV)/.installed-dev ## check that a listener does not grow over 10,000 reconnects and 1,000,000 operations
 	$(BIN)/python -m benchmarks.endurance $(ARGS)
+
+.PHONY: bench-intake
+bench-intake: $(VENV)/.installed-dev ## measure a block that takes in a large ledger: instructions of a board; a minute
+	$(BIN)/python -m benchmarks.engines.intake
 
 picture: $(VENV)/.installed-dev ## draw docs/wind.png: four minutes of the bundled recording
 	mkdir -p build docs

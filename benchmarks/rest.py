@@ -2,7 +2,7 @@
 """What a box costs that nobody hears or touches: muted, its panel at rest, and how often its threads wake.
 
     python -m benchmarks.rest [SECONDS]       a minute; 0 seconds leave the instructions out
-    python -m benchmarks.rest muted 10        what the guest of engines/board.py runs; also "panel"
+    python -m benchmarks.rest muted 10        what the guest of engines/guest.py runs; also "panel"
 
 Instructions are counted in an aarch64 guest, second by second. The panel is the real one on mock pins, without its
 thread: its turns, and a sleep after each. SPI is faked by a chip that answers at once, with a noise of one LSB.
@@ -19,21 +19,19 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchmarks.engines import board
+from benchmarks.engines import guest
 
-# The guest lacks the settings' libraries and scipy, so what only one part needs is imported there.
+# The guest lacks scipy, and a part is counted without the libraries of the other, so each imports its own.
 if TYPE_CHECKING:
     from appliance.live import LiveOutput
     from benchmarks.measure import Figure
 
 COUNTED = 10  # s
 RUN_IN, WATCHED = 2.0, 8.0  # s before wake-ups are counted, and while they are
-GUEST = ("gpiozero", "colorzero")  # packages of the panel, all Python, that the guest does not have
 
 
 def main(seconds: int) -> None:
@@ -49,17 +47,12 @@ def main(seconds: int) -> None:
 def _instructions(seconds: int) -> Iterator[Figure]:
     from benchmarks.measure import Figure
 
-    if seconds and (missing := board.missing()):
+    if seconds and (missing := guest.missing()):
         print(f"Instructions are not counted: install {missing}.")
         return
-    with tempfile.TemporaryDirectory() as folder:
-        for package in GUEST:
-            if (spec := find_spec(package)) and spec.origin:
-                (Path(folder) / package).symlink_to(Path(spec.origin).parent)
-        for what, most in (("muted", 15.0), ("panel", 8.0)) if seconds else ():
-            counts = board.counted("benchmarks.rest", what, seconds, Path(folder))
-            mean = sum(counts) / len(counts) / 1e6
-            yield Figure(f"{what}, aarch64 instructions", mean, high=most, unit="M/s")
+    for what, most in (("muted", 15.0), ("panel", 8.0)) if seconds else ():
+        counts = guest.spans("benchmarks.rest", what, seconds)
+        yield Figure(f"{what}, aarch64 instructions", sum(counts) / len(counts) / 1e6, high=most, unit="M/s")
 
 
 def muted(seconds: int) -> None:

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the sound ever stop because the machine is late? With the busiest ledgers that there can be.
 
-    python -m benchmarks.underruns [--virtual SECONDS] [--slow N ...] [--real SECONDS] [--urgency COMMAND]
+    python -m benchmarks.underruns [--virtual SECONDS] [--speed M ...] [--real SECONDS] [--urgency COMMAND]
 
-`--virtual` plays so many seconds of music as fast as the machine can, and simulates the buffer of a card: a block
-fills it, and it empties while the next one is computed. A block takes its processor time multiplied by N of `--slow`:
-20 is about a Zero 2 W. `--real` runs the whole box, its listener and a Horizon in real time on a card that counts its
-underruns, while all cores but one are kept busy. `--urgency` starts the box: by default `nice -n -10`, as its unit
-does; with `chrt -r 1` other programs of a shared machine do not disturb it.
+`--virtual` simulates the buffer of a card for so many seconds: a block fills it, and it empties while the next one is
+computed. The time of a block is its aarch64 instructions, counted in a guest (engines/guest.py), on a machine of M
+million instructions a second, so no load of this computer counts. ZERO is about a Zero 2 W; SLOW is a twentieth of the
+computer on which this was written. `--real` runs the whole box, its listener and a Horizon in real time on a card that
+counts its underruns, while all cores but one are kept busy. `--urgency` starts the box: by default `nice -n -10`, as
+its unit does; with `chrt -r 1` other programs of a shared machine do not disturb it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
 import shlex
@@ -23,81 +23,59 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
-from random import Random
 
-from appliance.parts import composition, synth
-from appliance.performance import Block, Performance
 from appliance.settings import load
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs import BURST
-from appliance.sound.outputs.silent import Discard
-from appliance.sound.performer import Performer
 from appliance.sound.polyphony import PolyphonyLimiter
-from appliance.values import Amount, Controls, Kind, Ledger
+from benchmarks.engines import guest
+from benchmarks.engines.busy import CLOSE, OPERATIONS
 from benchmarks.live_box import URGENCY, LiveBox, playing
 from tests.support import fault_cards
 from tests.support.fault_cards import Cards
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
 
-OPERATIONS = 1000  # of a ledger; the public network's limit
-CLOSE = 5.0  # s between two ledgers, a little faster than the real ones
+ZERO, SLOW = 700.0, 210.0  # million instructions a second
 MINUTE = 60.0  # s
 
 
-def busy_ledger(sequence: int, random: Random) -> Ledger:
-    """A full ledger, of all kinds."""
-    kinds = list(Kind)
-    amounts = tuple(
-        Amount(
-            int(random.lognormvariate(18.0, 3.0)) + 1, random.choice(kinds), random.random() < 0.5, sequence
+def virtual(seconds: float, speed: float) -> Iterator[str]:
+    """Play `seconds` of music on a machine of `speed` million instructions a second: a row for each burst.
+
+    A burst of one block is how it would be if the performer woke for each block.
+    """
+    sound = load({}, {}).settings.sound
+    block, buffer = sound.block_size / SAMPLE_RATE, sound.latency / 1000
+    counts = guest.spans("benchmarks.engines.busy", speed, seconds)[::2]  # without what is between two blocks
+    spent = [count / (speed * 1e6) for count in counts]
+    limiter = PolyphonyLimiter(sound.polyphony)
+    leads = [limiter.after(one, block) for one in spent]
+    halved = sum(after < before for before, after in pairwise(leads))
+    busy, worst = 100 * sum(spent) / (len(spent) * block), 1000 * max(spent)
+    for burst in (sound.block_size, BURST):
+        dry, least = _buffered(spent, block, buffer, burst / SAMPLE_RATE)
+        yield (
+            f"| {speed:g} | {seconds / MINUTE:.0f} | {burst} | {dry} | {least * 1000:.0f} ms | {busy:.0f} % "
+            f"| {worst:.0f} ms | {halved} | {min(leads)} | {leads[-1]} |"
         )
-        for _ in range(OPERATIONS)
-    )
-    return Ledger(sequence, 1_790_000_000 + sequence * 5, OPERATIONS, OPERATIONS, 0, amounts)
 
 
-def virtual(seconds: float, slow: float) -> str:
-    """Play `seconds` of music on a machine that is `slow` times slower than this one."""
-    settings, random = load({}, {}).settings, Random(1)
-    sound = settings.sound
-    block, buffer, burst = sound.block_size / SAMPLE_RATE, sound.latency / 1000, BURST / SAMPLE_RATE
-    limiter, next_ledger = PolyphonyLimiter(sound.polyphony), 0.0
-    held, leads, spent = buffer, limiter.leads, [0.0]  # s of the card's buffer, notes, s of each block
-    dry, halved, fewest = 0, 0, limiter.leads
-
-    def ledgers(now: float) -> Iterator[Ledger]:
-        nonlocal next_ledger
-        if now >= next_ledger:
-            yield busy_ledger(1000 + int(next_ledger), random)
-            next_ledger += CLOSE
-
-    def observe(one: Block) -> None:
-        nonlocal held, leads, dry, halved, fewest
-        spent.append(one.spent)
-        halved += limiter.leads < leads
-        leads, fewest = limiter.leads, min(fewest, limiter.leads)
-        held -= one.spent
+def _buffered(spent: Sequence[float], block: float, buffer: float, burst: float) -> tuple[int, float]:
+    """How often the card runs dry, and the least that it holds, in seconds, when each block takes so long."""
+    held = least = buffer
+    dry = 0
+    for one in spent:
+        held -= one
+        least = min(least, held)
         dry += held < 0
         held = max(0.0, held) + block
         if held > buffer - block:  # full: the performer goes on when there is room for a burst
             held = buffer - burst
-
-    controls = Controls(0.7, 60.0, "public")
-    with closing(synth(settings)) as instrument:
-        performer = Performer(
-            composition(settings, ledgers), instrument, limiter, lambda: time.thread_time() * slow
-        )
-        gc.collect()
-        gc.freeze()  # as the box does
-        Performance(performer, Discard(), lambda: controls, [observe]).play(seconds)
-    busy, worst = 100 * sum(spent) / seconds, max(spent) * 1000
-    return (
-        f"| {slow:g} | {seconds / MINUTE:.0f} | {dry} | {busy:.0f} % | {worst:.0f} ms | {halved} | {fewest} "
-        f"| {limiter.leads} |"
-    )
+    return dry, least
 
 
 @contextmanager
@@ -162,19 +140,21 @@ async def minutes(box: LiveBox, seconds: float) -> None:
 def main() -> int:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description="Does the sound ever stop because the machine is late?")
-    parser.add_argument("--virtual", type=float, default=3600.0, metavar="SECONDS")
-    parser.add_argument("--slow", type=float, nargs="*", default=[1.0, 20.0], metavar="N")
+    parser.add_argument("--virtual", type=float, default=600.0, metavar="SECONDS")
+    parser.add_argument("--speed", type=float, nargs="*", default=[ZERO, SLOW], metavar="M")
     parser.add_argument("--real", type=float, default=600.0, metavar="SECONDS")
     parser.add_argument("--urgency", default=shlex.join(URGENCY), metavar="COMMAND")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
-    if asked.virtual:
+    if asked.virtual and (missing := guest.missing()):
+        print(f"No machine is simulated: install {missing}.")
+    elif asked.virtual:
         print(
-            "| times slower | minutes | ran dry | busy | longest block | halved | fewest leads | leads at the end |"
+            "| M/s | min | burst | ran dry | least held | busy | longest block | halved | leads | at the end |"
         )
-        print("|---|---|---|---|---|---|---|---|")
-        for slow in asked.slow:
-            print(virtual(asked.virtual, slow), flush=True)
+        print("|---|---|---|---|---|---|---|---|---|---|")
+        for speed in asked.speed:
+            print(*virtual(asked.virtual, speed), sep="\n", flush=True)
     if asked.real:
         if lacking := fault_cards.lacking():
             print(f"No card to play on: {lacking}.")

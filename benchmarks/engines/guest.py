@@ -2,8 +2,9 @@
 """A board's programs on this computer: an aarch64 Debian under qemu-user, whose instructions are counted.
 
 The guest has what a board has: Debian's Python and pyo for arm64, unpacked and never installed, the packages of
-deploy/locks/arm64.txt but for the drivers of the pins, byte-compiled, and this checkout. Counts repeat to 1 %, on any
-machine under any load. Linux, with the Debian packages of NEEDED.
+deploy/locks/arm64.txt but for the drivers of the pins, byte-compiled, and this checkout; and csound and scsynth. Counts
+repeat to 1 %, on any machine under any load; a second of music takes one or two. Linux, with the Debian packages of
+NEEDED.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 SUITE, PYTHON = "trixie", "3.13"
+DEBIAN = "python3-pyo,csound,supercollider-server"
 ROOT = Path(__file__).parents[2]
-GUEST = ROOT / "build" / f"start-{SUITE}"  # kept: it takes some minutes and 400 MB
+GUEST = ROOT / "build" / f"board-{SUITE}"  # kept: it takes some minutes and 600 MB
 PACKAGES = GUEST / "packages"
 NEEDED = {"qemu-aarch64": "qemu-user", "mmdebstrap": "mmdebstrap", "cc": "gcc"}
 DRIVERS = ("lgpio", "rpi-lgpio", "spidev")  # compiled on a board; nothing that is counted has pins
@@ -28,6 +31,8 @@ ENVIRONMENT = {
     "PYTHONPATH": f"{ROOT}:{PACKAGES}",
     # What installing would have linked into place.
     "LD_LIBRARY_PATH": ":".join(f"{LIBRARIES}/{name}" for name in ("blas", "lapack", "pulseaudio")),
+    # qemu-user finds files in the guest, but no folders.
+    "SC_PLUGIN_PATH": str(GUEST / "usr/lib/SuperCollider/plugins"),
 }
 
 
@@ -36,8 +41,11 @@ def missing() -> str:
     return ", ".join(package for program, package in NEEDED.items() if not shutil.which(program))
 
 
-def instructions(*words: str) -> list[int]:
-    """The guest's Python with `words`: its instructions at each call of os.getppid. Raises CalledProcessError."""
+def count(*command: str) -> list[int]:
+    """Run a program of the guest: its instructions at each call of getppid, which is a mark, and when it ends.
+
+    As the other functions, raises CalledProcessError or RuntimeError if a step fails.
+    """
     make()
     with tempfile.TemporaryDirectory() as folder:
         plugin = f"{folder}/count.so"
@@ -46,8 +54,17 @@ def instructions(*words: str) -> list[int]:
         source = str(Path(__file__).with_name("count.c"))
         build = ["cc", "-O2", "-shared", "-fPIC", f"-DAPI={1 if major < 9 else 2}", "-o", plugin, source]
         subprocess.run(build, check=True)  # noqa: S603 - ours
-        done = _python(*words, options=["-plugin", plugin])
-    return [int(count) for count in re.findall(rb"^(?:instructions )?(\d+)$", done.stderr, re.MULTILINE)]
+        done = _run(command, ["-plugin", plugin])
+    counts = [int(number) for number in re.findall(rb"^instructions (\d+)$", done.stderr, re.MULTILINE)]
+    if done.returncode or not counts:
+        raise RuntimeError(f"{command[0]} failed in the guest: {done.stderr.decode(errors='replace')[-400:]}")
+    return counts
+
+
+def spans(module: str, *words: object) -> list[int]:
+    """Run a module in the guest's Python: its instructions from each mark to the next."""
+    *marks, _ = count("python3", "-m", module, *map(str, words))
+    return [after - before for before, after in pairwise(marks)]
 
 
 def make() -> None:
@@ -56,14 +73,13 @@ def make() -> None:
         GUEST.parent.mkdir(exist_ok=True)
         making = GUEST.with_suffix(".making")
         shutil.rmtree(making, ignore_errors=True)
-        command = ["mmdebstrap", "--variant=extract", "--architectures=arm64", "--include=python3-pyo"]
+        command = ["mmdebstrap", "--variant=extract", "--architectures=arm64", f"--include={DEBIAN}"]
         subprocess.run([*command, SUITE, str(making)], check=True, capture_output=True)  # noqa: S603 - found above
         (making / "lib").symlink_to("usr/lib")  # as base-files does when it is installed
         _packages(making / "packages")
         making.rename(GUEST)
-        _python("-m", "compileall", "-q", str(PACKAGES), str(GUEST / "usr/lib/python3"))
-        _python("-m", "compileall", "-q", str(GUEST / f"usr/lib/python{PYTHON}"))
-    _python("-m", "compileall", "-q", str(ROOT / "appliance"), str(ROOT / "benchmarks"))
+        _compile(PACKAGES, GUEST / "usr/lib/python3", GUEST / f"usr/lib/python{PYTHON}")
+    _compile(ROOT / "appliance", ROOT / "benchmarks")
 
 
 def _packages(folder: Path) -> None:
@@ -78,8 +94,14 @@ def _packages(folder: Path) -> None:
         subprocess.run([*command, "--requirement", file.name], check=True)  # noqa: S603 - ours
 
 
-def _python(*words: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[bytes]:
+def _compile(*folders: Path) -> None:
+    for folder in folders:  # fails for files that are Python 2 or templates, which nothing imports
+        _run(["python3", "-m", "compileall", "-q", str(folder)])
+
+
+def _run(command: Sequence[str], options: Sequence[str] = ()) -> subprocess.CompletedProcess[bytes]:
     run = ["qemu-aarch64", "-cpu", "cortex-a53", "-L", str(GUEST), *options]
-    run += [str(GUEST / "usr/bin/python3"), *words]
-    # compileall fails for files that are Python 2 or templates, which nothing imports.
-    return subprocess.run(run, check=words[1:2] != ("compileall",), capture_output=True, env=ENVIRONMENT)  # noqa: S603 - ours
+    run += [str(GUEST / "usr/bin" / command[0]), *command[1:]]
+    return subprocess.run(  # noqa: S603 - ours
+        run, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
+    )
