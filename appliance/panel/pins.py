@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,7 +61,7 @@ def on_a_pi() -> bool:
 
 
 def _read() -> dict[str, Any]:
-    return tomllib.loads(files(__package__).joinpath("pins.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name("pins.toml").read_text(encoding="utf-8"))
 
 
 def _numbered(table: Mapping[str, str]) -> dict[int, str]:
