@@ -150,7 +150,7 @@ def main() -> int:
         print(f"No machine is simulated: install {missing}.")
     elif asked.virtual:
         print(
-            "| M/s | min | burst | ran dry | least held | busy | longest block | halved | leads | at the end |"
+            "| M/s | min | burst | ran dry | least held | busy | longest block | halved | fewest | leads |"
         )
         print("|---|---|---|---|---|---|---|---|---|---|")
         for speed in asked.speed:
