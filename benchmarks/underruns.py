@@ -149,9 +149,7 @@ def main() -> int:
     if asked.virtual and (missing := guest.missing()):
         print(f"No machine is simulated: install {missing}.")
     elif asked.virtual:
-        print(
-            "| M/s | min | burst | ran dry | least held | busy | longest block | halved | fewest | leads |"
-        )
+        print("| M/s | min | burst | ran dry | least held | busy | longest block | halved | fewest | leads |")
         print("|---|---|---|---|---|---|---|---|---|---|")
         for speed in asked.speed:
             print(*virtual(asked.virtual, speed), sep="\n", flush=True)
