@@ -16,7 +16,8 @@ PURE := appliance/music/*,appliance/gestures.py,appliance/dimming.py,appliance/v
 	appliance/ledger/tape/format.py,appliance/ledger/tape/player.py,appliance/ledger/feed/source.py,$\
 	appliance/ledger/reader/sse.py,appliance/ledger/reader/backoff.py,appliance/ledger/reader/budget.py,$\
 	appliance/panel/lamps.py,appliance/panel/buttons.py,appliance/panel/knobs.py,$\
-	appliance/mqtt/topics.py,appliance/page/guard.py,appliance/page/view.py
+	appliance/mqtt/topics.py,appliance/page/guard.py,appliance/page/view.py,$\
+	appliance/pieces/accounts.py,appliance/pieces/feed.py,appliance/pieces/piece.py,appliance/pieces/sales.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -84,6 +84,13 @@ MAY_IMPORT: dict[str, str] = {
     "page.server": "control follower page.encoder page.guard page.view values",
     "page.view": "gestures panel.lamps status values",
     "terminal": "control host.log host.python panel.tui values",
+    # --- pieces: a process of its own, which only `cli` starts
+    "pieces": "",
+    "pieces.accounts": "pieces.keys",
+    "pieces.feed": "pieces.accounts pieces.keys",
+    "pieces.keys": "values",
+    "pieces.piece": "pieces.feed pieces.keys score.files",
+    "pieces.sales": "pieces.feed pieces.keys",
     # --- what puts the rooms together
     "performance": "sound sound.outputs sound.performer values",
     "live": "performance settings sound sound.outputs sound.outputs.pipe sound.outputs.speaker sound.performer "
@@ -144,6 +151,7 @@ HOMES: dict[str, str] = {
     "pydantic_core": "settings.model settings.sources",
     "pydantic_settings": "settings.model",
     "tomli_w": "settings.sources",
+    "nacl": "pieces.keys",
 }
 
 # Music gets its time, its random generator and its thread from the caller.

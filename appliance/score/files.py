@@ -49,20 +49,37 @@ def open_score(path: Path) -> Score:
         raise BadScore(f"Cannot read {path}: {reason(error)}. Check the path and the file.") from error
 
 
-def read_score(path: Path, lines: Callable[[], Iterator[bytes]]) -> Score:
-    """The score whose lines `lines` gives, each time from the start. Raises BadScore."""
+def score_in(content: bytes, path: Path, *, whole: bool = True) -> Score:
+    """The score in the bytes of a file that was at `path`. Raises BadScore.
+
+    Only its header is checked if it is not `whole`; then its lines are checked as they are read.
+    """
+
+    def lines() -> Iterator[bytes]:
+        file: IO[bytes] = io.BytesIO(content)
+        if content.startswith(b"\x1f\x8b"):
+            file = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
+        while line := file.readline(MAX_LINE + 1):
+            yield line
+
+    return read_score(path, lines, whole=whole)
+
+
+def read_score(path: Path, lines: Callable[[], Iterator[bytes]], *, whole: bool = True) -> Score:
+    """The score whose lines `lines` gives, each time from the start. Raises BadScore; `whole` as in `score_in`."""
     checked = _checked(path, lines)
     header = next(checked, None)
     if not isinstance(header, Header):
         raise BadScore(f"{path} is not a score: its first line must be the header that `keep` writes.")
-    notes = sum(isinstance(line, Line) and isinstance(line.entry, NoteEvent) for line in checked)
+    rest = checked if whole else iter(())
+    notes = sum(isinstance(line, Line) and isinstance(line.entry, NoteEvent) for line in rest)
     return Score(path, lines, header, notes)
 
 
 def _checked(path: Path, lines: Callable[[], Iterator[bytes]]) -> Iterator[Header | Line]:
     """The lines, parsed; BadScore names the first that is wrong, or the bound that the file exceeds."""
-    size = notes = number = 0
-    crowd: deque[float] = deque(maxlen=MAX_CROWD)  # s, of the last notes
+    size = number = 0
+    crowd: deque[float] = deque(maxlen=MAX_CROWD)  # s, of the last lines
     now = 0.0
     try:
         for number, text in enumerate(lines(), 1):
@@ -78,11 +95,9 @@ def _checked(path: Path, lines: Callable[[], Iterator[bytes]]) -> Iterator[Heade
                         f"t is {line.seconds:g}, and was {now:g} before: the lines are not in order"
                     )
                 now = line.seconds
-                if isinstance(line.entry, NoteEvent):
-                    notes += 1
-                    crowd.append(now)
-                    if len(crowd) == MAX_CROWD and now - crowd[0] < 1.0:
-                        raise BadScore(f"the score has {MAX_CROWD:,} notes within a second")
+                crowd.append(now)
+                if len(crowd) == MAX_CROWD and now - crowd[0] < 1.0:
+                    raise BadScore(f"the score has {MAX_CROWD:,} lines within a second")
             if isinstance(line, Header) != (number == 1):
                 raise BadScore("the header must be the first line, and no other")
             yield line
