@@ -37,7 +37,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from appliance.host.log import also_to
 from appliance.status import Status
@@ -265,7 +265,7 @@ class ControlServer:
         """Answer while in the `with`. A socket that cannot be made is logged, and the box plays without it."""
         self._loop = asyncio.get_running_loop()
         try:
-            listening = _listening(self._path)
+            bound = listening(self._path)
         except OSError as error:
             log.warning(
                 "Cannot open the control socket %s: %s. The box plays, but cannot be controlled from outside.",
@@ -274,7 +274,7 @@ class ControlServer:
             )
             yield
             return
-        self._tasks = {asyncio.create_task(self._accept(listening)), asyncio.create_task(self._tell())}
+        self._tasks = {asyncio.create_task(self._accept(bound)), asyncio.create_task(self._tell())}
         try:
             with also_to(self.log):
                 yield
@@ -282,15 +282,15 @@ class ControlServer:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            listening.close()
+            bound.close()
             with suppress(OSError):
                 self._path.unlink()
 
-    async def _accept(self, listening: socket.socket) -> None:
+    async def _accept(self, bound: socket.socket) -> None:
         """Take one connection after another, RATE a second at most: the others wait in the kernel."""
         while True:
             try:
-                connection, _ = await self._loop.sock_accept(listening)
+                connection, _ = await self._loop.sock_accept(bound)
                 task = asyncio.create_task(self._connected(connection))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -350,7 +350,7 @@ class ControlServer:
     async def _connected(self, connection: socket.socket) -> None:
         client = _Client(*await asyncio.open_unix_connection(sock=connection, limit=LINE))
         try:
-            if _peer(connection) not in (0, os.geteuid()):
+            if peer(connection) not in (0, os.geteuid()):
                 client.send(_error("The box belongs to another user: use sudo."))
             elif len(self._clients) >= CLIENTS:
                 client.send(_error(f"{CLIENTS} clients are connected, and there is no room for another one."))
@@ -424,36 +424,36 @@ def _error(sentence: str) -> bytes:
 OK = _line({"ok": True})
 
 
-def _peer(connection: socket.socket) -> int:
+def peer(connection: socket.socket) -> int:
     """The user of the process at the other end."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, user, _ = struct.unpack("3i", credentials)
     return int(user)
 
 
-def _listening(path: Path) -> socket.socket:
-    """A socket that listens at `path`, in the place of one that a box left behind when it crashed."""
+def listening(path: Path) -> socket.socket:
+    """A socket that listens at `path`, in the place of one that was left behind by a crash. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with socket_address(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as another:
         if another.connect_ex(address) == 0:
             raise FileExistsError(0, "another box answers there already")
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with socket_address(new) as address:
             before = os.umask(0o177)
             try:
-                listening.bind(address)
+                bound.bind(address)
             finally:
                 os.umask(before)
-        listening.listen(CLIENTS)
-        listening.setblocking(False)
+        bound.listen(CLIENTS)
+        bound.setblocking(False)
         new.replace(path)  # so that a socket which can be seen answers
     except OSError:
-        listening.close()
+        bound.close()
         raise
-    return listening
+    return bound
 
 
 @contextmanager
@@ -490,12 +490,15 @@ def runtime_dir(state_dir: str, environ: Mapping[str, str]) -> Path | None:
 class Client:
     """A connection to a box, for programs that wait for its answers."""
 
+    name, longest = SOCKET, ANSWER  # of the socket, and bytes of an answer
+    nobody = "No box plays here. Start one, or name the folder that it was started with: --set state_dir=..."
+
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._lines = connection.makefile("rb")
 
     @classmethod
-    def connect(cls, folders: Iterable[Path | None]) -> Client:
+    def connect(cls, folders: Iterable[Path | None]) -> Self:
         """Connect to the box whose socket is in one of `folders`. Raises NoBox."""
         closed = False
         for folder in dict.fromkeys(filter(None, folders)):
@@ -503,7 +506,7 @@ class Client:
             # How long `connect` waits if the server's queue of connections is full (unix(7), socket(7)).
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
             try:
-                with socket_address(folder / SOCKET) as address:
+                with socket_address(folder / cls.name) as address:
                     connection.connect(address)
             except OSError as error:
                 closed = closed or isinstance(error, PermissionError)
@@ -512,9 +515,7 @@ class Client:
                 return cls(connection)
         if closed:
             raise NoBox("The box belongs to another user: use sudo.")
-        raise NoBox(
-            "No box plays here. Start one, or name the folder that it was started with: --set state_dir=..."
-        )
+        raise NoBox(cls.nobody)
 
     def request(self, command: Mapping[str, Any], patience: float = PATIENCE) -> dict[str, Any]:
         """Send a command and return the answer. Raises Refused with the box's sentence, and NoBox if it has gone."""
@@ -558,7 +559,7 @@ class Client:
                 yield event
 
     def _read(self) -> dict[str, Any] | None:
-        text = self._lines.readline(ANSWER)
+        text = self._lines.readline(self.longest)
         if not text.endswith(b"\n"):
             return None
         answer = json.loads(text)
@@ -569,7 +570,7 @@ class Client:
         self._lines.close()
         self._socket.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -88,9 +88,17 @@ MAY_IMPORT: dict[str, str] = {
     "pieces": "",
     "pieces.accounts": "pieces.keys",
     "pieces.feed": "pieces.accounts pieces.keys",
+    "pieces.horizon": "ledger.networks pieces.feed pieces.keys pieces.sales values",
     "pieces.keys": "values",
+    "pieces.node": "control host.log ledger.networks pieces.* values",
     "pieces.piece": "pieces.feed pieces.keys score.files",
+    "pieces.qr": "",
+    "pieces.rehearsal": "pieces.feed pieces.horizon pieces.keys pieces.sales pieces.wallet values",
     "pieces.sales": "pieces.feed pieces.keys",
+    "pieces.server": "control pieces.piece values",
+    "pieces.shelf": "pieces.feed pieces.keys pieces.piece pieces.sales saved.files values",
+    "pieces.swarm": "pieces.keys values",
+    "pieces.wallet": "pieces.feed pieces.horizon pieces.sales",
     # --- what puts the rooms together
     "performance": "sound sound.outputs sound.performer values",
     "live": "performance settings sound sound.outputs sound.outputs.pipe sound.outputs.speaker sound.performer "
@@ -138,7 +146,7 @@ HOMES: dict[str, str] = {
     "aiomqtt": "mqtt.bridge",
     "paho": "mqtt.bridge",  # which aiomqtt is made of: the properties of MQTT 5
     # The RPC server's objects; XDR, which only decodes. They are loaded only for an RPC endpoint.
-    "stellar_sdk": "ledger.reader.soroban ledger.reader.xdr",
+    "stellar_sdk": "ledger.reader.soroban ledger.reader.xdr pieces.wallet",
     "pyo": "sound.synth sound.voices sound.mixer sound.envelopes",
     "mido": "score.midi",
     "soundfile": "sound.outputs.file page.encoder",
@@ -152,6 +160,8 @@ HOMES: dict[str, str] = {
     "pydantic_settings": "settings.model",
     "tomli_w": "settings.sources",
     "nacl": "pieces.keys",
+    "libtorrent": "pieces.swarm",
+    "segno": "pieces.qr",
 }
 
 # Music gets its time, its random generator and its thread from the caller.
@@ -391,7 +401,7 @@ def test_no_import_leads_from_the_player_to_the_reader_the_panel_or_the_doctor()
             todo += [f"appliance.{name}" for name in names if name]
     assert "appliance.ledger.feed.supervisor" in reached
     outside = ["appliance.ledger.reader", "appliance.mqtt", "appliance.page", "appliance.panel.tui"]
-    outside += ["appliance.doctor", "appliance.cli"]
+    outside += ["appliance.pieces", "appliance.doctor", "appliance.cli"]
     assert [module for module in reached if any(within(module, part) for part in outside)] == []
 
 
@@ -459,9 +469,9 @@ def libraries(modules: set[str]) -> set[str]:
 
 
 def strangers(modules: set[str]) -> list[str]:
-    """What no player may load: the network's libraries and our reader of it, and the terminal's."""
-    parts = ["aiohttp", "aiomqtt", "paho", "stellar_sdk", "textual"]
-    parts += ["appliance.ledger.reader", "appliance.mqtt", "appliance.page", "appliance.panel.tui"]
+    """What no player may load: the libraries of the network, the terminal and the clients, and our parts for them."""
+    parts = ["aiohttp", "aiomqtt", "paho", "stellar_sdk", "textual", "libtorrent", "nacl", "segno"]
+    parts += ["appliance.ledger.reader", "appliance.mqtt", "appliance.page", "appliance.panel.tui", "appliance.pieces"]
     return sorted(module for module in modules if any(within(module, part) for part in parts))
 
 

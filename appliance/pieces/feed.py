@@ -101,12 +101,17 @@ def whole_of(body: Mapping[str, Any], name: str, highest: int) -> int:
     return value
 
 
+def is_hash(text: object) -> bool:
+    """Whether this is 32 bytes in hex."""
+    return isinstance(text, str) and _HASH.fullmatch(text) is not None
+
+
 def hash_of(body: Mapping[str, Any], name: str) -> str:
     """A field that is 32 bytes in hex. Raises Untrusted."""
     value = body.get(name)
-    if not isinstance(value, str) or not _HASH.fullmatch(value):
+    if not is_hash(value):
         raise Untrusted(f"{name} is not 32 bytes in hex.")
-    return value
+    return str(value)
 
 
 def stroops_of(amount: object) -> int:

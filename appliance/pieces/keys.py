@@ -99,6 +99,15 @@ def order_number(public: bytes) -> int:
     return int.from_bytes(public[:2], "big") >> 4
 
 
+def is_order(public: bytes) -> bool:
+    """Whether something can be sealed to this public half: not all 32 bytes are a point that is safe to use."""
+    try:
+        sealed_to(public, b"")
+    except Untrusted:
+        return False
+    return True
+
+
 def sealed_to(public: bytes, content: bytes) -> bytes:
     """Content that only the holder of an order key opens. Raises Untrusted for a public half that is no key."""
     try:

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 from appliance.pieces.feed import NATIVE, Feed, Price, amount_of, asset_of, from_base64, stroops_of
-from appliance.pieces.keys import SIZE, Untrusted, order_number
+from appliance.pieces.keys import SIZE, Untrusted, is_order, order_number
 
 GRACE = 86_400  # s for which a price, or a piece that was withdrawn, can still be paid: a buyer may hold an old link
 MAX_BACK = 500  # payments to give back that are listed; the oldest are dropped
@@ -94,6 +94,10 @@ class Till:
         till = replace(till, paid={**till.paid, payment.memo: paid})
         return till._with_back(payment, total - price, "more than the price") if total > price else till
 
+    def past(self, token: int) -> Till:
+        """The till after a record that was no payment to count."""
+        return replace(self, cursor=max(token, self.cursor))
+
     def _with_back(self, payment: Payment, stroops: int, why: str) -> Till:
         back = Back(payment.sender, stroops, payment.asset, payment.transaction, why)
         return replace(self, back=(*self.back, back)[-MAX_BACK:])
@@ -132,6 +136,8 @@ def _refused(payment: Payment, prices: tuple[Price, ...], before: Paid, feed: Fe
         return "in another asset"
     if before.complete:
         return "paid twice"
+    if not is_order(bytes.fromhex(payment.memo)):
+        return "with a memo that is no key"
     if payment.at > feed.gone.get(prices[-1].piece, payment.at) + GRACE:
         return "after the piece was withdrawn"
     return ""

@@ -30,7 +30,7 @@ T = TypeVar("T")
 SERVICE = Path("/var/lib/stellar-wind")  # StateDirectory of deploy/systemd/stellar-wind.service
 # On a slow disk a write can go on in its thread after its caller has given up; the next one waits for it here.
 _WRITING = threading.Lock()
-LARGEST = 4096  # bytes; the largest of these files has some 300
+LARGEST = 4096  # bytes; the box's own files have some 300
 
 
 def state_dir(setting: str, environ: Mapping[str, str]) -> Path | None:
@@ -47,10 +47,10 @@ def state_dir(setting: str, environ: Mapping[str, str]) -> Path | None:
     return Path(home, "stellar-wind")
 
 
-def read(path: Path, decode: Callable[[bytes], T]) -> T | None:
+def read(path: Path, decode: Callable[[bytes], T], largest: int = LARGEST) -> T | None:
     """The content of the file at `path`, decoded; None if there is none, or it is not valid and was renamed."""
     try:
-        content = _content(path)
+        content = _content(path, largest)
         return decode(content) if content is not None else None
     except ValueError as error:
         bad = path.with_name(f"{path.name}.bad")
@@ -65,7 +65,7 @@ def read(path: Path, decode: Callable[[bytes], T]) -> T | None:
     return None
 
 
-def _content(path: Path) -> bytes | None:
+def _content(path: Path, largest: int) -> bytes | None:
     """The content of the file, None if there is none; raises ValueError if it cannot be one of these files."""
     try:
         # It can be a link, a pipe or a device: do not follow it, wait for it or change it.
@@ -79,10 +79,10 @@ def _content(path: Path) -> bytes | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is not a regular file")
-        content = os.read(descriptor, LARGEST + 1)
+        content = os.read(descriptor, largest + 1)
     finally:
         os.close(descriptor)
-    if len(content) > LARGEST:
+    if len(content) > largest:
         raise ValueError("it is too large")
     return content
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,10 @@ class Artist:
         """What the wallet signs."""
         text = feed.sentence(self.account, key or self.key)
         return keys.sign(self.wallet, accounts.message_hash(text))
+
+    def wallet_signs(self, sentence: str) -> str:
+        """What the wallet answers, as it shows it."""
+        return b64encode(keys.sign(self.wallet, accounts.message_hash(sentence))).decode()
 
     def says(self, **body: Any) -> Feed:
         """Append a line."""

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the pieces keep on the disk: keys, feeds, orders, what was paid, and the files that are seeded.
+
+    feed.key, own.feed    the artist's feed; lost with the disk, so the manual says to copy feed.key
+    contents.json         content keys of what is sold, by number of the sale
+    till.json             what was paid (sales.py)
+    follows.json          feeds that are followed, in order; pieces that are blocked; the port
+    orders.json           what was bought: order keys, and content keys once they came
+    feeds/KEY.feed        feeds, as they were verified last
+    torrents/HASH/        piece/... or feed: what is seeded
+    playing/              scores of the piece that was played last, opened
+
+Read at the start; small files are written at once, on the main thread's loop: this process plays no sound.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance.pieces import keys
+from appliance.pieces.feed import MAX_FEED, Feed, read
+from appliance.pieces.keys import Untrusted
+from appliance.pieces.piece import DESCRIPTION, FOLDER, MAX_TRACKS, most
+from appliance.pieces.sales import Till
+from appliance.saved import files
+from appliance.values import BoxError
+
+LARGEST = 4 << 20  # bytes of a file of JSON
+PORTS = (20_000, 60_000)  # the range that the box draws its port from
+MAX_FOLLOWS = 200
+MAX_FEEDS = 12 << 20  # bytes of all feeds; in memory they take three times as much
+MAX_BLOCKED = 10_000
+
+
+class ShelfFull(BoxError, OSError):
+    """There is no room for another piece or feed."""
+
+
+@dataclass(slots=True)
+class Order:
+    """What was bought, or is to be paid."""
+
+    secret: str  # of the order key, hex
+    piece: str
+    feed: str  # key, hex
+    promise: str  # hash of the content key
+    content_key: str = ""  # hex; "" until it was delivered
+    wrong: bool = False  # another key than the promised one was delivered
+
+
+@dataclass(slots=True)
+class Follows:
+    """What the owner has chosen."""
+
+    feeds: list[str] = field(default_factory=list)  # keys, hex
+    blocked: list[str] = field(default_factory=list)  # pieces
+    port: int = 0
+
+
+class Shelf:
+    """The files in `folder`. `limit` is in bytes, of everything that is seeded."""
+
+    def __init__(self, folder: Path, limit: int = 200 << 20) -> None:
+        self._folder, self._limit = folder, limit
+        self.torrents = folder / "torrents"
+        self.torrents.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.secret = self._read("feed.key", lambda content: bytes.fromhex(content.decode())) or b""
+        self.own = self._feed_in("own.feed", keys.public_of(self.secret)) if self.secret else None
+        self.contents: dict[str, str] = self._json("contents.json", dict) or {}
+        self.till: Till | None = self._json("till.json", Till.from_json)
+        self.follows: Follows = self._json("follows.json", lambda body: Follows(**body)) or Follows()
+        self.orders: dict[str, Order] = self._json("orders.json", _orders) or {}
+        self.feeds: dict[str, Feed] = {}  # by key, hex; those that are known
+        for key in self.follows.feeds:
+            if found := self._feed_in(f"feeds/{key}.feed", bytes.fromhex(key)):
+                self.feeds[key] = found
+        if not self.follows.port:
+            self.follows.port = random.SystemRandom().randrange(*PORTS)
+            self.save_follows()
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def _read(self, name: str, decode: Any) -> Any:
+        def guarded(content: bytes) -> Any:
+            try:
+                return decode(content)
+            except (KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise ValueError(
+                    f"it does not have the fields that it should have ({error!r:.60})"
+                ) from error
+
+        return files.read(self._folder / name, guarded, LARGEST)
+
+    def _json(self, name: str, decode: Any) -> Any:
+        return self._read(name, lambda content: decode(json.loads(content)))
+
+    def _feed_in(self, name: str, key: bytes) -> Feed | None:
+        found: Feed | None = files.read(self._folder / name, lambda text: read(key, text), MAX_FEED)
+        return found
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def _write(self, name: str, body: Any) -> None:
+        files.write(self._folder / name, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    def save_secret(self, secret: bytes) -> None:
+        """Begin with another feed key."""
+        self._write("feed.key", secret.hex().encode())
+        self.secret = secret
+
+    def save_own(self, feed: Feed) -> None:
+        """The artist's feed has another line."""
+        self._write("own.feed", feed.text)
+        self.own = feed
+
+    def save_content(self, number: int, key: bytes) -> None:
+        """Keep the content key of a sale."""
+        self.contents[str(number)] = key.hex()
+        self._write("contents.json", self.contents)
+
+    def save_till(self, till: Till) -> None:
+        """Keep what was paid."""
+        if till != self.till:
+            self._write("till.json", till.as_json())
+            self.till = till
+
+    def save_follows(self) -> None:
+        """Keep what the owner has chosen."""
+        self._write("follows.json", asdict(self.follows))
+
+    def save_orders(self) -> None:
+        """Keep what was bought."""
+        self._write("orders.json", {memo: asdict(order) for memo, order in self.orders.items()})
+
+    def save_feed(self, feed: Feed) -> None:
+        """Keep a feed that was verified. Raises ShelfFull."""
+        others = sum(len(each.text) for key, each in self.feeds.items() if key != feed.key.hex())
+        if others + len(feed.text) > MAX_FEEDS:
+            raise ShelfFull(f"All feeds together are larger than {MAX_FEEDS >> 20} MB: unfollow one.")
+        self._write(f"feeds/{feed.key.hex()}.feed", feed.text)
+        self.feeds[feed.key.hex()] = feed
+
+    def drop_feed(self, key: str) -> None:
+        """Forget a feed."""
+        self.feeds.pop(key, None)
+        (self._folder / "feeds" / f"{key}.feed").unlink(missing_ok=True)
+
+    # --- what is seeded -------------------------------------------------------------------------------------
+
+    def check_room(self, size: int) -> None:
+        """Raise ShelfFull if there is no room for so many bytes."""
+        taken = sum(file.stat().st_size for file in self.torrents.rglob("*") if file.is_file())
+        if taken + size > self._limit:
+            raise ShelfFull(
+                f"The shelf is full ({taken >> 20} of {self._limit >> 20} MB): forget a piece with "
+                "`stellar-wind piece forget ID`, or raise pieces.shelf."
+            )
+
+    def put(self, name: str, content: dict[str, bytes] | bytes) -> Path:
+        """Write a file, or a folder of files, to share; `placed` moves it to where its info hash says."""
+        new = self.torrents / "new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        if isinstance(content, bytes):
+            (new / name).write_bytes(content)
+        else:
+            (new / name).mkdir()
+            for inner, data in content.items():
+                (new / name / inner).write_bytes(data)
+        return new / name
+
+    def placed(self, path: Path, torrent: str) -> Path:
+        """The path of what `put` wrote, in the folder of its torrent."""
+        home = self.torrents / torrent
+        shutil.rmtree(home, ignore_errors=True)
+        path.parent.rename(home)
+        return home / path.name
+
+    def remove(self, torrent: str) -> None:
+        """Delete the files of a torrent."""
+        shutil.rmtree(self.torrents / torrent, ignore_errors=True)
+
+    def held(self) -> Iterable[Path]:
+        """What is there to seed: each path ends with the torrent's own name."""
+        for home in sorted(self.torrents.iterdir()):
+            for name in (FOLDER, "feed"):
+                if len(home.name) == 2 * keys.SIZE and (home / name).exists():
+                    yield home / name
+
+    def piece_files(self, torrent: str) -> dict[str, bytes] | None:
+        """The files of a piece that is here, within bounds; None if it is not here. Raises Untrusted."""
+        place = self.torrents / torrent / FOLDER
+        if not (place / DESCRIPTION).is_file():
+            return None
+        names = os.listdir(place)
+        if len(names) > MAX_TRACKS + 2:
+            raise Untrusted("The piece has more files than a piece has.")
+        found = {}
+        for name in names:
+            with (place / name).open("rb") as file:
+                found[name] = file.read(most(name) + 1)
+        return found
+
+    def open_scores(self, piece: str, scores: list[bytes]) -> list[Path]:
+        """Write scores for the player to read, in the place of those of the piece before."""
+        place = self._folder / "playing"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
+        paths = [place / f"{piece[:12]}-{number:02}.score.gz" for number in range(1, len(scores) + 1)]
+        for path, content in zip(paths, scores, strict=True):
+            path.write_bytes(content)
+        return paths
+
+
+def _orders(body: dict[str, Any]) -> dict[str, Order]:
+    return {memo: Order(**each) for memo, each in body.items()}

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The swarm: finds, fetches and seeds small signed things. The only module that imports libtorrent.
+
+What comes from it is bytes whose hash was asked for (BitTorrent v2, SHA-256), or values that the holder of a key signed
+(BEP 44). Who may sign what, and which is the newest, feed.py judges. The main thread's loop; libtorrent has three
+threads of its own, which write a byte to a pipe when they have something to say.
+
+    folder/INFO HASH/NAME    each torrent has a folder of its own, so none can write over another's files
+
+Boxes on a network without the internet find each other by a small file that each of them seeds: local service discovery
+(multicast) finds its peers, their handshake exchanges DHT ports, and they form a DHT without a bootstrap node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import libtorrent as lt
+
+from appliance.pieces.keys import Untrusted, expanded
+from appliance.values import BoxError
+
+log = logging.getLogger(__name__)
+
+SALT = b"stellar-wind pieces 1"
+HELLO = ("hello", "stellar-wind-box", b"Stellar Wind boxes meet here.\n")
+BLOCK = (
+    16 * 1024
+)  # bytes of a torrent's pieces, the smallest there is: the same files have the same hash on every box
+AGAIN = 3.0  # s between two announcements while something is looked for
+METADATA = 64 * 1024  # bytes; a piece has 18 files at most
+PATIENCE = 60.0  # s to find something, and again to fetch it; behind NAT 43 s were measured
+BLOCKED = 1  # libtorrent's flag of an address range
+
+_SETTINGS: dict[str, Any] = {
+    "user_agent": "stellar-wind",
+    "peer_fingerprint": "-SW0001-",
+    "enable_upnp": False,  # no port of a router is opened but by its owner
+    "enable_natpmp": False,
+    "enable_lsd": True,
+    "enable_dht": True,
+    "webtorrent_stun_server": "",  # the default is a server on the internet
+    "max_web_seed_connections": 0,
+    "ssrf_mitigation": True,
+    "max_metadata_size": METADATA,  # the default is 31 MB
+    "active_seeds": 400,
+    "active_downloads": 4,
+    "active_limit": 500,
+    "active_dht_limit": 400,
+    "active_lsd_limit": 400,
+    "connections_limit": 40,
+    "max_peerlist_size": 200,
+    "unchoke_slots_limit": 8,
+    "download_rate_limit": 1 << 20,
+    "dht_upload_rate_limit": 8000,
+    "aio_threads": 1,
+    "hashing_threads": 1,
+    "file_pool_size": 16,
+    "max_queued_disk_bytes": 1 << 20,
+    "send_buffer_watermark": 64 * 1024,
+    "alert_queue_size": 1000,
+    "allow_multiple_connections_per_ip": True,  # two boxes behind one router
+    # In a DHT of two boxes each asks the other everything; the default of 5 packets a second bans it for 300 s.
+    "dht_block_ratelimit": 50,
+    "dht_max_dht_items": 200,
+    "dht_max_torrents": 200,
+    "dht_max_peers": 100,
+    "dht_announce_interval": 60,  # s; a box behind NAT is found by those that it asks
+    "local_service_announce_interval": 60,
+    "min_reconnect_time": 10,
+    "peer_connect_timeout": 8,
+}
+
+# RFC 1918, 3927, 4193, 4291 and loopback: what a network at home has.
+_PRIVATE = (
+    ("10.0.0.0", "10.255.255.255"),
+    ("172.16.0.0", "172.31.255.255"),
+    ("192.168.0.0", "192.168.255.255"),
+    ("169.254.0.0", "169.254.255.255"),
+    ("127.0.0.0", "127.255.255.255"),
+    ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    ("::1", "::1"),
+)
+
+
+class NotFound(BoxError, LookupError):
+    """No box that can be reached has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seeding:
+    """How one torrent is."""
+
+    torrent: str  # info hash
+    progress: float  # 0 to 1
+    peers: int
+    up: int  # bytes a second
+    down: int
+    uploaded: int  # bytes since the start
+
+
+Check = Callable[
+    [dict[str, int]], None
+]  # judges paths and sizes before a byte is asked for; raises Untrusted
+
+
+class Swarm:
+    """One session on `port`.
+
+    `private` keeps it to addresses of a network at home; `bootstrap` are nodes of the DHT, as HOST:PORT; `upload` is in
+    bytes a second.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        bootstrap: Iterable[str] = (),
+        *,
+        private: bool,
+        upload: int = 256 << 10,
+    ) -> None:
+        self._folder, self._port, self._private = folder, port, private
+        self._settings = _SETTINGS | {
+            "listen_interfaces": f"0.0.0.0:{port},[::]:{port}",  # the process is there to be reached
+            "dht_bootstrap_nodes": ",".join(bootstrap),
+            "upload_rate_limit": upload,
+            # Against one who brings many nodes of one network into the DHT; a LAN is one network, and a box that has
+            # left would keep the place of one that comes.
+            "dht_restrict_routing_ips": not private,
+            "dht_restrict_search_ips": not private,
+        }
+        self._handles: dict[str, lt.torrent_handle] = {}
+        self._fetching: dict[str, asyncio.Task[Path]] = {}
+        self._listeners: list[Callable[[lt.alert], None]] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Be in the swarm while in the `with`."""
+        kinds = lt.alert.category_t
+        params = lt.session_params()
+        mask = (
+            kinds.error_notification
+            | kinds.status_notification
+            | kinds.dht_notification
+            | kinds.storage_notification
+        )
+        params.settings = cast(Any, self._settings | {"alert_mask": mask})
+        self._session = lt.session(params)
+        if self._private:
+            self._session.set_ip_filter(_only_private())
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(reading, self._heard, reading)
+        self._session.set_alert_fd(writing)
+        try:
+            self._say_hello()
+            yield
+        finally:
+            for task in self._fetching.values():
+                task.cancel()
+            loop.remove_reader(reading)
+            self._session.pause()
+            self._handles.clear()
+            del self._session  # waits for its threads, which write to the pipe until then
+            os.close(reading)
+            os.close(writing)
+
+    def _say_hello(self) -> None:
+        place, name, text = HELLO
+        folder = self._folder / place
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text)
+        self.share(folder / name)
+
+    def _heard(self, reading: int) -> None:
+        """Pass on what libtorrent says. An alert is valid only until the next ones are taken."""
+        os.read(reading, 4096)
+        for alert in self._session.pop_alerts():
+            if isinstance(alert, lt.listen_failed_alert):
+                log.warning("Cannot listen on port %d: %s.", self._port, alert.message())
+            for listener in tuple(self._listeners):
+                listener(alert)
+
+    # --- what others can have of us -------------------------------------------------------------------------
+
+    def share(self, path: Path) -> str:
+        """Seed a file, or a folder of files, and return its info hash. Raises OSError."""
+        params, flags = _torrent_of(path), lt.torrent_flags
+        params.save_path = str(path.parent)
+        params.flags = (params.flags | flags.seed_mode) & ~flags.auto_managed & ~flags.paused
+        name = _hash_of(params)
+        self._handles[name] = self._session.add_torrent(params)
+        self._handles[name].force_dht_announce()  # else it takes its turn, seconds after the one before
+        return name
+
+    def unshare(self, torrent: str) -> None:
+        """Seed it no longer. Its files stay."""
+        if handle := self._handles.pop(torrent, None):
+            self._session.remove_torrent(handle)
+
+    def seeding(self) -> list[Seeding]:
+        """How each torrent is."""
+        return [_seeding(name, handle.status()) for name, handle in self._handles.items()]
+
+    # --- what we can have of others -------------------------------------------------------------------------
+
+    async def fetch(self, torrent: str, check: Check, patience: float = PATIENCE) -> Path:
+        """Fetch what has this info hash, go on to seed it, and return its folder. Raises NotFound and Untrusted."""
+        if torrent not in self._fetching:
+            task = asyncio.create_task(self._fetch(torrent, check, patience))
+            self._fetching[torrent] = task
+            task.add_done_callback(lambda _: self._fetching.pop(torrent))
+        return await asyncio.shield(self._fetching[torrent])
+
+    async def _fetch(self, torrent: str, check: Check, patience: float) -> Path:
+        folder = self._folder / torrent
+        if torrent in self._handles:
+            return folder
+        params = lt.parse_magnet_uri(f"magnet:?xt=urn:btmh:1220{torrent}")
+        params.save_path = str(folder)
+        flags = lt.torrent_flags
+        # In upload mode its description comes, and no byte of its content.
+        params.flags = (params.flags | flags.upload_mode) & ~flags.auto_managed & ~flags.paused
+        handle = self._handles[torrent] = self._session.add_torrent(params)
+        try:
+            await self._until(lambda: handle.status().has_metadata, patience, handle)
+            info = handle.torrent_file()
+            if info is None or info.piece_length() != BLOCK:
+                raise Untrusted("The torrent is none that a box makes.")
+            check(_sizes(info))
+            handle.unset_flags(flags.upload_mode)
+            await self._until(lambda: handle.status().is_seeding, patience, handle)
+            await self._flushed(handle, patience)
+        except BaseException:
+            self._handles.pop(torrent, None)
+            self._session.remove_torrent(handle)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
+
+    async def _until(self, done: Callable[[], bool], seconds: float, handle: lt.torrent_handle) -> None:
+        """Wait for `done`, which is asked after each alert."""
+        news = asyncio.Event()
+        ends = time.monotonic() + seconds
+
+        def listener(_: lt.alert) -> None:
+            news.set()
+
+        self._listeners.append(listener)
+        try:
+            while not done():
+                if time.monotonic() > ends:
+                    raise NotFound(f"No box that can be reached has it, or not all of it ({seconds:.0f} s).")
+                handle.force_dht_announce()
+                again = time.monotonic() + AGAIN
+                while not done() and time.monotonic() < min(again, ends):
+                    news.clear()
+                    await _soon(news, min(again, ends) - time.monotonic())
+        finally:
+            self._listeners.remove(listener)
+
+    async def _flushed(self, handle: lt.torrent_handle, seconds: float) -> None:
+        """What is complete is not on the disk yet."""
+        flushed = asyncio.Event()
+
+        def listener(alert: lt.alert) -> None:
+            if isinstance(alert, lt.cache_flushed_alert) and alert.handle == handle:
+                flushed.set()
+
+        self._listeners.append(listener)
+        try:
+            handle.flush_cache()
+            await _soon(flushed, seconds)
+        finally:
+            self._listeners.remove(listener)
+
+    # --- the newest of a key --------------------------------------------------------------------------------
+
+    async def put(self, secret: bytes, public: bytes, value: bytes, seconds: float = PATIENCE) -> int:
+        """Say what is the newest of our key. Returns how many nodes have taken it."""
+        taken, answered = 0, asyncio.Event()
+
+        def listener(alert: lt.alert) -> None:
+            nonlocal taken
+            if isinstance(alert, lt.dht_put_alert) and bytes(alert.public_key) == public:
+                taken = alert.num_success
+                answered.set()
+
+        self._listeners.append(listener)
+        try:
+            self._session.dht_put_mutable_item(expanded(secret), public, value, SALT)
+            await _soon(answered, seconds)
+        finally:
+            self._listeners.remove(listener)
+        return taken
+
+    async def get(self, public: bytes, seconds: float = PATIENCE) -> list[bytes]:
+        """What nodes say is the newest of a key: values that its holder signed, also old ones."""
+        found: list[bytes] = []
+        answered = asyncio.Event()
+
+        def listener(alert: lt.alert) -> None:
+            if isinstance(alert, lt.dht_mutable_item_alert) and bytes(alert.key) == public:
+                if isinstance(alert.item, bytes) and alert.item:  # empty: nobody knows one
+                    found.append(alert.item)
+                if alert.authoritative:
+                    answered.set()
+
+        self._listeners.append(listener)
+        try:
+            self._session.dht_get_mutable_item(public, SALT)
+            await _soon(answered, seconds)
+        finally:
+            self._listeners.remove(listener)
+        return found
+
+
+async def _soon(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but no longer."""
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            await event.wait()
+    except TimeoutError:
+        pass
+
+
+def info_hash(path: Path) -> str:
+    """The info hash that a file, or a folder of files, has when it is shared. Raises OSError."""
+    return _hash_of(_torrent_of(path))
+
+
+def _hash_of(params: lt.add_torrent_params) -> str:
+    assert params.ti  # noqa: S101 - it was made of files
+    return str(params.ti.info_hashes().v2)
+
+
+def _torrent_of(path: Path) -> lt.add_torrent_params:
+    try:
+        torrent = lt.create_torrent(lt.list_files(str(path)), BLOCK, lt.create_torrent.v2_only)
+        torrent.set_creator("")
+        torrent.set_creation_date(0)
+        lt.set_piece_hashes(torrent, str(path.parent))
+    except RuntimeError as error:  # libtorrent's own error codes
+        raise OSError(0, f"{path} cannot be shared: {error}") from error
+    return lt.load_torrent_buffer(lt.bencode(torrent.generate()))
+
+
+def _sizes(info: lt.torrent_info) -> dict[str, int]:
+    """The paths and sizes of a torrent's files. Raises Untrusted for links and programs."""
+    files = info.layout()
+    sizes: dict[str, int] = {}
+    for index in range(files.num_files()):
+        flags = files.file_flags(index)
+        if flags & (lt.file_flags_t.flag_symlink | lt.file_flags_t.flag_executable):
+            raise Untrusted("The torrent has links or programs, which no piece has.")
+        if not flags & lt.file_flags_t.flag_pad_file:
+            sizes[files.file_path(index)] = files.file_size(index)
+    return sizes
+
+
+def _only_private() -> lt.ip_filter:
+    found = lt.ip_filter()
+    found.add_rule("0.0.0.0", "255.255.255.255", BLOCKED)  # noqa: S104 - a range, not an address to listen on
+    found.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", BLOCKED)
+    for first, last in _PRIVATE:
+        found.add_rule(first, last, 0)
+    return found
+
+
+def _seeding(name: str, status: lt.torrent_status) -> Seeding:
+    return Seeding(
+        name,
+        round(status.progress, 3),
+        status.num_peers,
+        status.upload_rate,
+        status.download_rate,
+        status.all_time_upload,
+    )

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boxes that share, each in a network namespace of its own: one LAN without the internet, or networks and a router."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from appliance.pieces.piece import pack
+from tests.support.artists import PNG, Artist, draft
+from tests.support.piece_boxes import PieceBox
+from tests.support.spaces import Spaces, require
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def spaces() -> Iterator[Spaces]:
+    require()
+    with Spaces() as spaces:
+        yield spaces
+
+
+def test_a_piece_is_passed_on_without_the_internet(spaces: Spaces, tmp_path: Path) -> None:
+    """A publishes; B and C have it; A and B leave; D has it of C, by multicast alone."""
+    spaces.lan("abcd")
+    with ExitStack() as stack:
+        a, b, c = (stack.enter_context(PieceBox(tmp_path / name, spaces.inside(name))) for name in "abc")
+        key = a.is_artist(Artist())
+        made = draft("Evening", tracks=2, cover=PNG)
+        piece = a.publish(made)
+        for box in (b, c):
+            box.ask("follow", who=key)
+            assert box.knows(piece)
+        shown = b.until(lambda: b.ask("show", named=piece))
+        assert (shown["title"], shown["artist"], shown["words"]) == ("Evening", "Ada", "Of a calm sea.")
+        assert [track["title"] for track in shown["tracks"]] == ["Part 0", "Part 1"]
+        a.until(lambda: a.ask("status")["announced"] >= 2)  # B and C know where the newest feed is
+        a.leave()
+        paths = c.until(lambda: c.ask("fetch", named=piece[:8]))["paths"]
+        assert [Path(path).read_bytes() for path in paths] == [track.content for track in made.tracks]
+        seeding = {each["name"]: each for each in c.ask("status")["seeding"]}
+        assert seeding["Evening"]["progress"] == 1.0
+        b.leave()
+        d = stack.enter_context(PieceBox(tmp_path / "d", spaces.inside("d")))
+        d.ask("follow", who=key)
+        assert d.knows(piece)
+        paths = d.until(lambda: d.ask("fetch", named=piece))["paths"]
+        assert [Path(path).read_bytes() for path in paths] == [track.content for track in made.tracks]
+        # After a restart it still has, and still seeds, what it had.
+        c.leave()
+        d.leave()
+        d.start()
+        assert d.ask("fetch", named=piece)["paths"]
+        assert {"Evening", "feed of Ada"} <= {each["name"] for each in d.ask("status")["seeding"]}
+
+
+def test_an_update_is_seen_and_a_piece_can_be_forgotten(spaces: Spaces, tmp_path: Path) -> None:
+    spaces.lan("ab")
+    with PieceBox(tmp_path / "a", spaces.inside("a")) as a, PieceBox(tmp_path / "b", spaces.inside("b")) as b:
+        key = a.is_artist(Artist())
+        one = a.publish(draft("One"))
+        b.ask("follow", who=key)
+        assert b.knows(one)
+        two = a.publish(draft("Two"))
+        assert b.knows(two)
+        b.until(lambda: b.ask("fetch", named=one))
+        b.ask("forget", named=one)
+        assert one not in b.pieces()
+        a.ask("forget", named=two)  # its artist withdraws it
+        b.until(lambda: not b.pieces())
+        b.ask("unfollow", who=key)
+        assert b.ask("list")["feeds"] == []
+        assert b.ask("status")["seeding"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nat", ["", "b"])
+def test_a_piece_is_passed_on_through_a_router(spaces: Spaces, tmp_path: Path, nat: str) -> None:
+    """One bootstrap node; B can be behind NAT. A leaves, and C has it of B."""
+    if nat:
+        require("nft")
+    at = spaces.routed("abcn", nat)
+    more = {"reach": "internet", "bootstrap": [f"{at['n']}:6881"]}
+    with ExitStack() as stack:
+        stack.enter_context(PieceBox(tmp_path / "n", spaces.inside("n"), reach="internet", port=6881))
+        a, b = (stack.enter_context(PieceBox(tmp_path / name, spaces.inside(name), **more)) for name in "ab")
+        key = a.is_artist(Artist())
+        piece = a.publish(draft())
+        b.ask("follow", who=key)
+        assert b.knows(piece)
+        b.until(lambda: b.ask("fetch", named=piece))
+        a.until(lambda: a.ask("status")["announced"] >= 2)
+        a.leave()
+        c = stack.enter_context(PieceBox(tmp_path / "c", spaces.inside("c"), **more))
+        c.ask("follow", who=key)
+        assert c.knows(piece)
+        assert c.until(lambda: c.ask("fetch", named=piece))["paths"]
+
+
+# A BitTorrent client that knows nothing of the box: a magnet link in, files out.
+CLIENT = """
+import sys, time
+import libtorrent as lt
+
+session = lt.session({"listen_interfaces": "0.0.0.0:6999", "enable_lsd": True})
+params = lt.parse_magnet_uri("magnet:?xt=urn:btmh:1220" + sys.argv[1])
+params.save_path = sys.argv[2]
+handle = session.add_torrent(params)
+ends = time.monotonic() + 110
+while not handle.status().is_seeding and time.monotonic() < ends:
+    if len(sys.argv) > 3 and not handle.status().num_peers:
+        handle.connect_peer((sys.argv[3], int(sys.argv[4])))
+    time.sleep(0.05)
+handle.flush_cache()
+time.sleep(0.5)
+"""
+
+
+def test_an_ordinary_client_fetches_the_files(spaces: Spaces, tmp_path: Path) -> None:
+    at = spaces.lan("ax")
+    with PieceBox(tmp_path / "a", spaces.inside("a")) as a:
+        a.is_artist(Artist())
+        made = draft()
+        torrent = a.ask("publish", draft=pack(made).decode())["torrent"]
+        place = tmp_path / "x"
+        peer = [at["a"], str(a.ask("status")["port"])]
+        command = [*spaces.inside("x"), sys.executable, "-c", CLIENT, torrent, str(place), *peer]
+        subprocess.run(command, check=True, timeout=150)
+        assert (place / "piece" / "track-01.score.gz").read_bytes() == made.tracks[0].content
+        assert (place / "piece" / "piece.json").read_bytes()
