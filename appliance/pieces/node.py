@@ -67,6 +67,7 @@ class Options:
     endpoints: list[str]
     reach: str = "lan"
     port: int = 0
+    listen: str = ""  # address of one interface; every one without it
     bootstrap: list[str] = field(default_factory=list)
     upload: int = 256  # kB a second
     shelf: int = 200  # MB
@@ -91,6 +92,7 @@ class Node:
             options.port or self._shelf.follows.port,
             [] if lan and not options.bootstrap else options.bootstrap,
             private=lan,
+            listen=options.listen,
             upload=options.upload << 10,
         )
         network = Network(options.network, options.passphrase, tuple(options.endpoints), options.headers)

@@ -118,7 +118,7 @@ class Swarm:
     """One session on `port`.
 
     `private` keeps it to addresses of a network at home; `bootstrap` are nodes of the DHT, as HOST:PORT; `upload` is in
-    bytes a second.
+    bytes a second; `listen` is the address of one interface.
     """
 
     def __init__(
@@ -129,10 +129,11 @@ class Swarm:
         *,
         private: bool,
         upload: int = 256 << 10,
+        listen: str = "",
     ) -> None:
         self._folder, self._port, self._private = folder, port, private
         self._settings = _SETTINGS | {
-            "listen_interfaces": f"0.0.0.0:{port},[::]:{port}",  # the process is there to be reached
+            "listen_interfaces": f"{listen}:{port}" if listen else f"0.0.0.0:{port},[::]:{port}",
             "dht_bootstrap_nodes": ",".join(bootstrap),
             "upload_rate_limit": upload,
             # Against one who brings many nodes of one network into the DHT; a LAN is one network, and a box that has

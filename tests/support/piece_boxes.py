@@ -47,7 +47,11 @@ class PieceBox:
         command = [sys.executable, "-P", "-m", "appliance.pieces.node", json.dumps(self._options)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([*self._inside, *command], stdin=subprocess.DEVNULL, stderr=log)
-        self.until(lambda: self.ask("status"), NoBox)
+        try:
+            self.until(lambda: self.ask("status"), NoBox)
+        except BaseException:
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """End it."""

@@ -77,11 +77,12 @@ class Spaces:
         return {name: f"10.77.{number}.1" for number, name in enumerate(names, 1)}
 
     def _hide(self, name: str, network: str) -> None:
-        rules = f"""
-            table ip nat {{ chain out {{ type nat hook postrouting priority 100;
-                ip saddr {network} oifname != "v{name}" masquerade; }} }}
-            table ip wall {{ chain in {{ type filter hook forward priority 0;
-                oifname "v{name}" ct state established,related accept; oifname "v{name}" drop; }} }}"""
+        rules = (
+            "table ip nat {\n chain out {\n type nat hook postrouting priority 100;\n"
+            f' ip saddr {network} oifname != "v{name}" masquerade\n }}\n}}\n'
+            "table ip wall {\n chain in {\n type filter hook forward priority 0;\n"
+            f' oifname "v{name}" ct state established,related accept\n oifname "v{name}" drop\n }}\n}}\n'
+        )
         subprocess.run([*self.inside("hub"), "nft", "-f", "-"], input=rules, text=True, check=True)
 
     def _add(self, name: str) -> None:
