@@ -11,6 +11,7 @@ knows all the parts. Threads exchange data only here, in these ways:
     main ─▶ panel         Lamps: values that are replaced whole, and a lock around looking
     performer ─▶ card     Speaker: a queue of four blocks        its `status`, replaced whole
     main ─▶ file writer   run_in_thread: a call, and a future that it sets
+    main ─▶ performer     `Interlude.play`, a value that is replaced whole
     any ─▶ main           a line of the log, for clients of the control socket: call_soon_threadsafe(line)
 """
 
@@ -34,6 +35,7 @@ from appliance.host import malloc
 from appliance.host.clock import WallClock
 from appliance.host.power import power_off
 from appliance.host.systemd import SystemdNotifier
+from appliance.interlude import Interlude, Programme
 from appliance.ledger.feed.feed import Feed
 from appliance.ledger.feed.inbox import Inbox
 from appliance.ledger.tape import Tape, TapePlayer, with_fallback
@@ -48,7 +50,7 @@ from appliance.saved import files
 from appliance.saved.crashes import Crashes
 from appliance.saved.exporter import KEPT, Exporter
 from appliance.saved.state import Saver, State, decode
-from appliance.score.files import Score
+from appliance.score.files import Score, open_packed
 from appliance.score.history import History
 from appliance.score.player import ScorePart
 from appliance.settings import Settings, networks
@@ -141,7 +143,7 @@ class Box:
         self._history = History(start.version)
         kept = start.state_dir / KEPT if start.state_dir else None
         self._exporter = Exporter(self._history.last, kept, settings.keep.format)
-        self.console.keep = self._exporter.keep
+        self.console.keep, self.console.play = self._exporter.keep, self._play
         self._feed = None if isinstance(start.music, Score) else self._new_feed(start.music)
         self._server: ControlServer | None = None
         self._notifier = SystemdNotifier(os.environ)
@@ -244,9 +246,11 @@ class Box:
         else:
             part = composition(settings, self._inbox.take, console.controls.scene)
         console.context = part.context(console.controls)
+        self._interlude = Interlude(part)
+        console.piece = lambda: self._interlude.title
         instrument, output = synth(settings), self._output(settings)
         self._live = console.sounding = LivePerformance(
-            part,
+            self._interlude,
             instrument,
             settings.sound.polyphony,
             output,
@@ -258,6 +262,13 @@ class Box:
         self._lamps.begin(asyncio.get_running_loop().time() + output.latency)
         async with self._live.running():
             yield
+
+    async def _play(self, paths: Sequence[Path], title: str) -> None:
+        """Play scores, and then the music again; at once the music if there are none. Raises BadScore."""
+        scores = [await asyncio.to_thread(open_packed, path) for path in paths]
+        self._interlude.play(
+            Programme(title or scores[0].header.title or paths[0].name, scores) if scores else None
+        )
 
     def _played(self, passage: Passage, heard: float, ends: float) -> None:
         """A passage begins to be heard at `heard`, by the loop's clock."""

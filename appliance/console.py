@@ -54,8 +54,8 @@ class Console:
 
     `saved` and `run` say how the controls were left; `version` and `playing` are for the status. The box connects it:
     `switch` takes the name of a network that is chosen, `keep` writes the last half hour and makes a file of the format
-    that it is given, `power_off` switches the power off (None: this computer is no box), `state` says how the network
-    is, `sounding` is the live performance, and `context` what it plays.
+    that it is given, `play` plays scores and `piece` names them, `power_off` switches the power off (None: this is no
+    box), `state` says how the network is, `sounding` is the live performance, and `context` what it plays.
     """
 
     def __init__(
@@ -72,6 +72,8 @@ class Console:
     ) -> None:
         self.switch: Callable[[str], None] = lambda _: None
         self.keep: Callable[[str], Awaitable[Path]]
+        self.play: Callable[[Sequence[Path], str], Awaitable[None]]
+        self.piece: Callable[[], str] = lambda: ""
         self.power_off: Callable[[], Coroutine[object, object, None]] | None = None
         self.state: Callable[[], BoxState] = lambda: BoxState.SCORE
         self.sounding: Sounding | None = None
@@ -207,8 +209,9 @@ class Console:
         context = self.context or Context(controls.network, controls.scene, "wind", "C", controls.tempo)
         output = self.sounding.output_status if self.sounding else OutputStatus("", "", 0, 0.0)
         notes, delay = self._recent.at(now)
+        piece = self.piece()
         return Status(
-            state=self.state(),
+            state=BoxState.SCORE if piece else self.state(),
             network=controls.network,
             networks=tuple(self.networks),
             scene=context.scene,
@@ -226,7 +229,7 @@ class Console:
             notes_a_minute=notes,
             delay=delay,
             starting=self.seconds < OPENING,
-            playing=self._playing,
+            playing=piece or self._playing,
             safe_mode=self._run.safe,
             weak_power=self._weak,
             version=self._version,

@@ -10,6 +10,8 @@
     {"do":"keep"}                                    {"ok":true,"kept":"/.../2026-11-29-181500.score.gz"}
     {"do":"keep","format":"flac"}                    the same; a .flac or .mid is made beside it, which takes a while
     {"do":"listen"}                                  {"ok":true}, then samples: 48 kHz, two channels, 32-bit floats
+    {"do":"play","paths":["/...gz"],"title":"..."}   {"ok":true}        these scores, and then the network again
+    {"do":"stop"}                                    {"ok":true}        the network again
     anything else                                    {"ok":false,"error":"one sentence"}
 
     events   {"status":{...}}    when it changes, and first of all
@@ -74,6 +76,8 @@ LEVEL = 0.1  # s between two levels
 PATIENCE = 10.0  # s for the answer to a command; the box answers within a tick
 KEEPING = 60.0  # s for a score to be written by a small board
 KEPT_FORMATS = ("score", "mid", "flac")
+MOST_SCORES = 16  # in one command
+MOST_TITLE = 300  # characters
 MOST_DETENTS = 100  # in one command; a whole turn of the volume knob is 50
 
 PRESSES: dict[str, type[Pressed | Doubled | Held]] = {"press": Pressed, "double": Doubled, "hold": Held}
@@ -104,6 +108,18 @@ def gesture_of(command: Mapping[str, Any], networks: Sequence[str], scenes: Iter
         case {"do": "set", "control": str(control), "value": value}:
             return Chosen(control, _value(control, value, networks, scenes))
     raise BadCommand(f"The box knows no command {json.dumps(command)!s:.80}.")
+
+
+def scores_of(command: Mapping[str, Any]) -> tuple[list[Path], str]:
+    """The scores that a command asks for, and their title. Raises BadCommand."""
+    match command:
+        case {"do": "stop"}:
+            return [], ""
+        case {"do": "play", "paths": [*paths]} if 0 < len(paths) <= MOST_SCORES:
+            title = command.get("title", "")
+            if all(isinstance(path, str) for path in paths) and isinstance(title, str):
+                return [Path(path) for path in paths], title[:MOST_TITLE]
+    raise BadCommand(f"play needs the paths of 1 to {MOST_SCORES} scores, and perhaps a title.")
 
 
 def command_of(gesture: Gesture) -> dict[str, Any]:
@@ -201,6 +217,10 @@ class Controlled(Protocol):
 
         Its argument is one of KEPT_FORMATS, which is made beside it, or "" for that of the settings.
         """
+
+    @property
+    def play(self) -> Callable[[Sequence[Path], str], Awaitable[None]]:
+        """Plays scores under a title; raises BoxError. Without any, it plays the network again."""
 
     @property
     def level(self) -> float:
@@ -405,6 +425,9 @@ class ControlServer:
                     if form and form not in KEPT_FORMATS:
                         raise BadCommand(f"format is one of {', '.join(KEPT_FORMATS)}, not {form!r:.40}.")
                     return _line({"ok": True, "kept": str(await self._box.keep(form))})
+                case "play" | "stop":
+                    await self._box.play(*scores_of(command))
+                    return OK
             self._box.obey(gesture_of(command, self._networks, self._scenes))
             return OK
         except BoxError as error:

@@ -37,7 +37,7 @@ class Status:
     notes_a_minute: int
     delay: float | None  # s from an amount's arrival to its note, mean of the last ones; None without any
     starting: bool = False  # the opening chime sounds
-    playing: str = ""  # the file that plays, if one was named
+    playing: str = ""  # the file or the piece that plays, if one was named
     safe_mode: bool = False
     weak_power: bool = False
     version: str = ""

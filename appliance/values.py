@@ -155,6 +155,7 @@ class Passage:
     bed: Bed | None = None  # from here on; None: as before
     release: bool = False  # the chord that sounds ends here, because another scene begins
     ledgers: tuple[Ledger, ...] = ()  # that came in with it
+    fades: bool = False  # the music fades out from here on, because another piece begins
 
 
 # --- the box ------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from appliance.sound.master import CEILING, gain
 from appliance.sound.outputs.speaker import OutputStatus
 from appliance.status import Status
 from appliance.values import BoxState, Context, Controls, Gesture, Knob, Note, NoteEvent, Passage, Voice
+from tests.support.artists import score
 from tests.support.ending import ended
 from tests.support.horizon_records import generated
 from tests.support.horizon_server import HorizonServer
@@ -107,6 +108,33 @@ def own_network(folder: Path, url: str) -> Path:
     config = folder / "box.toml"
     config.write_text(f'network = "mine"\n[networks.mine]\nendpoints = ["{url}"]\npassphrase = "first"\n')
     return config
+
+
+# --- pieces -------------------------------------------------------------------------------------------------
+
+
+def test_a_score_is_played_instead_of_the_ledgers_and_shown(tmp_path: Path) -> None:
+    path = tmp_path / "evening.score.gz"
+    path.write_bytes(score("Evening", seconds=1.0))
+
+    def ask(command: dict[str, object]) -> None:
+        with Client.connect([tmp_path]) as client:
+            client.request(command)
+
+    async def run() -> None:
+        async with running(str(bundled().path), "--set", f"state_dir={tmp_path}") as process:
+            before = await status(tmp_path)
+            await asyncio.to_thread(ask, {"do": "play", "paths": [str(path)], "title": "Evening, Ada"})
+            during = await status(tmp_path)
+            assert (during.playing, during.state) == ("Evening, Ada", BoxState.SCORE)
+            with pytest.raises(Refused):
+                await asyncio.to_thread(ask, {"do": "play", "paths": [str(tmp_path / "nowhere")]})
+            while (after := await status(tmp_path)).playing != before.playing:  # it ends by itself
+                await asyncio.sleep(0.05)
+            assert after.state is before.state
+            assert await farewell(process, signal.SIGTERM) < LEAVES
+
+    asyncio.run(run())
 
 
 # --- starting and ending ------------------------------------------------------------------------------------

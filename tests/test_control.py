@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -75,12 +75,16 @@ class Box:
 
     def __init__(self) -> None:
         self.now, self.obeyed, self.keeping = STATUS, list[Gesture](), 0
+        self.played = list[tuple[list[str], str]]()
 
     def status(self) -> Any:
         return self.now
 
     def obey(self, gesture: Gesture) -> None:
         self.obeyed.append(gesture)
+
+    async def play(self, paths: Sequence[Path], title: str) -> None:
+        self.played.append(([*map(str, paths)], title))
 
     async def keep(self, form: str = "") -> Path:
         self.keeping += 1
@@ -334,6 +338,27 @@ def test_what_is_kept_is_told_and_so_is_why_not(tmp_path: Path) -> None:
         client = await Wire(path).connect()
         assert await client.ask(do="keep") == {"ok": True, "kept": "/kept/evening.score.gz"}
         assert await client.ask(do="keep") == {"ok": False, "error": "The disk is full."}
+
+    serve(tmp_path, test)
+
+
+def test_scores_are_played_and_stopped(tmp_path: Path) -> None:
+    async def test(box: Box, _: ControlServer, path: Path) -> None:
+        client = await Wire(path).connect()
+        assert await client.ask(do="play", paths=["/a.gz", "/b.gz"], title="Evening") == {"ok": True}
+        assert await client.ask(do="stop") == {"ok": True}
+        assert box.played == [(["/a.gz", "/b.gz"], "Evening"), ([], "")]
+        wrongs: list[dict[str, Any]] = [
+            {},
+            {"paths": []},
+            {"paths": [7]},
+            {"paths": "/a.gz"},
+            {"paths": ["/a.gz"] * 17},
+        ]
+        for wrong in wrongs:
+            assert not (await client.ask(do="play", **wrong))["ok"]
+        assert not (await client.ask(do="play", paths=["/a.gz"], title=7))["ok"]
+        assert len(box.played) == 2
 
     serve(tmp_path, test)
 

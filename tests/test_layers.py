@@ -108,9 +108,10 @@ MAY_IMPORT: dict[str, str] = {
     "render": "ledger.tape music.composition parts performance saved.replacing score.files score.format score.midi "
     "score.player settings sound sound.outputs sound.outputs.file sound.outputs.silent sound.performer values",
     "plot": "music.harmony music.scales performance saved.replacing sound sound.outputs values",
+    "interlude": "score.files score.format score.player sound sound.performer values",
     "console": "dimming gestures host.power music.scales music.scenes panel.lamps saved.crashes saved.state settings "
     "sound.outputs.speaker status values",
-    "box": "console control gestures host.clock host.malloc host.power host.systemd ledger.feed.feed "
+    "box": "console control gestures host.clock host.malloc host.power host.systemd interlude ledger.feed.feed "
     "ledger.feed.inbox ledger.tape live music.composition music.scales music.scenes panel.gpio panel.lamps panel.mock "
     "panel.panel panel.pins parts saved.crashes saved.exporter saved.files saved.state score.files score.history "
     "score.player settings sound values",

@@ -29,9 +29,9 @@ from appliance.pieces.feed import (
     verified,
 )
 from appliance.pieces.keys import Untrusted, locked, promise, public_of, unlocked
-from appliance.score.files import Score, score_in
+from appliance.score.files import MAX_PACKED, Score, score_in
 
-MAX_SCORE = 2 << 20  # bytes of a score.gz; half an hour has 40 to 200 kB
+MAX_SCORE = MAX_PACKED
 MAX_COVER = 1 << 20  # bytes
 MAX_DESCRIPTION = 8 << 10  # bytes
 MAX_TRACKS = 16

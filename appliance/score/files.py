@@ -29,6 +29,8 @@ from appliance.score.format import (
 )
 from appliance.values import Context, NoteEvent, Passage
 
+MAX_PACKED = 2 << 20  # bytes of a file that is played from memory; half an hour has 40 to 200 kB
+
 
 class Score:
     """A score in a file. Each iteration reads its lines from the start, without the header."""
@@ -47,6 +49,21 @@ def open_score(path: Path) -> Score:
         return read_score(path, open_lines(path, MAX_LINE))
     except UNREADABLE as error:
         raise BadScore(f"Cannot read {path}: {reason(error)}. Check the path and the file.") from error
+
+
+def open_packed(path: Path) -> Score:
+    """The score at `path`, read into memory, so that no disk is waited for while it plays. Raises BadScore.
+
+    Only its header is checked: a check of all lines would take a small board's processor from the sound for seconds.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_PACKED + 1)
+    except OSError as error:
+        raise BadScore(f"Cannot read {path}: {reason(error)}. Check the path and the file.") from error
+    if len(content) > MAX_PACKED:
+        raise BadScore(f"{path} cannot be played: it is larger than {MAX_PACKED >> 20} MB.")
+    return score_in(content, path, whole=False)
 
 
 def score_in(content: bytes, path: Path, *, whole: bool = True) -> Score:

@@ -18,14 +18,23 @@ PAUSE = 4.0  # s between the end of a score and its next beginning
 
 
 class ScorePart:
-    """Plays the lines of a score. With `loop` it begins again at its end; `ended` is true once nothing is left."""
+    """Plays the lines of a score, from the frame `begins` of the audio clock on.
+
+    With `loop` it begins again at its end; `ended` is true once nothing is left.
+    """
 
     def __init__(
-        self, header: Header, lines: Callable[[], Iterator[Line]], sample_rate: int, *, loop: bool = False
+        self,
+        header: Header,
+        lines: Callable[[], Iterator[Line]],
+        sample_rate: int,
+        *,
+        loop: bool = False,
+        begins: int = 0,
     ) -> None:
         self._header, self._lines, self._loop = header, lines, loop
-        self._rate, self._frames = sample_rate, 0
-        self._begun = 0.0  # s, the moment at which second 0 of this round lies
+        self._rate, self._frames = sample_rate, begins
+        self._begun = begins / sample_rate  # s, the moment at which second 0 of this round lies
         self._context = header.context
         self._round: Iterator[Line] = lines()
         self._next = next(self._round, None)

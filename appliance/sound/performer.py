@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FADE_IN = 2.0  # s from silence to the knob's volume, so that no start is loud
 FADE_OUT = 0.7  # s
+TURN = 2.0  # s from one piece to silence, and from there to the next
 MUTE = 0.3  # s
 
 
@@ -116,6 +117,7 @@ class Performer:
         self._part, self._limiter, self._clock = part, limiter, clock
         self._blocks = 0
         self._level: float | None = None  # to which it fades
+        self._turned = False  # it faded because another piece begins
         self.samples: NDArray[np.float32] = np.zeros((instrument.block, CHANNELS), dtype=np.float32)
         self.spent = 0.0  # s that the last block took to compute, by `clock`
 
@@ -132,8 +134,8 @@ class Performer:
         started = self._clock()
         instrument = self.instrument
         instrument.volume(controls.volume * controls.dim)
-        self._fade(controls, leaving)
         passage = self._part.passage(instrument.block, controls)
+        self._fade(controls, leaving, passage.fades)
         if passage.release:
             instrument.release()
         if passage.bed:
@@ -147,13 +149,14 @@ class Performer:
             self._limit(self._limiter)
         return passage
 
-    def _fade(self, controls: Controls, leaving: bool) -> None:
-        level = 0.0 if leaving or controls.muted else 1.0
+    def _fade(self, controls: Controls, leaving: bool, turning: bool) -> None:
+        level = 0.0 if leaving or controls.muted or turning else 1.0
         if level == self._level:
             return
         start = self._level is None and not controls.muted
-        self.instrument.fade(level, FADE_OUT if leaving else FADE_IN if start else MUTE)
-        self._level = level
+        turn = (turning or self._turned) and not controls.muted
+        self.instrument.fade(level, FADE_OUT if leaving else FADE_IN if start else TURN if turn else MUTE)
+        self._level, self._turned = level, turning
 
     def _limit(self, limiter: PolyphonyLimiter) -> None:
         before = limiter.leads

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -107,6 +108,9 @@ class Box:
         raise AssertionError
 
     async def keep(self, form: str = "") -> Path:
+        raise AssertionError
+
+    async def play(self, paths: Sequence[Path], title: str) -> None:
         raise AssertionError
 
 

@@ -7,7 +7,7 @@ import asyncio
 import io
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,9 @@ class Box:
 
     def obey(self, gesture: Gesture) -> None:
         self.obeyed.append(gesture)
+
+    async def play(self, paths: Sequence[Path], title: str) -> None:
+        raise AssertionError
 
     async def keep(self, form: str = "") -> Path:
         self.forms.append(form)

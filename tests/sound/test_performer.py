@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from appliance.sound import SAMPLE_RATE
-from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, NullInstrument, Performer
+from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, TURN, NullInstrument, Performer
 from appliance.sound.polyphony import RESTORE, PolyphonyLimiter
 from appliance.values import Bed, Context, Controls, Note, NoteEvent, Passage, Voice
 from tests.support.written import Written
@@ -113,6 +113,20 @@ def test_the_start_is_soft_and_the_end_is_a_fade() -> None:
     player.block(CONTROLS, leaving=True)
     assert instrument.all("fade") == [(1.0, FADE_IN), (0.0, MUTE), (1.0, MUTE), (0.0, FADE_OUT)]
     assert set(instrument.all("volume")) == {0.7}
+
+
+def test_another_piece_begins_after_a_fade_and_with_one() -> None:
+    fades = [False, True, True, False, False]
+
+    class Turning:
+        def passage(self, frames: int, controls: Controls) -> Passage:
+            return Passage(0.0, Context("public", "wind", "wind", "C", 60.0), fades=fades.pop(0))
+
+    instrument = Recorder()
+    player = Performer(Turning(), instrument)
+    for muted in (False, False, False, False, True):
+        player.block(replace(CONTROLS, muted=muted))
+    assert instrument.all("fade") == [(1.0, FADE_IN), (0.0, TURN), (1.0, TURN), (0.0, MUTE)]
 
 
 def test_a_box_that_starts_muted_is_silent_and_is_unmuted_with_a_short_fade() -> None:
