@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: run, panel, page, mqtt, status, set, press, keep, record, render, listen, doctor, config, help.
+"""The command line: run, panel, page, mqtt, status, set, press, keep, record, render, piece, listen, doctor, config,
+help.
 
 A verb parses its options, loads the settings and calls the part that does the work. It has the options that it obeys
 and no others, and imports only what it needs, because a Zero 2 W takes seconds to import a render, a listener or a
@@ -61,7 +62,7 @@ class CannotPrint(BoxError, OSError):
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a verb, and return the exit code."""
-    arguments = _parser().parse_args(words)
+    arguments = _parser(sys.argv[1:] if words is None else words).parse_args(words)
     if arguments.verb is _help:
         _help(arguments)
     # Only after a --help has ended, because what checks the settings is most of what it would cost.
@@ -442,6 +443,10 @@ def _picture(path: Path, music: Tape | Score, settings: Settings) -> Picture:
     return Picture(path, title)
 
 
+def _piece(arguments: argparse.Namespace, loaded: Loaded) -> None:
+    _print(arguments.work(arguments, loaded))
+
+
 # --- help ---------------------------------------------------------------------------------------------------
 
 
@@ -524,7 +529,8 @@ def _config(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
 
 def _help(arguments: argparse.Namespace) -> None:
-    _parser().parse_args([arguments.about, "--help"] if arguments.about else ["--help"])
+    words = [arguments.about, "--help"] if arguments.about else ["--help"]
+    _parser(words).parse_args(words)
 
 
 def _seconds(text: str) -> float:
@@ -551,7 +557,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser for these words: that of `piece` is only made, and its modules only imported, for `piece`."""
     parser = argparse.ArgumentParser(
         prog="stellar-wind", description="Plays the Stellar network as calm, harmonic music."
     )
@@ -660,6 +667,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     render.add_argument("--plot", type=Path, metavar="FILE", help="also draw what was played, as a .png")
     render.add_argument("--seconds", type=_seconds, help="how much music; 60 of a tape, all of a score")
+
+    piece = add("piece", _piece, "share, follow, buy and play pieces")
+    if words[:1] == ["piece"]:
+        from appliance.pieces.verbs import add_verbs
+
+        add_verbs(piece)
 
     doctor = add("doctor", _doctor, "say what is wrong with the box and what to do", ["network"])
     doctor.add_argument("part", nargs="?", choices=PARTS, help="check only this; everything without it")

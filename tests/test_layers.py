@@ -98,6 +98,8 @@ MAY_IMPORT: dict[str, str] = {
     "pieces.server": "control pieces.piece values",
     "pieces.shelf": "pieces.feed pieces.keys pieces.piece pieces.sales saved.files values",
     "pieces.swarm": "pieces.keys values",
+    "pieces.verbs": "control host.python pieces.feed pieces.horizon pieces.node pieces.piece pieces.qr "
+    "pieces.rehearsal pieces.server pieces.wallet saved.files saved.replacing settings values",
     "pieces.wallet": "pieces.feed pieces.horizon pieces.sales",
     # --- what puts the rooms together
     "performance": "sound sound.outputs sound.performer values",
@@ -135,8 +137,9 @@ MAY_IMPORT: dict[str, str] = {
     "cli": "box companion control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine doctor.parts "
     "doctor.privacy doctor.report follower host.log host.python host.systemd ledger.reader.listener "
     "ledger.reader.record_files ledger.reader.record_network ledger.reader.session ledger.tape mqtt.bridge "
-    "music.scenes page.server panel.gpio panel.knobs panel.mock panel.pins panel.wiring_check parts plot render "
-    "saved.crashes saved.files saved.lock saved.replacing score.files settings settings.model status terminal values",
+    "music.scenes page.server panel.gpio panel.knobs panel.mock panel.pins panel.wiring_check parts pieces.verbs plot "
+    "render saved.crashes saved.files saved.lock saved.replacing score.files settings settings.model status terminal "
+    "values",
 }
 # Packages whose __init__ imports nothing, and whose other modules have rows.
 EMPTY = ("", "ledger", "saved", "doctor")

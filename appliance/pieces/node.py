@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -36,6 +37,7 @@ from appliance.values import BoxError
 
 log = logging.getLogger("appliance.pieces.node")  # which is also run as __main__
 
+OPTIONS = "PIECES_OPTIONS"  # of the environment, which other users cannot read: the options can hold keys of servers
 LISTED = 100  # pieces of a feed, the newest
 COMMANDS = (
     *("artist", "publish", "price", "follow", "unfollow", "forget", "fetch", "show"),
@@ -657,8 +659,8 @@ async def serve(options: Options) -> None:
 
 
 def main() -> int:
-    """Run the process with the options that its first argument gives as JSON."""
-    options = Options(**json.loads(sys.argv[1]))
+    """Run the process with the options that its environment gives as JSON."""
+    options = Options(**json.loads(os.environ.pop(OPTIONS)))
     start_log(verbose=options.verbose)
     try:
         asyncio.run(serve(options))

@@ -426,6 +426,39 @@ class Panel(_Section):
         return wiring(self.knobs, self.pins.model_dump())
 
 
+_NODE = re.compile(r"([a-z0-9.-]{1,253}|\[[0-9a-f:]+\]):([1-9]\d{0,4})", re.IGNORECASE)
+
+
+class Pieces(_Section):
+    """Sharing, finding and selling pieces; the extra `pieces` and the service stellar-wind-pieces are needed too."""
+
+    reach: str = _choice(
+        "off",
+        ("off", "lan", "internet"),
+        "`lan` shares with boxes at home; with `internet`, peers and nodes of the DHT see the box's address.",
+    )
+    network: str = _setting("public", "the name of a network", "The network on which pieces are paid for.")
+    port: Whole = _number(
+        0, 0, 65_535, "; 0 draws one, and keeps it", "The port on which other boxes reach this one."
+    )
+    upload: Whole = _number(256, 8, 100_000, "kB a second", "The most that is sent to other boxes.")
+    shelf: Whole = _number(200, 10, 100_000, "MB", "The most that pieces take on the disk.")
+    bootstrap: Words = _setting(
+        ("dht.libtorrent.org:25401",),
+        "HOST:PORT, or several",
+        "Nodes of the DHT that are asked first with `internet`; not used with `lan`.",
+    )
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _are_nodes(cls, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        for node in nodes:
+            match = _NODE.fullmatch(node)
+            if not match or int(match[2]) > 65_535:
+                raise ValueError(f"{node!r:.80} is no HOST:PORT")
+        return nodes
+
+
 class Settings(BaseSettings, _Section):
     """All settings."""
 
@@ -450,6 +483,7 @@ class Settings(BaseSettings, _Section):
     panel: Panel = Panel()
     page: Page = Page()
     mqtt: Mqtt = Mqtt()
+    pieces: Pieces = Pieces()
     networks: dict[str, CustomNetwork] = {}
 
     @classmethod

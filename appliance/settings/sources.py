@@ -273,11 +273,12 @@ def _wrong_networks(settings: Settings, origins: Mapping[str, str]) -> Iterator[
         if name not in KNOWN and not custom.passphrase:
             yield _lacking(f"networks.{name}.passphrase", origins)
     names = dict.fromkeys((*KNOWN, *settings.networks))
-    if settings.network not in names:
-        yield (
-            f"{_sets(origins['network'], 'network', settings.network)}; "
-            f"allowed is one of {', '.join(names)}, or a name that a section [networks.NAME] describes."
-        )
+    for key, value in (("network", settings.network), ("pieces.network", settings.pieces.network)):
+        if value not in names:
+            yield (
+                f"{_sets(origins[key], key, value)}; "
+                f"allowed is one of {', '.join(names)}, or a name that a section [networks.NAME] describes."
+            )
 
 
 def _wrong_pins(panel: Panel, origins: Mapping[str, str]) -> Iterator[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.control import NoBox, Refused
+from appliance.pieces.node import OPTIONS
 from appliance.pieces.piece import Draft, pack
 from appliance.pieces.server import PieceClient
 from tests.support.artists import Artist
@@ -44,9 +46,12 @@ class PieceBox:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-P", "-m", "appliance.pieces.node", json.dumps(self._options)]
+        command = [sys.executable, "-P", "-m", "appliance.pieces.node"]
+        environ = {**os.environ, OPTIONS: json.dumps(self._options)}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*self._inside, *command], stdin=subprocess.DEVNULL, stderr=log)
+            self.process = subprocess.Popen(
+                [*self._inside, *command], stdin=subprocess.DEVNULL, stderr=log, env=environ
+            )
         try:
             self.until(lambda: self.ask("status"), NoBox)
         except BaseException:
