@@ -46,6 +46,8 @@ _SETTINGS: dict[str, Any] = {
     "peer_fingerprint": "-SW0001-",
     "enable_upnp": False,  # no port of a router is opened but by its owner
     "enable_natpmp": False,
+    # Each outgoing TCP connection would bind a port of its own, and the unit allows one; uTP uses the one that listens.
+    "enable_outgoing_tcp": False,
     "enable_lsd": True,
     "enable_dht": True,
     "webtorrent_stun_server": "",  # the default is a server on the internet
