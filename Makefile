@@ -132,7 +132,8 @@ bench-music: $(VENV)/.installed-dev ## measure the music against its targets, tw
 
 # One lock serves Python 3.11 to 3.13, because it is resolved for the oldest. The two files differ by platform only.
 LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-config --upgrade --generate-hashes --no-header --no-annotate \
-	--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra pi --extra terminal --extra mqtt pyproject.toml
+	--no-emit-index-url --no-emit-find-links --python-version 3.11 \
+	--extra pi --extra terminal --extra mqtt --extra pieces pyproject.toml
 
 locks: $(TOOLS)/.installed ## update all locked dependencies to their newest versions: deploy/locks/
 	$(LOCK) --python-platform aarch64-manylinux_2_28 --output-file deploy/locks/arm64.txt

@@ -124,11 +124,12 @@ MAY_IMPORT: dict[str, str] = {
     "doctor.computer": "doctor.finding doctor.machine host.power saved.files settings values",
     "doctor.clients": "doctor.finding doctor.machine settings settings.model",
     "doctor.examine": "doctor.clients doctor.computer doctor.finding doctor.instrument doctor.machine doctor.parts "
-    "doctor.servers doctor.surroundings settings",
+    "doctor.pieces doctor.servers doctor.surroundings settings",
     "doctor.finding": "",
     "doctor.instrument": "doctor.finding doctor.machine settings sound.outputs.cards",
     "doctor.machine": "control status values",
     "doctor.parts": "",
+    "doctor.pieces": "doctor.finding doctor.machine settings",
     "doctor.privacy": "doctor.machine ledger.networks settings",
     "doctor.report": "doctor.finding",
     "doctor.servers": "doctor.finding doctor.machine ledger.networks ledger.reader.horizon ledger.reader.probe "

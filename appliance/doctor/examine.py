@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from appliance.doctor import clients, computer, instrument, surroundings
+from appliance.doctor import clients, computer, instrument, pieces, surroundings
 from appliance.doctor.finding import Finding, ok, wrong
 from appliance.doctor.machine import Machine
 from appliance.doctor.parts import PARTS
@@ -26,7 +26,7 @@ Check = Callable[[Machine, Settings], Iterator[Finding]]
 # By the part of the box that they check; `stellar-wind doctor PART` runs only those.
 CHECKS: dict[str, tuple[Check, ...]] = {
     "settings": (surroundings.recording,),
-    "network": (surroundings.network, surroundings.clock, clients.page, clients.mqtt),
+    "network": (surroundings.network, surroundings.clock, clients.page, clients.mqtt, pieces.pieces),
     "sound": (instrument.sound,),
     "panel": (instrument.panel,),
     "computer": (
