@@ -111,6 +111,10 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     rehearse = add("rehearse", _rehearse, "try the flows of money where lumens are free")
     rehearse.add_argument("--network", default="testnet", help="a network with a friendbot")
     add("serve", _serve, "run the process that shares; the service stellar-wind-pieces does")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "".join(
+        added.format_usage().replace("usage: ", "", 1) for added in verbs.choices.values()
+    )
 
 
 # --- asking the process -------------------------------------------------------------------------------------
