@@ -206,7 +206,7 @@ class Feed:
         """The feed with a new line of its owner's. Raises Untrusted if it is full, or the line is not valid."""
         line = signed_line("feed", secret, self.mark, {**body, "n": len(self.marks)})
         if len(self.marks) >= MAX_LINES or len(self.text) + len(line) > MAX_FEED:
-            raise Untrusted("The feed is full: begin another one with `stellar-wind piece artist --new`.")
+            raise Untrusted("The feed is full: move own.feed and feed.key away, and begin another one.")
         return self.appended(line)
 
     def _first(self, body: Mapping[str, Any]) -> dict[str, Any]:
