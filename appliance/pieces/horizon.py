@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from base64 import b64decode
 from collections.abc import Iterator
-from http.client import HTTPException
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from appliance.ledger.networks import RPC, Network
 from appliance.pieces.feed import POINTER, read_pointer
 from appliance.pieces.keys import Untrusted
 from appliance.pieces.sales import token_of
 from appliance.values import BoxError
+
+if TYPE_CHECKING:
+    from urllib.error import HTTPError
+    from urllib.request import OpenerDirector
 
 TIMEOUT = 15.0  # s for a connection, and for each read
 LARGEST = 2 << 20  # bytes of an answer; 50 payments with their transactions have some 200 kB
@@ -34,19 +36,24 @@ class NoHorizon(BoxError, OSError):
     """No Horizon server of the network gives a usable answer."""
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
 class Horizon:
     """The Horizon servers of `network`. The first one that answers, and states its passphrase, is used."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
         self._servers = [server for server in network.endpoints if not server.startswith(RPC)]
-        self._opener = urllib.request.build_opener(_NoRedirect())
         self._good = ""
+
+    @cached_property
+    def _opener(self) -> OpenerDirector:
+        # Imported only by a box that asks: it takes 3 MB.
+        from urllib.request import HTTPRedirectHandler, build_opener
+
+        class NoRedirect(HTTPRedirectHandler):
+            def redirect_request(self, *_: Any, **__: Any) -> None:
+                return None
+
+        return build_opener(NoRedirect())
 
     def payments(self, account: str, cursor: int) -> Iterator[dict[str, Any]]:
         """Records after `cursor`, oldest first. Raises NoHorizon."""
@@ -78,7 +85,7 @@ class Horizon:
             raise Untrusted(f"The account's data entry {POINTER} names no feed.") from error
 
     def _records(self, account: str, query: dict[str, str]) -> list[dict[str, Any]]:
-        found = self.get(f"/accounts/{account}/payments?{urllib.parse.urlencode(query)}") or {}
+        found = self.get(f"/accounts/{account}/payments?{urlencode(query)}") or {}
         embedded = found.get("_embedded", {"records": []})
         records = embedded.get("records") if isinstance(embedded, dict) else None
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
@@ -93,9 +100,11 @@ class Horizon:
 
     def post(self, path: str, fields: dict[str, str]) -> dict[str, Any] | None:
         """The answer to a form. Raises NoHorizon."""
-        return self._first(path, urllib.parse.urlencode(fields).encode())
+        return self._first(path, urlencode(fields).encode())
 
     def _first(self, path: str, body: bytes | None) -> dict[str, Any] | None:
+        from http.client import HTTPException
+
         why = "no Horizon server is set for it, only Stellar RPC servers"
         for server in sorted(self._servers, key=lambda server: server != self._good):
             try:
@@ -110,12 +119,15 @@ class Horizon:
         raise NoHorizon(f"No server of the network {self.network.name} answers ({why:.200}).")
 
     def _open(self, server: str, path: str, body: bytes | None) -> dict[str, Any] | None:
+        from urllib.error import HTTPError
+        from urllib.request import Request
+
         headers = {"Accept": "application/json", **self.network.headers_for(server)}
-        request = urllib.request.Request(server.rstrip("/") + path, body, headers)  # noqa: S310 - settings check it
+        request = Request(server.rstrip("/") + path, body, headers)  # noqa: S310 - settings check it
         try:
             with self._opener.open(request, timeout=TIMEOUT) as answer:
                 found = json.loads(_content(answer))
-        except urllib.error.HTTPError as error:
+        except HTTPError as error:
             with error:
                 if error.code == 404 and path != "/":
                     return None
@@ -135,7 +147,7 @@ def _content(answer: Any) -> bytes:
     return content
 
 
-def _detail(error: urllib.error.HTTPError) -> str:
+def _detail(error: HTTPError) -> str:
     """What Horizon says of a transaction that it refused."""
     try:
         extras = json.loads(error.read(LARGEST)).get("extras", {})
