@@ -22,11 +22,11 @@ from appliance.control import runtime_dir
 from appliance.host.python import command
 from appliance.saved.files import state_dir
 from appliance.saved.replacing import replacing
-from appliance.settings import Loaded, SettingsError, networks
 from appliance.values import BoxError
 
 if TYPE_CHECKING:
     from appliance.pieces.server import PieceClient
+    from appliance.settings import Loaded
 
 ID = "the beginning of a piece's id, as `piece list` shows it"
 MISSING = (
@@ -38,7 +38,7 @@ class CannotShare(BoxError, OSError):
     """A file cannot be read, or a library is missing."""
 
 
-Work = Callable[[argparse.Namespace, Loaded], str]
+Work = Callable[[argparse.Namespace, "Loaded"], str]
 
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:
@@ -145,6 +145,7 @@ def _artist(arguments: argparse.Namespace, loaded: Loaded) -> str:
 
         from appliance.pieces.feed import POINTER
         from appliance.pieces.wallet import data_link
+        from appliance.settings import networks
 
         passphrase = networks(loaded.settings)[loaded.settings.pieces.network].passphrase
         link = data_link(arguments.account, POINTER, b64decode(found["pointer"]), passphrase)
@@ -319,6 +320,7 @@ def _rehearse(arguments: argparse.Namespace, loaded: Loaded) -> str:
     _require("nacl")
     from appliance.pieces.horizon import Horizon
     from appliance.pieces.rehearsal import Rehearsal
+    from appliance.settings import networks
 
     known = networks(loaded.settings)
     if arguments.network not in known or arguments.network == "public":
@@ -331,6 +333,8 @@ def _rehearse(arguments: argparse.Namespace, loaded: Loaded) -> str:
 
 
 def _serve(arguments: argparse.Namespace, loaded: Loaded) -> str:
+    from appliance.settings import SettingsError, networks
+
     settings = loaded.settings.pieces
     if settings.reach == "off":
         raise SettingsError('Nothing is shared: pieces.reach is "off"; set it to "lan" or "internet".')
