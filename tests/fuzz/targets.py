@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,22 @@ from appliance.ledger.reader.xdr import amounts_from_events, event, operations
 from appliance.ledger.tape import BadTape, Header, Line, open_tape
 from appliance.ledger.tape.format import decode, encode
 from appliance.music.scenes import SCENES
+from appliance.pieces import feed as feeds
+from appliance.pieces import keys, piece, sales
+from appliance.pieces.keys import Untrusted
 from appliance.saved import crashes, state
 from appliance.score.files import open_score
 from appliance.score.format import BadScore
 from appliance.settings import SettingsError, as_toml, load
 from appliance.values import Amount, Controls, Ledger
+from tests.support.artists import AT, Artist, draft
 from tests.support.horizon_records import generated, operation
 from tests.support.rpc_records import event_info, moves, transaction
 
 HERE = "generated"
 NETWORKS = ["public", "testnet"]
+_ARTIST = Artist()
+_ARTIST.sells(_ARTIST.publishes(draft())[0])
 _CONTROLS = Controls(volume=0.5, tempo=60.0, network="public", scene="wind")
 
 
@@ -229,6 +236,40 @@ def score(data: bytes) -> None:
         list(open_score(_file(data)))
 
 
+def pieces(data: bytes) -> None:
+    """What a followed artist can sign: lines of a feed, the description of a piece; and a draft, and a head."""
+    text, mark = _ARTIST.feed.text, _ARTIST.feed.mark
+    for line in data.split(b"\n"):
+        signature = keys.sign(_ARTIST.secret, feeds.PREFIX["feed"] + mark + line)
+        signed = base64.b64encode(signature) + b" " + line + b"\n"
+        text, mark = text + signed, sha256(signed).digest()
+    with suppress(Untrusted):
+        found = feeds.read(_ARTIST.key, text)
+        assert feeds.read(_ARTIST.key, found.text, _ARTIST.feed) == found
+    signature = keys.sign(_ARTIST.secret, feeds.PREFIX["piece"] + data)
+    described = base64.b64encode(signature) + b" " + data
+    with suppress(Untrusted):
+        piece.opened(
+            {"piece.json": described, "track-01.score.gz": b"x"}, _ARTIST.key, piece.id_of(described)
+        )
+    with suppress(Untrusted, BadScore):
+        made = piece.unpack(data)
+        assert piece.unpack(piece.pack(made)) == made
+    feeds.read_head(data)
+
+
+def payments(data: bytes) -> None:
+    """Horizon's payments to an account that sells, a line each."""
+    till = sales.Till(0)
+    for line in data.split(b"\n"):
+        with suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict) and (found := sales.payment_of(record, _ARTIST.account)):
+                till = till.taken(found, _ARTIST.feed)
+    assert sales.Till.from_json(json.loads(json.dumps(till.as_json()))) == till
+    list(till.due(_ARTIST.feed))
+
+
 def settings(data: bytes) -> None:
     """A settings file: what `config` prints of it means the same."""
     try:
@@ -388,6 +429,31 @@ def _states() -> list[bytes]:
     ]
 
 
+def _pieces() -> list[bytes]:
+    said = [line.partition(b" ")[2] for line in _ARTIST.feed.text.splitlines()[1:]]
+    sold = draft("Sold")
+    description = piece.described(sold, _ARTIST.secret, "Ada", AT)["piece.json"].partition(b" ")[2]
+    delivery = {"n": 1, "at": AT, "order": "ab" * 32, "piece": "cd" * 32, "sealed": "eA=="}
+    gone = {"n": 1, "at": AT, "gone": "cd" * 32}
+    return [
+        *said,
+        description,
+        piece.pack(sold),
+        _lines(delivery),
+        _lines(gone),
+        feeds.head(_ARTIST.feed, "ab" * 32),
+    ]
+
+
+def _payments() -> list[bytes]:
+    memo = {"memo_type": "hash", "memo": base64.b64encode(bytes.fromhex("007" + "12" * 30 + "3")).decode()}
+    paid = {"paging_token": "9", "type": "payment", "transaction_successful": True, "amount": "5.0000000"}
+    paid |= {"from": _ARTIST.account, "to": _ARTIST.account, "asset_type": "native", "transaction": memo}
+    paid |= {"created_at": "2026-09-21T14:13:20Z", "transaction_hash": "ab" * 32}
+    issued = {"asset_type": "credit_alphanum4", "asset_code": "EUR", "asset_issuer": _ARTIST.account}
+    return [_lines(paid), _lines(paid, paid | {"paging_token": "10"} | issued)]
+
+
 @dataclass(frozen=True)
 class Target:
     """A function that takes any bytes, what it starts from, and the longest input in bytes."""
@@ -405,6 +471,8 @@ TARGETS = {
     "rpc": Target(answers, _answered, 16384),
     "tape": Target(tape, _tapes),
     "score": Target(score, _scores),
+    "pieces": Target(pieces, _pieces),
+    "payments": Target(payments, _payments),
     "settings": Target(settings, lambda: _FILES, 16384),
     "environment": Target(
         environment, lambda: [b"STELLAR_WIND_TEMPO=60\nSTELLAR_WIND_SOUND__DEVICE=hw:1", b"STELLAR_WIND_X=1"]
