@@ -115,6 +115,21 @@ def test_a_payment_for_nothing_is_given_back(ada: Artist) -> None:
     assert whys(after(ada.feed, paid(1, "5", NOBODY))) == [(50_000_000, "for no piece of this feed")]
 
 
+def test_a_memo_that_is_no_key_is_given_back() -> None:
+    """Nothing can be sealed to it, so nothing could be delivered."""
+    artist = Artist()
+    artist.sells("0" * 64, sale=0)
+    till = after(artist.feed, paid(1, "5", bytes(32).hex()))
+    assert due(till, artist.feed) == []
+    assert whys(till) == [(50_000_000, "with a memo that is no key")]
+
+
+def test_records_that_are_no_payments_are_counted_past(ada: Artist) -> None:
+    till = Till(5).past(9)
+    assert till.past(3) == till == Till(9)
+    assert till.taken(paid(9, "5"), ada.feed) is till
+
+
 def test_what_horizon_repeats_is_counted_once(ada: Artist) -> None:
     till = after(ada.feed, paid(1, "3"), paid(1, "3"), paid(2, "2"), paid(1, "3"), paid(2, "2"))
     assert due(till, ada.feed) == [MEMO]
