@@ -476,7 +476,13 @@ def libraries(modules: set[str]) -> set[str]:
 def strangers(modules: set[str]) -> list[str]:
     """What no player may load: the libraries of the network, the terminal and the clients, and our parts for them."""
     parts = ["aiohttp", "aiomqtt", "paho", "stellar_sdk", "textual", "libtorrent", "nacl", "segno"]
-    parts += ["appliance.ledger.reader", "appliance.mqtt", "appliance.page", "appliance.panel.tui", "appliance.pieces"]
+    parts += [
+        "appliance.ledger.reader",
+        "appliance.mqtt",
+        "appliance.page",
+        "appliance.panel.tui",
+        "appliance.pieces",
+    ]
     return sorted(module for module in modules if any(within(module, part) for part in parts))
 
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +62,9 @@ class Box:
         if self.kept > 1:
             raise BoxError("The disk is full.")
         return Path("/kept/ada/evening.score.gz")
+
+    async def play(self, scores: Sequence[Path], title: str) -> None:
+        raise AssertionError("A broker plays no scores.")
 
 
 class Joined:
