@@ -34,7 +34,7 @@ STEMS = 90.0  # s
 AUDIBLE, LOW_AUDIBLE = 0.88, 0.5
 # Row 5: distinct voicings, h of the last new one, share of tones kept, semitones of the top voice.
 CHORDS = 2.0  # h
-DISTINCT, LAST_NEW, KEPT, TOP_MOVE = 12, 0.5, 0.36, 3.9
+DISTINCT, LAST_NEW, KEPT, TOP_MOVE = 11, 0.3, 0.36, 3.9
 # Row 2: s at which the network changes, and between which it is compared; then dB by which the wind rises at least and
 # changes at most (falling is negative), the same as a share of the notes, and LU from the scene's own loudness.
 CHANGED, COMPARED, ENDS = 40.0, 60.0, 100.0
