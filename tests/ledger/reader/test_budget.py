@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.ledger.reader.budget import HEADER, TokenBucket, own, public
+from appliance.ledger.reader.budget import HEADER, Allowance, TokenBucket, own, public
 from appliance.ledger.reader.horizon import LIMIT
 from appliance.ledger.reader.session import Mode
 from appliance.values import Ledger, LinkState
@@ -130,6 +130,17 @@ def test_a_server_that_counts_as_horizon_does_never_has_to_refuse() -> None:
     read = sum(len(ledger.amounts) for ledger in ledgers(entries)) / LIMIT / len(chain.ledgers)
     # Pages were left out, for four requests in 2.5 s are too many; a machine that is late has earned more of them.
     assert 1 <= read < (2.9 if seconds < 1.5 * minutes * 60 / pace else 3.1)
+
+
+@pytest.mark.parametrize("allowance", [public(), own()])
+def test_a_server_that_asked_to_slow_down_has_a_public_limit_and_nothing_left(allowance: Allowance) -> None:
+    allowance.limited(50.0)
+    assert allowance.requests.left(50.0) == 0.0
+    assert not allowance.may_read(1, 50.0)
+    assert allowance.requests.left(1e6) == 101
+    allowance.requests.take(1e6, 150)
+    allowance.limited(1e6)  # what was owed already is not forgiven
+    assert allowance.requests.left(1e6) == -49
 
 
 @pytest.mark.parametrize("mode", MODES)
