@@ -514,7 +514,7 @@ class Client:
     """A connection to a box, for programs that wait for its answers."""
 
     name, longest = SOCKET, ANSWER  # of the socket, and bytes of an answer
-    nobody = "No box plays here. Start one, or name the folder that it was started with: --set state_dir=..."
+    absent = "No box plays here. Start one, or name the folder that it was started with: --set state_dir=..."
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -538,7 +538,7 @@ class Client:
                 return cls(connection)
         if closed:
             raise NoBox("The box belongs to another user: use sudo.")
-        raise NoBox(cls.nobody)
+        raise NoBox(cls.absent)
 
     def request(self, command: Mapping[str, Any], patience: float = PATIENCE) -> dict[str, Any]:
         """Send a command and return the answer. Raises Refused with the box's sentence, and NoBox if it has gone."""

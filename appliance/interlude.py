@@ -95,7 +95,7 @@ class Interlude:
                 self._score_ends = begins + int((score.header.seconds + PAUSE) * SAMPLE_RATE)
                 self._score = ScorePart(score.header, score.__iter__, SAMPLE_RATE, begins=begins)
             return self._score.passage(frames, controls)
-        except (BadScore, OSError) as error:  # whoever asked has not checked it
+        except (BadScore, OSError) as error:  # the file was not checked before
             log.warning("%s The music goes on.", error)
             self._left, self._score_ends = [], begins
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a box costs that nobody hears or touches: muted, its panel at rest, and how often its threads wake.
+"""What a box costs at rest: muted, its panel at rest, and how often its threads wake.
 
     python -m benchmarks.rest [SECONDS]       a minute; 0 seconds leave the instructions out
     python -m benchmarks.rest muted 10        what the guest of engines/guest.py runs; also "panel"

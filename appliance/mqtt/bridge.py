@@ -78,7 +78,7 @@ class Broker:
         return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
 
     def password(self) -> str | None:
-        """The first line of the password file, read anew each time. Raises NoPassword."""
+        """The first line of the password file, read again each time. Raises NoPassword."""
         if not self.password_file:
             return None
         try:

@@ -370,7 +370,7 @@ class Node:
             price = self._shelf.own.price(entry.piece) if self._shelf.own else None
             if not price:
                 raise Unknown(
-                    f"{entry.title} is free, and everybody can have it already: publish it anew to sell it."
+                    f"{entry.title} is free, and everybody can have it already: publish it again to sell it."
                 )
             body = {"sale": price.sale, "piece": price.piece, "network": price.network, "asset": price.asset}
             self._append({**body, "amount": amount, "key": price.promise})
@@ -451,7 +451,7 @@ class Node:
         return found[0]
 
     async def fetch(self, named: str) -> dict[str, Any]:
-        """Fetch a piece, check it, and go on to seed it; the paths of its scores, for whoever may read them."""
+        """Fetch a piece, check it, and go on to seed it; the paths of its scores, for a box that may read them."""
         found, entry = self._find(named)
         opened = await self._piece(found, entry)
         order = self._order_of(entry.piece)

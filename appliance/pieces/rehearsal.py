@@ -78,7 +78,7 @@ class Rehearsal:
             "The buyer opens it", keys.opened(secret, self._feed.delivered[memo.hex()]) == self._content
         )
         other = keys.opened(keys.new_order(7), self._feed.delivered[memo.hex()])
-        self._check("Nobody else opens it", other is None)
+        self._check("No other box opens it", other is None)
         return memo
 
     def _parts(self) -> None:

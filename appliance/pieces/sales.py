@@ -8,8 +8,8 @@
     buyer's box    opens that line with the order key, and compares the content key with the hash in the feed
 
 No account's secret is on either box: being paid needs none, and the buyer's own wallet pays. What was paid is counted
-once: Horizon's records are numbered, and none up to the last number is taken again. Whoever reads the account and the
-feed can calculate the same.
+once: Horizon's records are numbered, and none up to the last number is taken again. Anyone who reads the account and
+the feed can calculate the same.
 """
 
 from __future__ import annotations

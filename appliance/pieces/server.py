@@ -41,7 +41,7 @@ class PieceClient(Client):
     """A connection to the process of the pieces."""
 
     name, longest = SOCKET, ANSWER
-    nobody = "The pieces are off. `stellar-wind piece --help` says how to switch them on."
+    absent = "The pieces are off. `stellar-wind piece --help` says how to switch them on."
 
     def ask(self, command: str, **fields: str) -> dict[str, Any]:
         """The answer to a command. Raises Refused and NoBox."""

@@ -315,7 +315,7 @@ class Swarm:
 
         def listener(alert: lt.alert) -> None:
             if isinstance(alert, lt.dht_mutable_item_alert) and bytes(alert.key) == public:
-                if isinstance(alert.item, bytes) and alert.item:  # empty: nobody knows one
+                if isinstance(alert.item, bytes) and alert.item:  # empty: no node knows one
                     found.append(alert.item)
                 if alert.authoritative:
                     answered.set()

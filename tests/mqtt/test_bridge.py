@@ -244,7 +244,7 @@ def test_a_box_that_ends_is_offline_and_one_that_returns_is_online(tmp_path: Pat
                 if "ControlServer._connected" in repr(task.get_coro()):
                     task.cancel()
             await home.until(f"{BASE}/available", "offline")
-            await home.say(f"{BASE}/volume/set", "10")  # nobody obeys it
+            await home.say(f"{BASE}/volume/set", "10")  # no box obeys it
             async with other.running():
                 await home.until(f"{BASE}/available", "online")
                 await home.say(f"{BASE}/volume/set", "20")

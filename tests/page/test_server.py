@@ -295,7 +295,7 @@ def test_a_flac_listener_gets_every_sample(tmp_path: Path) -> None:
             got = await _decoded(answer, frames)
         assert not got[:start].any()
         assert np.abs(got[start:frames] - sound[:SAMPLE_RATE]).max() < 2 / 2**15
-        await eventually(lambda: not serving.control.listened)  # nobody listens: nothing is sent
+        await eventually(lambda: not serving.control.listened)  # without a listener nothing is sent
 
     serve(tmp_path, test)
 

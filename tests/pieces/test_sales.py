@@ -34,7 +34,7 @@ TESTNET = "Test SDF Network ; September 2015"
 BUYER, ISSUER = (Keypair.random().public_key for _ in range(2))
 MEMO = keys.order_public(keys.new_order(7)).hex()
 OTHER = keys.order_public(keys.new_order(7)).hex()
-NOBODY = keys.order_public(keys.new_order(8)).hex()
+STRANGER = keys.order_public(keys.new_order(8)).hex()
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_another_asset_pays_nothing(ada: Artist) -> None:
 
 
 def test_a_payment_for_nothing_is_given_back(ada: Artist) -> None:
-    assert whys(after(ada.feed, paid(1, "5", NOBODY))) == [(50_000_000, "for no piece of this feed")]
+    assert whys(after(ada.feed, paid(1, "5", STRANGER))) == [(50_000_000, "for no piece of this feed")]
 
 
 def test_a_memo_that_is_no_key_is_given_back() -> None:
@@ -175,7 +175,7 @@ def test_what_was_given_back_is_no_longer_listed(ada: Artist) -> None:
 
 
 def test_the_list_of_what_to_give_back_is_bounded(ada: Artist) -> None:
-    till = after(ada.feed, *(paid(number, "1", NOBODY) for number in range(1, MAX_BACK + 5)))
+    till = after(ada.feed, *(paid(number, "1", STRANGER) for number in range(1, MAX_BACK + 5)))
     assert len(till.back) == MAX_BACK
     assert till.back[-1].transaction == f"{MAX_BACK + 4:064x}"
 
@@ -187,7 +187,7 @@ def test_a_till_survives_a_restart(ada: Artist) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 30), st.integers(1, 90_000_000), st.sampled_from([MEMO, OTHER, NOBODY]))
+        st.tuples(st.integers(1, 30), st.integers(1, 90_000_000), st.sampled_from([MEMO, OTHER, STRANGER]))
     )
 )
 def test_every_stroop_is_earned_missing_or_given_back(payments: list[tuple[int, int, str]]) -> None:

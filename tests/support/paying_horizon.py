@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Horizon whose ledger takes payments: real signed envelopes of stellar-sdk, applied by a few rules of the core.
 
-Sequence numbers, time bounds, signatures (a transaction is refused with one that nobody needs), fees, balances and data
-entries. Answers are as Horizon writes them, as far as the pieces read them.
+Sequence numbers, time bounds, signatures (one that is not needed is refused), fees, balances and data entries. Answers
+are as Horizon writes them, as far as the pieces read them.
 
     python -m tests.support.paying_horizon --host 10.77.0.200 --port 8000
 """

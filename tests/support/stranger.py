@@ -57,7 +57,7 @@ class Stranger:
             "a score of 3 MB": {"piece.json": 900, "track-01.score.gz": 3 << 20},
             "a program": {"piece.json": 900, "run.sh": 10},
             "300 files": {"piece.json": 900, **{f"track-{number}.score.gz": 1 for number in range(300)}},
-            "nobody signed it": {"piece.json": 900, "track-01.score.gz": 100},
+            "it has no signature": {"piece.json": 900, "track-01.score.gz": 100},
             "a bomb": {**signed},
         }
         ids = {}

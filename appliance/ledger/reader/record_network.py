@@ -42,7 +42,7 @@ class NetworkRecorder:
     """Writes the lines of `listen` to `tape` and counts the ledgers. Logs a network that goes away once.
 
     A line comes every HEARTBEAT, so of a longer pause only LATE counts: this process was stopped, or the computer
-    suspended, and nobody knows of the network.
+    suspended, and what the network did is not known.
     """
 
     def __init__(self, tape: TapeWriter, network: str) -> None:

@@ -65,7 +65,7 @@ class Pipe:
         return OutputStatus("" if why else f"the pipe {self._path}", why, self._gaps, self.latency)
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Put a block into the pipe, and return at the pace of the clock, whoever reads."""
+        """Put a block into the pipe, and return at the pace of the clock, with or without a reader."""
         try:
             if self._pipe < 0:
                 self._open()

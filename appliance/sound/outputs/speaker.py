@@ -330,7 +330,7 @@ class Opening(threading.Thread):
         """Open the card, and close it if it is not wanted any more."""
         try:
             card = self._open(self.choice.device, self._buffer)
-        except BaseException as error:  # whoever wants the card raises it
+        except BaseException as error:  # it is raised where the card is asked for
             with suppress(InvalidStateError):
                 self.card.set_exception(error)
             return

@@ -335,7 +335,7 @@ def test_two_rooms_play_the_render_after_a_restart_of_either_side_too(house: Hou
             wait_for_render(room, piece)
         server.kill()
         server.wait(LIMIT)
-        for room in rooms:  # which begin their files anew when they find a server again
+        for room in rooms:  # which begin new files when they find a server again
             room.unlink()
         house.server()
         rooms.append(house.room("hall"))  # it comes later than the others
