@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -35,17 +35,22 @@ class Companion:
             yield
         finally:
             reading.cancel()
-            with suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                async with asyncio.timeout(AT_END):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+            await end(process, AT_END)
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: Process) -> None:
         assert process.stdout  # noqa: S101 - `running` has asked for a pipe
         async for line in process.stdout:
             log.info("%s", line.decode(errors="replace").strip())
         log.warning("The %s has ended (exit code %d); the box plays on.", self._name, await process.wait())
+
+
+async def end(process: Process, within: float) -> None:
+    """Ask a program to end, and kill it if it has not ended within so many seconds."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(within):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

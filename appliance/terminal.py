@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from appliance.companion import end
 from appliance.control import Client, command_of
 from appliance.host.log import not_on_standard_error
 from appliance.host.python import command
@@ -77,14 +78,7 @@ class Terminal:
                 yield
             finally:
                 waiting.cancel()
-                with suppress(ProcessLookupError):
-                    process.terminate()
-                try:
-                    async with asyncio.timeout(AT_END):
-                        await process.wait()
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
+                await end(process, AT_END)
                 with suppress(termios.error):  # it has hung up
                     termios.tcsetattr(0, termios.TCSANOW, before)
 

@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, str] = {
     "page.guard": "",
     "page.server": "control follower page.encoder page.guard page.view values",
     "page.view": "gestures panel.lamps status values",
-    "terminal": "control host.log host.python panel.tui values",
+    "terminal": "companion control host.log host.python panel.tui values",
     # --- pieces: a process of its own, which only `cli` starts
     "pieces": "",
     "pieces.accounts": "pieces.keys",
