@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 TICK = 0.1  # s between two updates of the dimming and of the lamps
 CHECK = 1.0  # s between two saves of what the next run needs after a crash
 LIFE = 0.5  # s between two notices to systemd, whose watchdog waits for tens of seconds
+LONGEST_TITLE = 300  # characters of a piece
 KNOBS = 10.0  # s that the box stays silent for a panel that hangs; a Zero 2 W needs three to import gpiozero
 
 Part = AbstractAsyncContextManager[None]  # of the box: it runs while in the `with`
@@ -266,9 +267,12 @@ class Box:
     async def _play(self, paths: Sequence[Path], title: str) -> None:
         """Play scores, and then the music again; at once the music if there are none. Raises BadScore."""
         scores = [await asyncio.to_thread(open_packed, path) for path in paths]
-        self._interlude.play(
-            Programme(title or scores[0].header.title or paths[0].name, scores) if scores else None
-        )
+        if scores:
+            title = title or scores[0].header.title or paths[0].name
+            line = "".join(each if each.isprintable() else " " for each in title)  # for systemd and terminals
+            self._interlude.play(Programme(line[:LONGEST_TITLE], scores))
+        else:
+            self._interlude.play(None)
 
     def _played(self, passage: Passage, heard: float, ends: float) -> None:
         """A passage begins to be heard at `heard`, by the loop's clock."""

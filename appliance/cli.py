@@ -304,7 +304,9 @@ def _described(status: Status) -> str:
         f"volume {status.volume:.0%}{muted}, tempo {status.tempo:.0f}, scene {status.scene}",
         f"{status.notes_a_minute} notes a minute{delay}",
     ]
-    return "\n".join([*lines, *([f"playing {status.playing}"] if status.playing else [])])
+    return "\n".join(
+        [*lines, *([f"playing {status.playing}"] if status.playing and not status.piece else [])]
+    )
 
 
 def _set(arguments: argparse.Namespace, loaded: Loaded) -> None:

@@ -227,9 +227,10 @@ class Console:
             underruns=output.underruns,
             latency=round(output.latency, 3),
             notes_a_minute=notes,
-            delay=delay,
+            delay=None if piece else delay,  # of a score, which was late when it was kept
             starting=self.seconds < OPENING,
-            playing=piece or self._playing,
+            playing=self._playing,
+            piece=piece,
             safe_mode=self._run.safe,
             weak_power=self._weak,
             version=self._version,

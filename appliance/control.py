@@ -77,7 +77,6 @@ PATIENCE = 10.0  # s for the answer to a command; the box answers within a tick
 KEEPING = 60.0  # s for a score to be written by a small board
 KEPT_FORMATS = ("score", "mid", "flac")
 MOST_SCORES = 16  # in one command
-MOST_TITLE = 300  # characters
 MOST_DETENTS = 100  # in one command; a whole turn of the volume knob is 50
 
 PRESSES: dict[str, type[Pressed | Doubled | Held]] = {"press": Pressed, "double": Doubled, "hold": Held}
@@ -118,7 +117,7 @@ def scores_of(command: Mapping[str, Any]) -> tuple[list[Path], str]:
         case {"do": "play", "paths": [*paths]} if 0 < len(paths) <= MOST_SCORES:
             title = command.get("title", "")
             if all(isinstance(path, str) for path in paths) and isinstance(title, str):
-                return [Path(path) for path in paths], title[:MOST_TITLE]
+                return [Path(path) for path in paths], title
     raise BadCommand(f"play needs the paths of 1 to {MOST_SCORES} scores, and perhaps a title.")
 
 

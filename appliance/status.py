@@ -37,7 +37,8 @@ class Status:
     notes_a_minute: int
     delay: float | None  # s from an amount's arrival to its note, mean of the last ones; None without any
     starting: bool = False  # the opening chime sounds
-    playing: str = ""  # the file or the piece that plays, if one was named
+    playing: str = ""  # the file that plays, if one was named
+    piece: str = ""  # the title of what plays in its place for a while
     safe_mode: bool = False
     weak_power: bool = False
     version: str = ""
@@ -53,13 +54,12 @@ class Status:
 
     @property
     def words(self) -> str:
-        """Network and sound card in a line, for systemd and people."""
+        """What plays, and the sound card, in a line, for systemd and people."""
         state = BoxState.TROUBLE if self.safe_mode else self.state
+        what = f"{state.value}: {self.piece}" if self.piece else f"{self.network}: {state.value}"
         sleeping = f", sleeps within {self.sleep} min" if self.sleep else ""
         dry = f", ran dry {self.underruns} times" if self.underruns else ""
-        return (
-            f"{self.network}: {state.value}{sleeping}; {f'on {self.card}{dry}' if self.card else self.silent}"
-        )
+        return f"{what}{sleeping}; {f'on {self.card}{dry}' if self.card else self.silent}"
 
     def as_json(self) -> dict[str, Any]:
         """The fields, as JSON writes them."""

@@ -124,12 +124,12 @@ def test_a_score_is_played_instead_of_the_ledgers_and_shown(tmp_path: Path) -> N
     async def run() -> None:
         async with running(str(bundled().path), "--set", f"state_dir={tmp_path}") as process:
             before = await status(tmp_path)
-            await asyncio.to_thread(ask, {"do": "play", "paths": [str(path)], "title": "Evening, Ada"})
+            await asyncio.to_thread(ask, {"do": "play", "paths": [str(path)], "title": "Evening,\nAda"})
             during = await status(tmp_path)
-            assert (during.playing, during.state) == ("Evening, Ada", BoxState.SCORE)
+            assert (during.piece, during.state, during.delay) == ("Evening, Ada", BoxState.SCORE, None)
             with pytest.raises(Refused):
                 await asyncio.to_thread(ask, {"do": "play", "paths": [str(tmp_path / "nowhere")]})
-            while (after := await status(tmp_path)).playing != before.playing:  # it ends by itself
+            while (after := await status(tmp_path)).piece:  # it ends by itself
                 await asyncio.sleep(0.05)
             assert after.state is before.state
             assert await farewell(process, signal.SIGTERM) < LEAVES

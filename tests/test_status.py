@@ -52,6 +52,11 @@ def test_the_words_name_network_card_sleep_and_trouble() -> None:
     assert mute.words == f"public: {BoxState.TROUBLE}; No card."
 
 
+def test_the_words_name_the_piece_that_plays_and_not_the_network() -> None:
+    words = replace(STATUS, state=BoxState.SCORE, piece="Evening, Ada").words
+    assert words == f"{BoxState.SCORE}: Evening, Ada; on {STATUS.card}"
+
+
 def test_recent_notes_are_those_of_the_last_minute_that_were_heard() -> None:
     recent = Recent()
     assert recent.at(0.0) == (0, None)

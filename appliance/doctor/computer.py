@@ -125,7 +125,7 @@ def box(machine: Machine, _: Settings) -> Iterator[Finding]:
     if (status := machine.status()) is None:
         return
     words = status.words.rstrip(".")
-    says = f"It plays {status.playing or f'the scene {status.scene}'}; {words}"
+    says = f"It plays {status.piece or status.playing or f'the scene {status.scene}'}; {words}"
     if status.safe_mode:
         says = f"It has crashed too often and is in safe mode, without your settings; {words}"
         yield wrong("box", f"{says}.", f"{READ_LOG}, {UNDO}.")

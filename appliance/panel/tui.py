@@ -32,6 +32,7 @@ from rich.style import Style
 from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.markup import escape
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
@@ -522,4 +523,4 @@ def headline(status: Status, level: float, width: int) -> str:
     right = " · ".join(facts)
     words = words if len(words) <= width else f"{words[: width - 1]}…"
     gap = " " * max(0, width - len(words) - len(right))
-    return f"[b rgb(255,184,90)]{words}[/]{gap}[rgb(110,118,138)]{right}[/]"
+    return f"[b rgb(255,184,90)]{escape(words)}[/]{gap}[rgb(110,118,138)]{right}[/]"

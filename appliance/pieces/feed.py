@@ -90,7 +90,9 @@ def text_of(body: Mapping[str, Any], name: str, longest: int = MAX_NAME) -> str:
     if not isinstance(value, str) or len(value) > longest:
         raise Untrusted(f"{name} is not text of up to {longest} characters.")
     # What could steer a terminal or a page is replaced.
-    return "".join(each if each.isprintable() or each == "\n" else " " for each in value)
+    return "".join(
+        each if each.isprintable() or (each == "\n" and name == "words") else " " for each in value
+    )
 
 
 def whole_of(body: Mapping[str, Any], name: str, highest: int) -> int:

@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from html import unescape
 from typing import Any
 
 import pytest
@@ -115,7 +116,7 @@ class Desk:
     @property
     def text(self) -> str:
         """What stands on the screen."""
-        return self.panel.export_screenshot().replace("&#160;", " ")
+        return unescape(self.panel.export_screenshot()).replace("\xa0", " ")
 
     def button(self, button: Button) -> Key:
         """A button on the screen."""
@@ -516,6 +517,16 @@ def test_the_headline_says_what_there_is_room_for() -> None:
     assert facts(silent, -120.0, 30) == card
     assert facts(status, -32.0, 10) == ""
     assert "public: l…" in headline(status, -32.0, 10)
+
+
+def test_the_headline_names_the_piece_that_plays_whatever_its_title() -> None:
+    async def test(desk: Desk, _: Pilot[None]) -> None:
+        for title in ("Evening, Ada", "[red]Evening[/], [b]Ada", "Evening [/nothing]", "Evening\\"):
+            desk.panel.take({"status": replace(STATUS, state=BoxState.SCORE, piece=title).as_json()})
+            await desk.drawn()
+            assert title in desk.text
+
+    run(test)
 
 
 def test_names_stand_below_their_lamps() -> None:

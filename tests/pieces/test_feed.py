@@ -13,7 +13,7 @@ import pytest
 
 from appliance.pieces import feed as feeds
 from appliance.pieces import keys
-from appliance.pieces.feed import MAX_FEED, MAX_LINE, MAX_LINES, PREFIX, Feed, read
+from appliance.pieces.feed import MAX_FEED, MAX_LINE, MAX_LINES, PREFIX, Feed, read, text_of
 from appliance.pieces.keys import Untrusted
 from tests.support.artists import AT, TORRENT, Artist, draft
 
@@ -253,3 +253,9 @@ def test_amounts_are_written_as_wallets_do() -> None:
     for text, stroops in (("5", 50_000_000), ("0.5", 5_000_000), ("0.0000001", 1), ("120", 1_200_000_000)):
         assert feeds.stroops_of(text) == stroops
         assert feeds.amount_of(stroops) == text
+
+
+def test_only_words_have_several_lines() -> None:
+    said = {"title": "One\nSTOPPING=1\x1b[2J", "words": "One.\nTwo."}
+    assert text_of(said, "title") == "One STOPPING=1 [2J"
+    assert text_of(said, "words") == "One.\nTwo."

@@ -113,11 +113,11 @@ def test_a_piece_is_made_published_and_played(
         piece("play", name[0][:8])
         playing = status(tmp_path)
         assert playing
-        assert (playing.playing, playing.state) == ("Evening, Ada", BoxState.SCORE)
+        assert (playing.piece, playing.state) == ("Evening, Ada", BoxState.SCORE)
         piece("stop")
         stopped = status(tmp_path)
         assert stopped
-        assert stopped.playing != "Evening, Ada"
+        assert stopped.piece == ""
         piece("forget", name[0][:8])
         assert "Evening" not in piece("list")
 
