@@ -233,14 +233,17 @@ def _page(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
     from appliance.control import SERVICE, runtime_dir
     from appliance.follower import Follower
+    from appliance.page.pieces import Pieces
     from appliance.page.server import LOOPBACK, Page, serve
+    from appliance.pieces import client as pieces
     from appliance.settings.model import listening_address
 
     start_log(verbose=arguments.verbose)
     settings = loaded.settings
     host, port = listening_address(settings.page.listen) if settings.page.listen else LOOPBACK
-    follower = Follower([runtime_dir(settings.state_dir, os.environ), SERVICE])
-    page = Page(follower, settings.page.names, steer=settings.page.steer)
+    folder = runtime_dir(settings.state_dir, os.environ)
+    room = Pieces(Follower([folder, pieces.SERVICE], name=pieces.SOCKET, longest=pieces.ANSWER))
+    page = Page(Follower([folder, SERVICE]), room, settings.page.names, steer=settings.page.steer)
     asyncio.run(serve(page, host, port, lambda url: _print(f"The page is at {url}")))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -27,10 +28,26 @@ Event = dict[str, Any]
 
 
 class Follower:
-    """Follows the box whose control socket is in one of `folders`; `pause` is in s."""
+    """Follows the box whose control socket is in one of `folders`; `pause` is in s.
 
-    def __init__(self, folders: Iterable[Path | None], pause: float = PAUSE) -> None:
-        self._folders, self._pause = list(dict.fromkeys(filter(None, folders))), pause
+    Other processes of the box have sockets of other names, whose answers can be `longest` bytes.
+    """
+
+    def __init__(
+        self,
+        folders: Iterable[Path | None],
+        pause: float = PAUSE,
+        *,
+        name: str = SOCKET,
+        longest: int = ANSWER,
+    ) -> None:
+        self._paths = [folder / name for folder in dict.fromkeys(filter(None, folders))]
+        self._pause, self._longest = pause, longest
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a socket; a process that has crashed leaves one."""
+        return any(os.access(path, os.F_OK) for path in self._paths)
 
     async def events(self) -> AsyncIterator[Event]:
         """Every event of the box, also of the one that is started after this one has ended."""
@@ -77,9 +94,9 @@ class Follower:
             writer.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        for folder in self._folders:
-            with suppress(OSError), socket_address(folder / SOCKET) as address:
-                return await asyncio.open_unix_connection(address, limit=ANSWER)
+        for path in self._paths:
+            with suppress(OSError), socket_address(path) as address:
+                return await asyncio.open_unix_connection(address, limit=self._longest)
         raise NoBox("No box plays here.")
 
 

@@ -81,12 +81,14 @@ MAY_IMPORT: dict[str, str] = {
     "page": "",
     "page.encoder": "sound",
     "page.guard": "",
-    "page.server": "control follower page.encoder page.guard page.view values",
+    "page.pieces": "control follower",
+    "page.server": "control follower page.encoder page.guard page.pieces page.view values",
     "page.view": "gestures panel.lamps status values",
     "terminal": "companion control host.log host.python panel.tui values",
     # --- pieces: a process of its own, which only `cli` starts
     "pieces": "",
     "pieces.accounts": "pieces.keys",
+    "pieces.client": "control",
     "pieces.feed": "pieces.accounts pieces.keys",
     "pieces.horizon": "ledger.networks pieces.feed pieces.keys pieces.sales values",
     "pieces.keys": "values",
@@ -95,11 +97,11 @@ MAY_IMPORT: dict[str, str] = {
     "pieces.qr": "",
     "pieces.rehearsal": "pieces.feed pieces.horizon pieces.keys pieces.sales pieces.wallet values",
     "pieces.sales": "pieces.feed pieces.keys",
-    "pieces.server": "control pieces.piece values",
+    "pieces.server": "control pieces.client pieces.piece values",
     "pieces.shelf": "pieces.feed pieces.keys pieces.piece pieces.sales saved.files values",
     "pieces.swarm": "pieces.keys values",
-    "pieces.verbs": "control host.python pieces.feed pieces.horizon pieces.node pieces.piece pieces.qr "
-    "pieces.rehearsal pieces.server pieces.wallet saved.files saved.replacing settings values",
+    "pieces.verbs": "control host.python pieces.feed pieces.client pieces.horizon pieces.node pieces.piece pieces.qr "
+    "pieces.rehearsal pieces.wallet saved.files saved.replacing settings values",
     "pieces.wallet": "pieces.feed pieces.horizon pieces.sales",
     # --- what puts the rooms together
     "performance": "sound sound.outputs sound.performer values",
@@ -135,12 +137,12 @@ MAY_IMPORT: dict[str, str] = {
     "doctor.servers": "doctor.finding doctor.machine ledger.networks ledger.reader.horizon ledger.reader.probe "
     "ledger.reader.session ledger.staleness",
     "doctor.surroundings": "doctor.finding doctor.machine host.clock ledger.reader.routes ledger.tape settings",
-    "cli": "box companion control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine doctor.parts "
-    "doctor.privacy doctor.report follower host.log host.python host.systemd ledger.reader.listener "
+    "cli": "box companion control doctor.board doctor.bundle doctor.examine doctor.finding doctor.machine "
+    "doctor.parts doctor.privacy doctor.report follower host.log host.python host.systemd ledger.reader.listener "
     "ledger.reader.record_files ledger.reader.record_network ledger.reader.session ledger.tape mqtt.bridge "
-    "music.scenes page.server panel.gpio panel.knobs panel.mock panel.pins panel.wiring_check parts pieces.verbs plot "
-    "render saved.crashes saved.files saved.lock saved.replacing score.files settings settings.model status terminal "
-    "values",
+    "music.scenes page.pieces page.server panel.gpio panel.knobs panel.mock panel.pins panel.wiring_check parts "
+    "pieces.client pieces.verbs plot render saved.crashes saved.files saved.lock saved.replacing score.files "
+    "settings settings.model status terminal values",
 }
 # Packages whose __init__ imports nothing, and whose other modules have rows.
 EMPTY = ("", "ledger", "saved", "doctor")

@@ -9,12 +9,15 @@ served under the names that `keep` has returned here and no others.
     /events                     WebSocket: messages of view.py to a viewer, commands of control.py from it
     /listen.mp3  /listen.flac   what the box plays, without end
     /kept/NAME                  what was kept: NAME.score.gz, NAME.mid, NAME.flac
+    /pieces.json                what pieces.py shows
+    /pieces/ID.png              the cover of a piece
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -29,6 +32,7 @@ from appliance.control import KEEPING, LINE, NoBox, Refused
 from appliance.follower import Follower
 from appliance.page.encoder import TYPES, Encoder
 from appliance.page.guard import HEADERS, host_allowed, origin_allowed
+from appliance.page.pieces import Pieces
 from appliance.page.view import Message, View
 from appliance.values import BoxError
 
@@ -37,13 +41,21 @@ VIEWERS, LISTENERS = 8, 4
 CONNECTIONS = 64  # at once, with those that browsers keep open for later
 UNREAD = 256  # messages, or chunks of samples, that a client can leave unread
 UNSENT = 64 << 10  # bytes that the kernel holds for a viewer
-COMMANDS = ("turn", "set", "press", "keep")  # of control.py; not "hold", which can switch the power off
+COMMANDS = (
+    "turn",
+    "set",
+    "press",
+    "keep",
+    "stop",
+)  # of control.py; not "hold", which can switch the power off
+PLAY = re.compile(r"[0-9a-f]{64}")  # a piece, for the command "play" of our own
 RATE = 20.0  # commands a second of a viewer
 FRAME = 0.05  # s between two looks at the lamps
 HEARTBEAT = 20.0  # s between two pings of a viewer
 STUCK = 30.0  # s that a listener can take for a chunk
 AHEAD = 1.0  # s of silence before the sound, which a player has in its buffer from then on
 KEPT = 16  # kept scores that can be downloaded
+ROOM = 1.0  # s between two looks whether there are pieces
 
 TRY_LATER = 1013  # of a WebSocket (IANA): there is no room at present
 FILES = {"/": ("index.html", "text/html"), "/page.js": ("page.js", "text/javascript")}
@@ -119,8 +131,10 @@ class Viewer:
 class Page:
     """The page of the box that `follower` follows. `names` are the host names of the box, besides addresses."""
 
-    def __init__(self, follower: Follower, names: Collection[str], *, steer: bool) -> None:
-        self._follower, self._names, self._steer = follower, names, steer
+    def __init__(self, follower: Follower, pieces: Pieces, names: Collection[str], *, steer: bool) -> None:
+        self._follower, self._pieces, self._names, self._steer = follower, pieces, names, steer
+        self._room = False  # there are pieces
+        self._fetching: asyncio.Task[None] | None = None
         self._view, self._sound = View(steer=steer), Sound(follower)
         self._viewers: set[Viewer] = set()
         self._kept: dict[str, Path] = {}  # by name, the oldest first
@@ -138,6 +152,9 @@ class Page:
         app.add_routes(
             [web.get("/listen.{form:mp3|flac}", self._listen), web.get("/kept/{name}", self._download)]
         )
+        app.add_routes(
+            [web.get("/pieces.json", self._list), web.get("/pieces/{piece:[0-9a-f]{64}}.png", self._cover)]
+        )
         app.on_response_prepare.append(_add_headers)
         # A listener that goes while the box is silent is noticed by its connection only.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
@@ -152,10 +169,11 @@ class Page:
                     f"Cannot serve the page at {host}:{port}: {error.strerror or error}. "
                     "Choose another address or port with page.listen."
                 ) from error
-            tasks += [asyncio.create_task(self._follow()), asyncio.create_task(self._light())]
+            tasks += [asyncio.create_task(work()) for work in (self._follow, self._light, self._look)]
             async with server:
                 yield server.sockets[0].getsockname()[1]
         finally:
+            tasks += [self._fetching] if self._fetching else []
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -215,6 +233,14 @@ class Page:
             if self._viewers and (message := self._view.lamps(clock())):
                 self._send_all(message)
 
+    async def _look(self) -> None:
+        """Pass on whether there are pieces."""
+        while True:
+            if (there := self._pieces.there) != self._room:
+                self._room = there
+                self._send_all({"room": there})
+            await asyncio.sleep(ROOM)
+
     def _send_all(self, message: Message) -> None:
         if self._viewers:
             text = json.dumps(message, separators=(",", ":"))
@@ -235,6 +261,7 @@ class Page:
         viewer = Viewer(transport.abort)
         for message in self._view.hello(asyncio.get_running_loop().time()):
             viewer.send(message)
+        viewer.send({"room": self._room})
         self._viewers.add(viewer)
         sending = asyncio.create_task(viewer.pass_on(websocket))
         try:
@@ -254,7 +281,7 @@ class Page:
             command = json.loads(text)
         except (ValueError, RecursionError):
             command = None
-        if not isinstance(command, dict) or command.get("do") not in COMMANDS:
+        if not isinstance(command, dict) or command.get("do") not in (*COMMANDS, "play"):
             viewer.send({"error": "The page knows no such command."})
             return
         if not self._steer:
@@ -267,11 +294,49 @@ class Page:
                 answer = await self._follower.request(command, KEEPING)
                 viewer.send({"kept": self._remember(Path(str(answer.get("kept"))))})
                 return
+            if command["do"] == "play":
+                self._fetch(str(command.get("piece")), viewer)
+                return
             if command["do"] == "press":
                 self._view.press(asyncio.get_running_loop().time())
             await self._follower.request(command)
         except BoxError as error:
             viewer.send({"error": str(error)})
+
+    # --- pieces ---------------------------------------------------------------------------------------------
+
+    def _fetch(self, piece: str, viewer: Viewer) -> None:
+        """Play a piece; it can take minutes until it is found, and another one has to wait."""
+        if not PLAY.fullmatch(piece):
+            viewer.send({"error": "The page knows no such piece."})
+        elif self._fetching and not self._fetching.done():
+            viewer.send({"error": "Another piece is being fetched."})
+        else:
+            self._fetching = asyncio.create_task(self._play(piece, viewer))
+
+    async def _play(self, piece: str, viewer: Viewer) -> None:
+        try:
+            await self._pieces.play(piece)
+        except BoxError as error:
+            viewer.send({"error": str(error)})
+        else:
+            viewer.send({"played": piece})
+
+    async def _list(self, _: web.Request) -> web.Response:
+        try:
+            found = await self._pieces.look()
+        except BoxError as error:
+            found = {"error": str(error)}
+        return web.json_response(found, headers={"Cache-Control": "no-store"})
+
+    async def _cover(self, request: web.Request) -> web.Response:
+        try:
+            content = await self._pieces.cover(request.match_info["piece"])
+        except BoxError as error:
+            return _refusal(404, str(error))
+        # Its address is a hash of what it shows.
+        headers = {"Cache-Control": "private, max-age=86400, immutable"}
+        return web.Response(body=content, content_type="image/png", headers=headers)
 
     # --- kept files -----------------------------------------------------------------------------------------
 

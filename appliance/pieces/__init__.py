@@ -7,7 +7,9 @@
     horizon.py   payments and accounts (HTTP)             shelf.py   what is on the disk
     node.py      the process: all of these together       server.py  its Unix socket
     verbs.py     the command line                         qr.py      a payment link as a picture (segno)
+    client.py    who asks it: the command line, the page
     rehearsal.py the flows of money, on a network where money is free (stellar-sdk)
 
-Only `cli` imports this folder, and only for the verb `piece`. The player gets a path through the control socket.
+Only `cli` imports this folder: for the verb `piece`, and client.py for the page. The player gets a path through the
+control socket.
 """

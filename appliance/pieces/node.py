@@ -40,7 +40,7 @@ log = logging.getLogger("appliance.pieces.node")  # which is also run as __main_
 OPTIONS = "PIECES_OPTIONS"  # of the environment, which other users cannot read: the options can hold keys of servers
 LISTED = 100  # pieces of a feed, the newest
 COMMANDS = (
-    *("artist", "publish", "price", "follow", "unfollow", "forget", "fetch", "show"),
+    *("artist", "publish", "price", "follow", "unfollow", "forget", "fetch", "show", "cover"),
     *("play", "stop", "buy", "status", "list", "sales"),
 )
 
@@ -473,14 +473,13 @@ class Node:
         }
 
     async def _piece(self, found: Feed, entry: Entry) -> piece.Piece:
-        files = self._shelf.piece_files(entry.torrent)
-        if files is None:
+        fetched = not self._swarm.holds(entry.torrent)
+        if fetched:
             self._shelf.check_room(entry.size)
             await self._swarm.fetch(entry.torrent, piece.check_names, self._pace.patience)
-            files = self._shelf.piece_files(entry.torrent) or {}
         try:
-            opened = piece.opened(files, found.key, entry.piece)
-            if not opened.promise:
+            opened = piece.opened(self._shelf.piece_files(entry.torrent), found.key, entry.piece)
+            if fetched and not opened.promise:
                 for track in opened.tracks:
                     await asyncio.to_thread(piece.check_score, track.content, Path(entry.title))
         except BoxError:
@@ -581,7 +580,9 @@ class Node:
             "piece": entry.piece,
             "title": entry.title,
             "bytes": entry.size,
-            "here": (self._shelf.torrents / entry.torrent).is_dir(),
+            "torrent": entry.torrent,
+            "here": (here := self._swarm.holds(entry.torrent)),
+            "cover": here and self._shelf.has_cover(entry.torrent),
             "bought": bool(order and order.content_key),
             "at": entry.at,
             **(_price(price) if price else {}),
@@ -598,6 +599,13 @@ class Node:
             "tracks": [{"title": track.title, "seconds": track.seconds} for track in opened.tracks],
             "cover": b64encode(opened.cover).decode(),
         }
+
+    async def cover(self, named: str) -> dict[str, Any]:
+        """The cover of a piece that is here: nothing is fetched for it."""
+        found, entry = self._find(named)
+        if not self._swarm.holds(entry.torrent):
+            raise Unknown(f"{entry.title} is not here: `stellar-wind piece fetch {entry.piece[:12]}`.")
+        return {"cover": b64encode((await self._piece(found, entry)).cover).decode()}
 
     async def sales(self) -> dict[str, Any]:
         """What was paid, what is due, and what is to be given back."""

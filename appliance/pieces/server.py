@@ -21,31 +21,17 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from appliance.control import Client, listening, peer
+from appliance.control import listening, peer
+from appliance.pieces.client import SOCKET
 from appliance.pieces.piece import MAX_DRAFT
 from appliance.values import BoxError
 
 log = logging.getLogger(__name__)
 
-SOCKET = "pieces.sock"
-SERVICE = Path("/run/stellar-wind-pieces")  # RuntimeDirectory of deploy/systemd/stellar-wind-pieces.service
 CLIENTS = 8
 IDLE = 60.0  # s for the next command
-PATIENCE = 180.0  # s for an answer: a piece is found, and then fetched
-ANSWER = 8 << 20  # bytes
 
 Command = Callable[..., Awaitable[dict[str, Any]]]
-
-
-class PieceClient(Client):
-    """A connection to the process of the pieces."""
-
-    name, longest = SOCKET, ANSWER
-    absent = "The pieces are off. `stellar-wind piece --help` says how to switch them on."
-
-    def ask(self, command: str, **fields: str) -> dict[str, Any]:
-        """The answer to a command. Raises Refused and NoBox."""
-        return self.request({"do": command, **fields}, PATIENCE)
 
 
 class PieceServer:

@@ -27,7 +27,7 @@ from typing import Any
 from appliance.pieces import keys
 from appliance.pieces.feed import MAX_FEED, Feed, read
 from appliance.pieces.keys import Untrusted
-from appliance.pieces.piece import DESCRIPTION, FOLDER, MAX_TRACKS, most
+from appliance.pieces.piece import COVER, FOLDER, MAX_TRACKS, most
 from appliance.pieces.sales import Till
 from appliance.saved import files
 from appliance.values import BoxError
@@ -194,11 +194,13 @@ class Shelf:
                 if len(home.name) == 2 * keys.SIZE and (home / name).exists():
                     yield home / name
 
-    def piece_files(self, torrent: str) -> dict[str, bytes] | None:
-        """The files of a piece that is here, within bounds; None if it is not here. Raises Untrusted."""
+    def has_cover(self, torrent: str) -> bool:
+        """Whether a piece that is here has a cover."""
+        return (self.torrents / torrent / FOLDER / COVER).is_file()
+
+    def piece_files(self, torrent: str) -> dict[str, bytes]:
+        """The files of a piece that is here, within bounds. Raises Untrusted and OSError."""
         place = self.torrents / torrent / FOLDER
-        if not (place / DESCRIPTION).is_file():
-            return None
         names = os.listdir(place)
         if len(names) > MAX_TRACKS + 2:
             raise Untrusted("The piece has more files than a piece has.")

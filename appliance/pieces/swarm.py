@@ -212,6 +212,10 @@ class Swarm:
         if handle := self._handles.pop(torrent, None):
             self._session.remove_torrent(handle)
 
+    def holds(self, torrent: str) -> bool:
+        """Whether all of it is here."""
+        return torrent in self._handles and torrent not in self._fetching
+
     def seeding(self) -> list[Seeding]:
         """How each torrent is."""
         return [_seeding(name, handle.status()) for name, handle in self._handles.items()]

@@ -25,7 +25,7 @@ from appliance.saved.replacing import replacing
 from appliance.values import BoxError
 
 if TYPE_CHECKING:
-    from appliance.pieces.server import PieceClient
+    from appliance.pieces.client import PieceClient
     from appliance.settings import Loaded
 
 ID = "the beginning of a piece's id, as `piece list` shows it"
@@ -121,7 +121,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
 
 
 def _client(loaded: Loaded) -> PieceClient:
-    from appliance.pieces.server import SERVICE, PieceClient
+    from appliance.pieces.client import SERVICE, PieceClient
 
     return PieceClient.connect([runtime_dir(loaded.settings.state_dir, os.environ), SERVICE])
 

@@ -10,9 +10,11 @@ import asyncio
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -21,7 +23,9 @@ import pytest
 
 from appliance.control import Client
 from appliance.ledger.tape import bundled
+from tests.support.artists import Artist, draft
 from tests.support.browser import CHROMIUM, Browser, browser
+from tests.support.piece_boxes import PieceBox
 
 pytestmark = [
     pytest.mark.process,
@@ -84,6 +88,36 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         yield box
     finally:
         box.stop()
+
+
+def picture(red: int, green: int, blue: int, side: int = 96) -> bytes:
+    """A PNG: a colour that becomes darker downwards."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+        )
+
+    rows = (
+        bytes([0]) + bytes(c * (side - y) // side for c in (red, green, blue)) * side for y in range(side)
+    )
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(b"".join(rows)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + body + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def pieces(box: Box) -> Iterator[PieceBox]:
+    """The process of the pieces of that box, whose feed has three: with a cover, without one, and for a price."""
+    with PieceBox(box.folder, listen="127.0.0.1") as pieces:
+        if not pieces.ask("list")["feeds"]:
+            pieces.is_artist(Artist())
+            pieces.publish(draft("Evening [1]/2", cover=picture(255, 150, 60)))
+            pieces.publish(draft("<b>Night</b>"))
+            pieces.publish(
+                draft("A day at the sea, and what the wind said of it", cover=picture(60, 150, 220))
+            )
+        yield pieces
 
 
 def look(
@@ -247,6 +281,10 @@ def test_reduced_motion_keeps_still_and_a_hidden_page_draws_no_frame(box: Box) -
     look(box, hidden)
 
 
+SHEETS = """[...document.querySelectorAll('[open] .sheet')].map(each => each.getBoundingClientRect())
+    .filter(r => r.left < 0 || r.right > innerWidth || r.bottom > innerHeight)"""
+
+
 def test_a_phone_shows_everything_without_scrolling_sideways(box: Box) -> None:
     async def test(tab: Browser) -> None:
         outside = """[...document.querySelectorAll('h1, #state, nav > *, #score, #case, .key, .knob, #sleep')]
@@ -255,9 +293,56 @@ def test_a_phone_shows_everything_without_scrolling_sideways(box: Box) -> None:
             .filter(([_, r]) => r.left < 0 || r.right > innerWidth || r.bottom > innerHeight)
             .map(([each]) => each.id || each.className)"""
         assert await tab.value(outside) == []
+        await tab.click("#legend summary")
+        assert await tab.value(SHEETS) == []
 
     look(box, test, width=390, height=844)
     look(box, test)
+
+
+CARDS = "[...document.querySelectorAll('.card')]"
+COVERS = f"{CARDS}.map(card => card.querySelector('img')?.naturalWidth ?? 0).join() === '96,0,96'"  # pixels
+
+
+def test_the_room_of_the_pieces_shows_and_plays_them(box: Box, pieces: PieceBox) -> None:
+    """Covers are those that the artist signed, titles are text, and a click plays a piece and stops it."""
+
+    async def test(tab: Browser) -> None:
+        await tab.until("!document.querySelector('#room').hidden")
+        await tab.click("#room summary")
+        titles = await tab.until(
+            f"(t => t.length === 3 && t)({CARDS}.map(c => c.querySelector('b').textContent))"
+        )
+        assert titles == ["A day at the sea, and what the wind said of it", "<b>Night</b>", "Evening [1]/2"]
+        await tab.until(COVERS)
+        assert await tab.value("document.querySelector('#feeds h2').firstChild.data") == "Ada"
+        assert not await tab.value("document.querySelector('#stop').offsetParent")
+        await tab.click(".cards li:nth-child(3) .card")
+        await tab.until("status.piece === 'Evening [1]/2, Ada'")
+        with box.client() as client:
+            assert client.status().piece == "Evening [1]/2, Ada"
+        assert "Evening [1]/2, Ada" in await tab.value("document.querySelector('#state').textContent")
+        await tab.until(f"{CARDS}.map(c => c.classList.contains('plays')).join() === 'false,false,true'")
+        await tab.click("#stop")
+        await tab.until("status.piece === ''")
+
+    look(box, test)
+
+
+def test_the_room_says_that_the_pieces_are_away_and_goes_with_them(box: Box, pieces: PieceBox) -> None:
+    async def test(tab: Browser) -> None:
+        await tab.until("!document.querySelector('#room').hidden")
+        pieces.process.kill()  # which leaves the socket behind
+        await tab.click("#room summary")
+        await tab.until("document.querySelector('#sharing').textContent.includes('do not answer')")
+        pieces.process.wait()
+        await asyncio.to_thread(pieces.start)
+        await tab.until(COVERS)
+        assert await tab.value(SHEETS) == []
+        await asyncio.to_thread(pieces.leave)
+        await tab.until("document.querySelector('#room').hidden")
+
+    look(box, test, width=390, height=844)
 
 
 WATCH_THE_STREAM = """window.dry = 0; audio.addEventListener('waiting', () => {

@@ -19,6 +19,7 @@ import soundfile
 
 from appliance.control import SOCKET, ControlServer
 from appliance.follower import Follower
+from appliance.page.pieces import Pieces
 from appliance.page.server import AHEAD, CONNECTIONS, KEPT, LISTENERS, VIEWERS, CannotListen, Page
 from appliance.sound import SAMPLE_RATE
 from appliance.values import BoxError, Button, Chosen, Gesture, Ledger, Note, NoteEvent, Pressed, Voice
@@ -88,7 +89,9 @@ def serve(
     async def run() -> None:
         box = Box(folder)
         control = ControlServer(folder / SOCKET, box, STATUS.networks, ("wind",))
-        page = Page(Follower([folder], pause=0.02), names, steer=steer)
+        page = Page(
+            Follower([folder], pause=0.02), Pieces(Follower([folder], name="pieces.sock")), names, steer=steer
+        )
         async with (
             control.running(),
             page.running("127.0.0.1", 0) as port,
@@ -136,7 +139,9 @@ def test_three_files_are_the_page(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
-@pytest.mark.parametrize("path", ["/", "/events", "/listen.mp3", "/kept/x.mid"])
+@pytest.mark.parametrize(
+    "path", ["/", "/events", "/listen.mp3", "/kept/x.mid", "/pieces.json", "/pieces/x.png"]
+)
 def test_a_foreign_name_and_a_foreign_page_are_refused(path: str, tmp_path: Path) -> None:
     async def test(serving: Serving) -> None:
         assert await serving.status(path, Host="attacker.example") == 421
@@ -167,7 +172,9 @@ def test_a_viewer_sees_what_the_box_plays(tmp_path: Path) -> None:
 def test_a_box_that_ends_and_starts_again_is_followed(tmp_path: Path) -> None:
     async def run() -> None:
         async with (
-            Page(Follower([tmp_path], pause=0.01), (), steer=False).running("127.0.0.1", 0) as port,
+            Page(Follower([tmp_path], pause=0.01), Pieces(Follower([])), (), steer=False).running(
+                "127.0.0.1", 0
+            ) as port,
             aiohttp.ClientSession() as http,
             http.ws_connect(f"http://127.0.0.1:{port}/events") as seen,
         ):
@@ -455,7 +462,9 @@ def test_a_message_that_is_too_long_ends_its_viewer(tmp_path: Path) -> None:
 def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
     async def test(serving: Serving) -> None:
         with pytest.raises(CannotListen, match=f"{serving.port}.*page.listen"):
-            async with Page(Follower([tmp_path]), (), steer=False).running("127.0.0.1", serving.port):
+            async with Page(Follower([tmp_path]), Pieces(Follower([])), (), steer=False).running(
+                "127.0.0.1", serving.port
+            ):
                 pass
 
     serve(tmp_path, test)

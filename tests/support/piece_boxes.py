@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from appliance.control import NoBox, Refused
+from appliance.pieces.client import PieceClient
 from appliance.pieces.node import OPTIONS
 from appliance.pieces.piece import Draft, pack
-from appliance.pieces.server import PieceClient
 from tests.support.artists import Artist
 
 PACE = {"refresh": 1.0, "announce": 2.0, "poll": 0.2, "waiting": 0.5, "again": 0.5, "patience": 20.0}

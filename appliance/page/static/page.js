@@ -226,12 +226,16 @@ function describe() {
   }
   const sleeping = status.sleep ? `, asleep within ${status.sleep} min` : "";
   const muted = status.muted ? ", muted" : "";
-  put($("state"), status.playing ? `A file plays: ${status.playing}${muted}${sleeping}` : `${status.network}: ${status.state}${muted}${sleeping}`);
+  const piece = status.piece;
+  put($("state"), piece ? `A piece plays: ${piece}${muted}${sleeping}` : status.playing ? `A file plays: ${status.playing}${muted}${sleeping}` : `${status.network}: ${status.state}${muted}${sleeping}`);
   const facts = [`${status.notes_a_minute} notes a minute`, `scene ${status.scene}`];
   if (status.delay !== null) facts.push(`${status.delay.toFixed(1)} s behind the network`);
-  if (ledger) facts.push(`ledger ${ledger.sequence.toLocaleString("en")}, ${ledger.operations} operations`);
+  if (ledger && !piece) facts.push(`ledger ${ledger.sequence.toLocaleString("en")}, ${ledger.operations} operations`);
   if (!status.card) facts.push("no sound card");
   put($("facts"), facts.join("  ·  "));
+  if ("mediaSession" in navigator && navigator.mediaSession.metadata.title !== (piece || "Stellar Wind")) {
+    navigator.mediaSession.metadata = new MediaMetadata({ title: piece || "Stellar Wind", artist: piece ? "" : "the Stellar network" });
+  }
 }
 
 function show(next) {
@@ -245,7 +249,8 @@ function show(next) {
   put($("sleep"), status.sleep ? `sleep: ${status.sleep} min` : "sleep: off");
   turn("volume", status.volume);
   turn("tempo", status.turned);
-  describe();
+  $("stop").parentElement.hidden = !steer || !status.piece;
+  describe(); markCards();
 }
 
 function light(levels) {
@@ -315,6 +320,7 @@ function allow() { // what can be steered
   for (const id of ["network", "mute", "sleep"]) $(id).disabled = !steer || !plays;
   for (const id of ["volume", "tempo"]) steer ? $(id).removeAttribute("aria-disabled") : $(id).setAttribute("aria-disabled", "true");
   $("keep").hidden = !steer;
+  markCards();
 }
 
 $("network").onclick = () => send({ do: "press", button: "network" });
@@ -358,6 +364,79 @@ async function offer(item, path, ending, tries) { // a link, once the file is ma
   }
   waits.remove();
 }
+
+// --- the pieces -------------------------------------------------------------------------------------------
+
+const cards = new Map(); // by piece: its button, what it is, and its title as the box shows it
+let shelf = "", looking = 0;
+
+async function look() { // while the room is open
+  clearTimeout(looking);
+  if (!$("room").open || document.hidden) return;
+  const answer = await fetch("pieces.json").catch(() => null), found = answer && answer.ok ? await answer.json() : null;
+  if (found && found.feeds) showPieces(found);
+  else put($("sharing"), found ? found.error : "The box does not answer; this page tries again.");
+  looking = setTimeout(look, 4000);
+}
+
+function showPieces(found) {
+  const said = [`Seeding ${found.seeding} ${found.reach === "lan" ? "at home" : "on the internet"}`, `${found.peers} peers`, `${Math.round(found.up / 1000)} kB/s up`];
+  if (found.searching) said.push(`searching for ${found.searching} more`);
+  if (!found.feeds.length) said.push("nobody is followed yet");
+  put($("sharing"), said.join("  ·  "));
+  const now = JSON.stringify(found.feeds.map((feed) => [feed.artist, feed.count, feed.pieces.map((piece) => [piece.piece, piece.cover])]));
+  if (now !== shelf) { shelf = now; buildShelf(found.feeds); }
+  for (const feed of found.feeds) for (const piece of feed.pieces) cards.get(piece.piece).piece = piece;
+  markCards();
+}
+
+function buildShelf(feeds) {
+  cards.clear();
+  $("feeds").replaceChildren();
+  for (const feed of feeds) {
+    const head = document.createElement("h2"), count = document.createElement("small"), list = document.createElement("ul");
+    head.textContent = feed.artist || "Unnamed";
+    count.textContent = `${feed.own ? "this box · " : ""}${feed.pieces.length < feed.count ? `${feed.pieces.length} of ` : ""}${feed.count} ${feed.count === 1 ? "piece" : "pieces"}`;
+    head.append(count);
+    list.className = "cards";
+    for (const piece of feed.pieces) list.append(card(piece, feed.artist));
+    $("feeds").append(head, list);
+  }
+}
+
+function card(piece, artist) {
+  const item = document.createElement("li"), button = document.createElement("button"), cover = document.createElement("span");
+  const title = document.createElement("b"), state = document.createElement("small");
+  button.type = "button"; button.className = "card";
+  button.style.setProperty("--hue", parseInt(piece.piece.slice(0, 4), 16) % 360); // of one without a cover
+  if (piece.cover) {
+    const image = document.createElement("img");
+    image.loading = "lazy"; image.decoding = "async"; image.alt = ""; image.src = `pieces/${piece.piece}.png`;
+    cover.append(image);
+  }
+  title.textContent = piece.title;
+  button.append(cover, title, state);
+  button.onclick = () => { put($("note"), `Fetching ${piece.title} …`); send({ do: "play", piece: piece.piece }); };
+  item.append(button);
+  cards.set(piece.piece, { button, state, piece, full: artist ? `${piece.title}, ${artist}` : piece.title });
+  return item;
+}
+
+function markCards() { // what of them changes
+  for (const { button, state, piece, full } of cards.values()) {
+    const sold = "amount" in piece, on = Boolean(status && status.piece === full);
+    const price = sold ? `${piece.amount} ${piece.asset === "native" ? "XLM" : piece.asset.split(":")[0]}${piece.network === "public" ? "" : ` (${piece.network})`}` : "";
+    const part = piece.progress > 0 && piece.progress < 1 ? `${Math.round(100 * piece.progress)} %` : "";
+    const here = piece.here ? (piece.peers ? `seeded to ${piece.peers}` : "on the box") : part;
+    put(state, on ? "plays now" : [price, here].filter(Boolean).join(" · ") || "not fetched yet");
+    button.classList.toggle("plays", on);
+    button.disabled = !steer || !plays || sold;
+    button.setAttribute("aria-label", `${button.disabled ? "" : "Play "}${full}: ${state.textContent}`);
+  }
+}
+
+$("stop").onclick = () => send({ do: "stop" });
+$("room").addEventListener("toggle", look);
 
 // --- listening along --------------------------------------------------------------------------------------
 
@@ -420,6 +499,11 @@ function take(message) {
   } else if ("box" in message) {
     plays = message.box; allow(); describe();
     if (!plays) light(lamps.map(() => 0));
+  } else if ("room" in message) {
+    $("room").hidden = !message.room;
+    if (!message.room) $("room").open = false;
+  } else if (message.played) {
+    put($("note"), "");
   } else if (message.kept) {
     kept(message.kept);
   } else if (message.error) {
@@ -448,12 +532,12 @@ document.addEventListener("visibilitychange", () => {
   } else {
     moving.clearRect(0, 0, width, height);
     dirty = [];
-    drawAll();
+    drawAll(); look();
   }
 });
 $("full").onclick = () => document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen();
 if (!document.fullscreenEnabled) $("full").hidden = true;
-const sheets = [$("keep"), $("legend")];
+const sheets = [$("keep"), $("room"), $("legend")];
 for (const sheet of sheets) sheet.addEventListener("toggle", () => { // one at a time
   if (sheet.open) for (const other of sheets) if (other !== sheet) other.open = false;
 });
