@@ -92,10 +92,18 @@ MAY_IMPORT: dict[str, str] = {
     "pieces.feed": "pieces.accounts pieces.keys",
     "pieces.horizon": "ledger.networks pieces.feed pieces.keys pieces.sales values",
     "pieces.keys": "values",
-    "pieces.node": "control host.log ledger.networks pieces.* values",
+    "pieces.following": "pieces.accounts pieces.feed pieces.horizon pieces.keys pieces.own pieces.repeating "
+    "pieces.sales pieces.seeds pieces.shelf pieces.swarm values",
+    "pieces.library": "control pieces.feed pieces.own pieces.piece pieces.seeds pieces.shelf values",
+    "pieces.node": "host.log ledger.networks pieces.following pieces.horizon pieces.library pieces.own "
+    "pieces.repeating pieces.seeds pieces.server pieces.shelf pieces.swarm values",
+    "pieces.own": "pieces.accounts pieces.feed pieces.horizon pieces.keys pieces.piece pieces.repeating pieces.sales "
+    "pieces.seeds pieces.shelf pieces.swarm",
     "pieces.piece": "pieces.feed pieces.keys score.files",
     "pieces.qr": "",
     "pieces.rehearsal": "pieces.feed pieces.horizon pieces.keys pieces.sales pieces.wallet values",
+    "pieces.repeating": "values",
+    "pieces.seeds": "pieces.feed pieces.keys pieces.piece pieces.shelf pieces.swarm",
     "pieces.sales": "pieces.feed pieces.keys",
     "pieces.server": "control pieces.client pieces.piece values",
     "pieces.shelf": "pieces.feed pieces.keys pieces.piece pieces.sales saved.files values",

@@ -12,28 +12,28 @@ from hashlib import sha256
 
 from appliance.pieces.keys import SIZE, Untrusted, is_signed
 
-ACCOUNT, SECRET = 6 << 3, 18 << 3  # SEP-23: the first letter becomes G, or S
+ACCOUNT = 6 << 3  # SEP-23: the first letter becomes G
 LETTERS = 56
 
 
-def decode(address: str, kind: int = ACCOUNT) -> bytes:
+def decode(address: str) -> bytes:
     """The 32 bytes of an address. Raises Untrusted."""
     try:
         raw = b32decode(address) if len(address) == LETTERS else b""
     except ValueError:
         raw = b""
-    if is_secret(address) and kind == ACCOUNT:  # which no error may show
+    if is_secret(address):  # which no error may show
         raise Untrusted(
             "That is the secret of an account (S...): never give it to a box; name the account, G..."
         )
-    if len(raw) != SIZE + 3 or encode(raw[1:-2], kind) != address:
+    if len(raw) != SIZE + 3 or encode(raw[1:-2]) != address:
         raise Untrusted(f"{address!r:.70} is no account: it begins with G and has {LETTERS} characters.")
     return raw[1:-2]
 
 
-def encode(raw: bytes, kind: int = ACCOUNT) -> str:
+def encode(raw: bytes) -> str:
     """The address of 32 bytes."""
-    body = bytes([kind]) + raw
+    body = bytes([ACCOUNT]) + raw
     return b32encode(body + crc_hqx(body, 0).to_bytes(2, "little")).decode()
 
 

@@ -84,9 +84,9 @@ def from_base64(text: object) -> bytes:
         return b""
 
 
-def text_of(body: Mapping[str, Any], name: str, longest: int = MAX_NAME) -> str:
+def text_of(body: Mapping[str, Any], name: str) -> str:
     """A field that is text for people: one line, or several for `words`. Raises Untrusted."""
-    value = body.get(name, "")
+    value, longest = body.get(name, ""), MAX_TEXT if name == "words" else MAX_NAME
     if not isinstance(value, str) or len(value) > longest:
         raise Untrusted(f"{name} is not text of up to {longest} characters.")
     # What could steer a terminal or a page is replaced.
@@ -217,7 +217,7 @@ class Feed:
         account, certificate = text_of(body, "account"), from_base64(body.get("certificate"))
         if not signed_message(account, sentence(account, self.key), certificate):
             raise Untrusted("No account has signed that this feed is its own.")
-        artist, words = text_of(body, "artist"), text_of(body, "words", MAX_TEXT)
+        artist, words = text_of(body, "artist"), text_of(body, "words")
         return {"account": account, "artist": artist, "words": words}
 
     def _more(self, body: Mapping[str, Any]) -> dict[str, Any]:

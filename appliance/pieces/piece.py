@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from appliance.pieces.feed import (
-    MAX_TEXT,
     MAX_TIME,
     from_base64,
     hash_of,
@@ -74,11 +73,6 @@ class Piece:
     cover: bytes
     promise: str  # hash of the content key; "" if it is not sealed
 
-    @property
-    def seconds(self) -> float:
-        """How long it lasts."""
-        return sum(track.seconds for track in self.tracks)
-
 
 # --- making one ---------------------------------------------------------------------------------------------
 
@@ -88,7 +82,7 @@ def draft_of(
 ) -> Draft:
     """A draft of these scores, each with its title. Raises Untrusted or BadScore for what no box would take."""
     said = {"title": title, "words": words}
-    title, words = text_of(said, "title"), text_of(said, "words", MAX_TEXT)
+    title, words = text_of(said, "title"), text_of(said, "words")
     if not title.strip():
         raise Untrusted("A piece needs a title.")
     if not 1 <= len(scores) <= MAX_TRACKS:
@@ -143,7 +137,7 @@ def unpack(content: bytes, source: str = "The draft") -> Draft:
     if not isinstance(tracks, list) or not all(isinstance(track, dict) for track in tracks):
         raise Untrusted(f"{source} is no draft: make one with `stellar-wind piece make`.")
     scores = [(text_of(track, "title"), from_base64(track.get("score"))) for track in tracks]
-    title, words = text_of(body, "title"), text_of(body, "words", MAX_TEXT)
+    title, words = text_of(body, "title"), text_of(body, "words")
     return draft_of(title, words, scores, from_base64(body.get("cover")), source)
 
 
@@ -228,7 +222,7 @@ def opened(files: Mapping[str, bytes], key: bytes, piece: str) -> Piece:
         piece,
         text_of(body, "title"),
         text_of(body, "artist"),
-        text_of(body, "words", MAX_TEXT),
+        text_of(body, "words"),
         tuple(_listed(track, files) for track in tracks),
         cover,
         hash_of(body, "key") if "key" in body else "",

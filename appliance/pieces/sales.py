@@ -192,10 +192,9 @@ def token_of(record: Mapping[str, Any]) -> int:
 # --- links for wallets (SEP-7) ------------------------------------------------------------------------------
 
 
-def pay_link(price: Price, account: str, memo: bytes, passphrase: str, stroops: int | None = None) -> str:
-    """What a wallet opens, or reads as a QR code, to pay for a piece; `stroops` is the rest of a price."""
-    amount = price.stroops if stroops is None else stroops
-    return _link(account, amount, price.asset, "MEMO_HASH", memo, passphrase)
+def pay_link(price: Price, account: str, memo: bytes, passphrase: str) -> str:
+    """What a wallet opens, or reads as a QR code, to pay for a piece."""
+    return _link(account, price.stroops, price.asset, "MEMO_HASH", memo, passphrase)
 
 
 def back_link(back: Back, passphrase: str) -> str:

@@ -19,13 +19,13 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from appliance.pieces import keys
-from appliance.pieces.feed import MAX_FEED, Feed, read
+from appliance.pieces.feed import MAX_FEED, Entry, Feed, read
 from appliance.pieces.keys import Untrusted
 from appliance.pieces.piece import COVER, FOLDER, MAX_TRACKS, most
 from appliance.pieces.sales import Till
@@ -37,6 +37,10 @@ PORTS = (20_000, 60_000)  # the range that the box draws its port from
 MAX_FOLLOWS = 200
 MAX_FEEDS = 12 << 20  # bytes of all feeds; in memory they take three times as much
 MAX_BLOCKED = 10_000
+
+
+class Unknown(BoxError, LookupError):
+    """What was named is not known here."""
 
 
 class ShelfFull(BoxError, OSError):
@@ -105,6 +109,41 @@ class Shelf:
         found: Feed | None = files.read(self._folder / name, lambda text: read(key, text), MAX_FEED)
         return found
 
+    # --- what feeds name ------------------------------------------------------------------------------------
+
+    @property
+    def all_feeds(self) -> list[Feed]:
+        """The artist's own feed first."""
+        return [*([self.own] if self.own else []), *self.feeds.values()]
+
+    def pieces_of(self, feed: Feed) -> list[Entry]:
+        """The pieces of a feed that the owner has not blocked, oldest first."""
+        blocked = {*self.follows.blocked}
+        return [entry for entry in feed.pieces.values() if entry.piece not in blocked]
+
+    @property
+    def torrents_named(self) -> set[str]:
+        """The torrents of all pieces."""
+        return {entry.torrent for feed in self.all_feeds for entry in self.pieces_of(feed)}
+
+    def find(self, named: str, *, own: bool = False) -> tuple[Feed, Entry]:
+        """The feed and the entry of a piece, by its id or the beginning of it. Raises Unknown."""
+        feeds = self.all_feeds if not own else self.all_feeds[: bool(self.own)]
+        found = [
+            (feed, entry)
+            for feed in feeds
+            for entry in self.pieces_of(feed)
+            if entry.piece.startswith(named.lower())
+        ]
+        if len(found) != 1 or len(named) < 4:
+            few = "Several pieces begin" if len(found) > 1 else "No piece of a followed feed begins"
+            raise Unknown(f"{few} with {named!r:.70}; `stellar-wind piece list` shows them.")
+        return found[0]
+
+    def order_of(self, piece: str) -> Order | None:
+        """The order of a piece."""
+        return next((order for order in self.orders.values() if order.piece == piece), None)
+
     # --- writing --------------------------------------------------------------------------------------------
 
     def _write(self, name: str, body: Any) -> None:
@@ -163,7 +202,7 @@ class Shelf:
                 "`stellar-wind piece forget ID`, or raise pieces.shelf."
             )
 
-    def put(self, name: str, content: dict[str, bytes] | bytes) -> Path:
+    def put(self, name: str, content: Mapping[str, bytes] | bytes) -> Path:
         """Write a file, or a folder of files, to share; `placed` moves it to where its info hash says."""
         new = self.torrents / "new"
         shutil.rmtree(new, ignore_errors=True)

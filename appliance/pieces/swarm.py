@@ -20,7 +20,6 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,7 +37,6 @@ BLOCK = (
 )  # bytes of a torrent's pieces, the smallest there is: the same files have the same hash on every box
 AGAIN = 3.0  # s between two announcements while something is looked for
 METADATA = 64 * 1024  # bytes; a piece has 18 files at most
-PATIENCE = 60.0  # s to find something, and again to fetch it; behind NAT 43 s were measured
 BLOCKED = 1  # libtorrent's flag of an address range
 
 _SETTINGS: dict[str, Any] = {
@@ -97,18 +95,6 @@ _PRIVATE = (
 
 class NotFound(BoxError, LookupError):
     """No box that can be reached has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seeding:
-    """How one torrent is."""
-
-    torrent: str  # info hash
-    progress: float  # 0 to 1
-    peers: int
-    up: int  # bytes a second
-    down: int
-    uploaded: int  # bytes since the start
 
 
 Check = Callable[
@@ -216,13 +202,23 @@ class Swarm:
         """Whether all of it is here."""
         return torrent in self._handles and torrent not in self._fetching
 
-    def seeding(self) -> list[Seeding]:
-        """How each torrent is."""
-        return [_seeding(name, handle.status()) for name, handle in self._handles.items()]
+    def seeding(self) -> list[dict[str, Any]]:
+        """How each torrent is; speeds are in bytes a second."""
+        statuses = [(name, handle.status()) for name, handle in self._handles.items()]
+        return [
+            {
+                "torrent": name,
+                "progress": round(status.progress, 3),
+                "peers": status.num_peers,
+                "up": status.upload_rate,
+                "down": status.download_rate,
+            }
+            for name, status in statuses
+        ]
 
     # --- what we can have of others -------------------------------------------------------------------------
 
-    async def fetch(self, torrent: str, check: Check, patience: float = PATIENCE) -> Path:
+    async def fetch(self, torrent: str, check: Check, patience: float) -> Path:
         """Fetch what has this info hash, go on to seed it, and return its folder. Raises NotFound and Untrusted."""
         if torrent not in self._fetching:
             task = asyncio.create_task(self._fetch(torrent, check, patience))
@@ -294,7 +290,7 @@ class Swarm:
 
     # --- the newest of a key --------------------------------------------------------------------------------
 
-    async def put(self, secret: bytes, public: bytes, value: bytes, seconds: float = PATIENCE) -> int:
+    async def put(self, secret: bytes, public: bytes, value: bytes, seconds: float) -> int:
         """Say what is the newest of our key. Returns how many nodes have taken it."""
         taken, answered = 0, asyncio.Event()
 
@@ -312,7 +308,7 @@ class Swarm:
             self._listeners.remove(listener)
         return taken
 
-    async def get(self, public: bytes, seconds: float = PATIENCE) -> list[bytes]:
+    async def get(self, public: bytes, seconds: float) -> list[bytes]:
         """What nodes say is the newest of a key: values that its holder signed, also old ones."""
         found: list[bytes] = []
         answered = asyncio.Event()
@@ -383,14 +379,3 @@ def _only_private() -> lt.ip_filter:
     for first, last in _PRIVATE:
         found.add_rule(first, last, 0)
     return found
-
-
-def _seeding(name: str, status: lt.torrent_status) -> Seeding:
-    return Seeding(
-        name,
-        round(status.progress, 3),
-        status.num_peers,
-        status.upload_rate,
-        status.download_rate,
-        status.all_time_upload,
-    )

@@ -359,7 +359,6 @@ def _serve(arguments: argparse.Namespace, loaded: Loaded) -> str:
         bootstrap=[*settings.bootstrap] if settings.reach == "internet" else [],
         upload=settings.upload,
         shelf=settings.shelf,
-        verbose=False,
     )
     # Another program in the same process: the libraries of the settings would double its memory for good.
     words = command("appliance.pieces.node")
