@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from base64 import b32decode, b32encode
 from binascii import crc_hqx
-from hashlib import sha256
 
-from appliance.pieces.keys import SIZE, Untrusted, is_signed
+from appliance.pieces.keys import SIZE, Untrusted, is_signed, sha256
 
 ACCOUNT = 6 << 3  # SEP-23: the first letter becomes G
 LETTERS = 56
@@ -53,7 +52,7 @@ def is_secret(text: str) -> bool:
 
 def message_hash(text: str) -> bytes:
     """What a wallet signs for a message: SEP-53."""
-    return sha256(b"Stellar Signed Message:\n" + text.encode()).digest()
+    return sha256(b"Stellar Signed Message:\n" + text.encode())
 
 
 def signed_message(account: str, text: str, signature: bytes) -> bool:

@@ -23,11 +23,10 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Any
 
 from appliance.pieces.accounts import is_account, signed_message
-from appliance.pieces.keys import SIZE, Untrusted, is_signed, public_of, sign
+from appliance.pieces.keys import SIZE, Untrusted, is_signed, public_of, sha256, sign
 
 MAX_LINE = 8 << 10  # bytes
 MAX_LINES = 2000
@@ -202,7 +201,7 @@ class Feed:
         if whole_of(body, "n", MAX_LINES) != len(self.marks):
             raise Untrusted("A line of the feed has the number of another one.")
         fields = self._first(body) if not self.marks else self._more(body)
-        return replace(self, marks=(*self.marks, sha256(line).digest()), text=self.text + line, **fields)
+        return replace(self, marks=(*self.marks, sha256(line)), text=self.text + line, **fields)
 
     def written(self, secret: bytes, body: Mapping[str, Any]) -> Feed:
         """The feed with a new line of its owner's. Raises Untrusted if it is full, or the line is not valid."""

@@ -8,9 +8,7 @@ order key     X25519, one for each purchase; its public half is the memo of the 
 
 from __future__ import annotations
 
-from hashlib import sha256, sha512
-
-from nacl.bindings import crypto_scalarmult_base
+from nacl.bindings import crypto_hash_sha256, crypto_hash_sha512, crypto_scalarmult_base
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 from nacl.secret import SecretBox
@@ -24,6 +22,11 @@ SIZE = 32  # bytes of every key
 
 class Untrusted(BoxError, ValueError):
     """What came is not what its maker signed, or is not within the bounds of what it should be."""
+
+
+def sha256(content: bytes) -> bytes:
+    """The hash. Not hashlib's, which loads OpenSSL (4 MB)."""
+    return bytes(crypto_hash_sha256(content))
 
 
 # --- signatures ---------------------------------------------------------------------------------------------
@@ -55,7 +58,7 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
 
 def expanded(secret: bytes) -> bytes:
     """The 64 bytes with which libtorrent signs: RFC 8032, 5.1.5, steps 1 and 2."""
-    found = bytearray(sha512(secret).digest())
+    found = bytearray(crypto_hash_sha512(secret))
     found[0] &= 248
     found[31] = (found[31] & 63) | 64
     return bytes(found)
@@ -79,7 +82,7 @@ def unlocked(sealed: bytes, key: bytes) -> bytes:
 
 def promise(key: bytes) -> str:
     """What a feed says of a content key before anybody has it."""
-    return sha256(b"Stellar Wind Box key 1\n" + key).hexdigest()
+    return sha256(b"Stellar Wind Box key 1\n" + key).hex()
 
 
 def order_public(secret: bytes) -> bytes:

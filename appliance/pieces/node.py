@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -33,7 +32,7 @@ from appliance.pieces.shelf import Shelf
 from appliance.pieces.swarm import Swarm
 from appliance.values import BoxError
 
-log = logging.getLogger("appliance.pieces.node")  # which is also run as __main__
+log = logging.getLogger(__name__)
 
 OPTIONS = "PIECES_OPTIONS"  # of the environment, which other users cannot read: the options can hold keys of servers
 
@@ -134,6 +133,3 @@ def main() -> int:
         return 1
     return 0
 
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,7 +15,6 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from appliance.pieces.feed import (
     text_of,
     verified,
 )
-from appliance.pieces.keys import Untrusted, locked, promise, public_of, unlocked
+from appliance.pieces.keys import Untrusted, locked, promise, public_of, sha256, unlocked
 from appliance.score.files import MAX_PACKED, Score, score_in
 
 MAX_SCORE = MAX_PACKED
@@ -154,7 +153,7 @@ def described(
     if draft.cover:
         files[COVER] = draft.cover
     listed = {
-        name: {"bytes": len(content), "sha256": sha256(content).hexdigest()}
+        name: {"bytes": len(content), "sha256": sha256(content).hex()}
         for name, content in files.items()
     }
     body = {"piece": 1, "feed": public_of(secret).hex(), "at": at, "artist": artist, "title": draft.title}
@@ -166,7 +165,7 @@ def described(
 
 def id_of(description: bytes) -> str:
     """The id of a piece, by which its feed names it."""
-    return sha256(description).hexdigest()
+    return sha256(description).hex()
 
 
 # --- taking one ---------------------------------------------------------------------------------------------
@@ -208,7 +207,7 @@ def opened(files: Mapping[str, bytes], key: bytes, piece: str) -> Piece:
         raise Untrusted("The piece does not have the files that its artist signed.")
     for name, said in listed.items():
         content = files[name]
-        if not isinstance(said, dict) or sha256(content).hexdigest() != hash_of(said, "sha256"):
+        if not isinstance(said, dict) or sha256(content).hex() != hash_of(said, "sha256"):
             raise Untrusted(f"{name} is not what the artist signed.")
         if len(content) > most(name):
             raise Untrusted(f"{name} is larger than it can be.")

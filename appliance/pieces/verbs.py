@@ -361,7 +361,7 @@ def _serve(arguments: argparse.Namespace, loaded: Loaded) -> str:
         shelf=settings.shelf,
     )
     # Another program in the same process: the libraries of the settings would double its memory for good.
-    words = command("appliance.pieces.node")
+    words = command("appliance.pieces")
     os.execve(sys.executable, words, {**os.environ, OPTIONS: json.dumps(asdict(options))})  # noqa: S606 - ourselves
 
 

@@ -46,7 +46,7 @@ class PieceBox:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-P", "-m", "appliance.pieces.node"]
+        command = [sys.executable, "-P", "-m", "appliance.pieces"]
         environ = {**os.environ, OPTIONS: json.dumps(self._options)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
