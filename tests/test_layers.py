@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, str] = {
     "terminal": "companion control host.log host.python panel.tui values",
     # --- pieces: a process of its own, which only `cli` starts
     "pieces": "",
+    "pieces.__main__": "pieces.node",
     "pieces.accounts": "pieces.keys",
     "pieces.client": "control",
     "pieces.feed": "pieces.accounts pieces.keys",

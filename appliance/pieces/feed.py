@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -195,20 +195,46 @@ class Feed:
         found = [prices[-1] for prices in self.prices.values() if prices[-1].piece == piece]
         return found[-1] if found else None
 
-    def appended(self, line: bytes) -> Feed:
-        """The feed with one more line. Raises Untrusted."""
-        body = verified("feed", self.key, self.mark, line)
-        if whole_of(body, "n", MAX_LINES) != len(self.marks):
-            raise Untrusted("A line of the feed has the number of another one.")
-        fields = self._first(body) if not self.marks else self._more(body)
-        return replace(self, marks=(*self.marks, sha256(line)), text=self.text + line, **fields)
+    def extended(self, lines: Iterable[bytes]) -> Feed:
+        """The feed with more lines. Raises Untrusted."""
+        marks, entries, prices = [*self.marks], {**self.entries}, {**self.prices}
+        gone, delivered, first = {**self.gone}, {**self.delivered}, {}
+        text = [self.text]
+        for line in lines:
+            body = verified("feed", self.key, marks[-1] if marks else bytes(SIZE), line)
+            if whole_of(body, "n", MAX_LINES) != len(marks):
+                raise Untrusted("A line of the feed has the number of another one.")
+            if not marks:
+                first = self._first(body)
+            elif "torrent" in body:
+                entry = _entry(body)
+                entries[entry.piece] = entry
+            elif "sale" in body:
+                price = _price(body)
+                prices[price.sale] = (*_of_the_same_sale(price, prices), price)
+            elif "order" in body:
+                delivered[hash_of(body, "order")] = from_base64(body.get("sealed"))
+            elif "gone" in body:
+                gone[hash_of(body, "gone")] = whole_of(body, "at", MAX_TIME)
+            marks.append(sha256(line))
+            text.append(line)
+        return replace(
+            self,
+            text=b"".join(text),
+            marks=tuple(marks),
+            entries=entries,
+            prices=prices,
+            gone=gone,
+            delivered=delivered,
+            **first,
+        )
 
     def written(self, secret: bytes, body: Mapping[str, Any]) -> Feed:
         """The feed with a new line of its owner's. Raises Untrusted if it is full, or the line is not valid."""
         line = signed_line("feed", secret, self.mark, {**body, "n": len(self.marks)})
         if len(self.marks) >= MAX_LINES or len(self.text) + len(line) > MAX_FEED:
             raise Untrusted("The feed is full: move own.feed and feed.key away, and begin another one.")
-        return self.appended(line)
+        return self.extended([line])
 
     def _first(self, body: Mapping[str, Any]) -> dict[str, Any]:
         if body.get("feed") != 1:
@@ -219,33 +245,29 @@ class Feed:
         artist, words = text_of(body, "artist"), text_of(body, "words")
         return {"account": account, "artist": artist, "words": words}
 
-    def _more(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        if "torrent" in body:
-            piece, torrent = hash_of(body, "piece"), hash_of(body, "torrent")
-            size, at = whole_of(body, "bytes", MAX_TIME), whole_of(body, "at", MAX_TIME)
-            return {
-                "entries": {**self.entries, piece: Entry(piece, torrent, size, text_of(body, "title"), at)}
-            }
-        if "sale" in body:
-            price = Price(
-                whole_of(body, "sale", SALES - 1),
-                hash_of(body, "piece"),
-                text_of(body, "network"),
-                stroops_of(body.get("amount")),
-                asset_of(body.get("asset")),
-                hash_of(body, "key"),
-                whole_of(body, "at", MAX_TIME),
-            )
-            before = self.prices.get(price.sale, ())
-            if before and (before[0].piece, before[0].promise) != (price.piece, price.promise):
-                raise Untrusted("The feed sells two pieces under one number.")
-            return {"prices": {**self.prices, price.sale: (*before, price)}}
-        if "order" in body:
-            memo, sealed = hash_of(body, "order"), from_base64(body.get("sealed"))
-            return {"delivered": {**self.delivered, memo: sealed}}
-        if "gone" in body:
-            return {"gone": {**self.gone, hash_of(body, "gone"): whole_of(body, "at", MAX_TIME)}}
-        return {}
+
+def _entry(body: Mapping[str, Any]) -> Entry:
+    piece, torrent, size = hash_of(body, "piece"), hash_of(body, "torrent"), whole_of(body, "bytes", MAX_TIME)
+    return Entry(piece, torrent, size, text_of(body, "title"), whole_of(body, "at", MAX_TIME))
+
+
+def _price(body: Mapping[str, Any]) -> Price:
+    return Price(
+        whole_of(body, "sale", SALES - 1),
+        hash_of(body, "piece"),
+        text_of(body, "network"),
+        stroops_of(body.get("amount")),
+        asset_of(body.get("asset")),
+        hash_of(body, "key"),
+        whole_of(body, "at", MAX_TIME),
+    )
+
+
+def _of_the_same_sale(price: Price, prices: Mapping[int, tuple[Price, ...]]) -> tuple[Price, ...]:
+    before = prices.get(price.sale, ())
+    if before and (before[0].piece, before[0].promise) != (price.piece, price.promise):
+        raise Untrusted("The feed sells two pieces under one number.")
+    return before
 
 
 def sentence(account: str, key: bytes) -> str:
@@ -269,8 +291,7 @@ def read(key: bytes, text: bytes, known: Feed | None = None) -> Feed:
     if len(text) > MAX_FEED or text.count(b"\n") > MAX_LINES:
         raise Untrusted(f"The feed is larger than {MAX_FEED:,} bytes or {MAX_LINES:,} lines.")
     feed = known if known and text.startswith(known.text) else Feed(key)
-    for line in text[len(feed.text) :].splitlines(keepends=True):
-        feed = feed.appended(line)
+    feed = feed.extended(text[len(feed.text) :].splitlines(keepends=True))
     if not feed.marks or not text.endswith(b"\n"):
         raise Untrusted("The feed is empty, or its last line is cut off.")
     if known and len(feed.marks) < len(known.marks):

@@ -137,6 +137,7 @@ class Following:
     async def _take(self, key: str, torrent: str, known: Feed | None) -> Feed:
         text = await self._seeds.fetch_feed(torrent)
         try:
+            self._shelf.check_feed(key, text)
             found = await asyncio.to_thread(feed.read, bytes.fromhex(key), text, known)
             self._shelf.save_feed(found)
         except BoxError:

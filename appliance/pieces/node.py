@@ -132,4 +132,3 @@ def main() -> int:
         log.error("%s", error)
         return 1
     return 0
-

@@ -153,8 +153,7 @@ def described(
     if draft.cover:
         files[COVER] = draft.cover
     listed = {
-        name: {"bytes": len(content), "sha256": sha256(content).hex()}
-        for name, content in files.items()
+        name: {"bytes": len(content), "sha256": sha256(content).hex()} for name, content in files.items()
     }
     body = {"piece": 1, "feed": public_of(secret).hex(), "at": at, "artist": artist, "title": draft.title}
     body |= {"words": draft.words, "tracks": tracks, "files": listed}

@@ -123,3 +123,26 @@ def test_one_bit_that_was_changed_is_refused(spaces: Spaces, stranger: Stranger,
             b.ask("fetch", named=piece)
         assert not b.pieces()[piece]["here"]
         assert list(b.pieces()) == [piece]
+
+
+def test_a_feed_that_names_the_torrent_of_another_one_takes_nothing_away(tmp_path: Path) -> None:
+    with PieceBox(tmp_path, listen="127.0.0.1") as box:
+        box.is_artist(Artist())
+        ours = box.publish(draft())
+        torrent = box.pieces()[ours]["torrent"]
+    mallory = Artist("Mallory")
+    mallory.says(piece="ab" * 32, torrent=torrent, bytes=9, title="Mine")
+    (tmp_path / "pieces" / "feeds").mkdir(exist_ok=True)
+    (tmp_path / "pieces" / "feeds" / f"{mallory.key.hex()}.feed").write_bytes(mallory.feed.text)
+    follows = {"feeds": [mallory.key.hex()], "blocked": [], "port": 0}
+    (tmp_path / "pieces" / "follows.json").write_text(json.dumps(follows))
+    box.start()
+    try:
+        for command in ("fetch", "cover"):
+            with pytest.raises(Refused):
+                box.ask(command, named="ab" * 32)
+        box.ask("forget", named="ab" * 32)
+        box.ask("unfollow", who=mallory.key.hex())
+        assert box.ask("fetch", named=ours)["paths"]
+    finally:
+        box.leave()

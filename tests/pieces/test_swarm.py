@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from appliance.control import Refused
 from appliance.pieces.piece import pack
 from tests.support.artists import PNG, Artist, draft
 from tests.support.piece_boxes import PieceBox
@@ -41,6 +43,10 @@ def test_a_piece_is_passed_on_without_the_internet(spaces: Spaces, tmp_path: Pat
         assert (shown["title"], shown["artist"], shown["words"]) == ("Evening", "Ada", "Of a calm sea.")
         assert [track["title"] for track in shown["tracks"]] == ["Part 0", "Part 1"]
         a.until(lambda: a.ask("status")["announced"] >= 2)  # B and C know where the newest feed is
+        assert b64decode(b.ask("cover", named=piece)["cover"]) == PNG
+        with pytest.raises(Refused):  # it is not here, and nothing is fetched for it
+            c.ask("cover", named=piece)
+        assert (b.pieces()[piece]["here"], c.pieces()[piece]["here"]) == (True, False)
         a.leave()
         paths = c.until(lambda: c.ask("fetch", named=piece[:8]))["paths"]
         assert [Path(path).read_bytes() for path in paths] == [track.content for track in made.tracks]
