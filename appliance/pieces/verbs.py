@@ -63,7 +63,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--words", default="", help="what you say of it")
     make.add_argument("--cover", type=Path, metavar="FILE", help="a .png picture of up to 1 MB")
     make.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="the draft, such as x.piece"
+        "-o", "--output", type=Path, metavar="FILE", help="the draft; the name of the first score with .piece"
     )
     artist = add("artist", _artist, "begin a feed of your own, or show it")
     artist.add_argument(
@@ -299,10 +299,11 @@ def _make(arguments: argparse.Namespace, loaded: Loaded) -> str:
     scores = [(title, _content(path)) for title, path in zip(titles, arguments.scores, strict=False)]
     cover = _content(arguments.cover) if arguments.cover else b""
     made = draft_of(arguments.title, arguments.words, scores, cover, str(arguments.scores[0]))
-    with replacing(arguments.output, arguments.scores) as part:
+    output = arguments.output or Path(arguments.scores[0].name.partition(".")[0] + ".piece")
+    with replacing(output, arguments.scores) as part:
         part.write_bytes(pack(made))
     seconds = sum(track.seconds for track in made.tracks)
-    return f"{arguments.output}: {made.title}, {seconds:.0f} s; `stellar-wind piece publish` publishes it"
+    return f"{output}: {made.title}, {seconds:.0f} s; `stellar-wind piece publish {output}` publishes it"
 
 
 def _content(path: Path) -> bytes:

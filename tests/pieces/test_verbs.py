@@ -159,3 +159,12 @@ def test_bad_use_is_one_sentence(tmp_path: Path, words: list[str]) -> None:
     done = run("piece", "--set", f"state_dir={tmp_path}", *words)
     assert done.returncode in (1, 78)
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_draft_has_the_name_of_its_first_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept").mkdir()
+    kept = tmp_path / "kept" / "2026-11-29-181500.score.gz"
+    kept.write_bytes(score())
+    assert main(["piece", "make", str(kept), "--title", "Evening"]) == 0
+    assert unpack((tmp_path / "2026-11-29-181500.piece").read_bytes()).title == "Evening"
