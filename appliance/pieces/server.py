@@ -65,9 +65,8 @@ class PieceServer:
                 await self._serve(reader, writer)
         except (
             OSError,
-            TimeoutError,
             ValueError,
-        ):  # it has gone, or sends nothing, or a line that is too long
+        ):  # it has gone, or sends nothing (TimeoutError), or a line that is too long
             pass
         finally:
             self._clients -= 1

@@ -18,8 +18,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,9 +32,7 @@ log = logging.getLogger(__name__)
 
 SALT = b"stellar-wind pieces 1"
 HELLO = ("hello", "stellar-wind-box", b"Stellar Wind boxes meet here.\n")
-BLOCK = (
-    16 * 1024
-)  # bytes of a torrent's pieces, the smallest there is: the same files have the same hash on every box
+BLOCK = 16 * 1024  # bytes of a torrent's pieces, the smallest: the same files have the same hash on every box
 AGAIN = 3.0  # s between two announcements while something is looked for
 METADATA = 64 * 1024  # bytes; a piece has 18 files at most
 BLOCKED = 1  # libtorrent's flag of an address range
@@ -97,9 +95,8 @@ class NotFound(BoxError, LookupError):
     """No box that can be reached has it."""
 
 
-Check = Callable[
-    [dict[str, int]], None
-]  # judges paths and sizes before a byte is asked for; raises Untrusted
+# Judges paths and sizes before a byte is asked for; raises Untrusted.
+Check = Callable[[dict[str, int]], None]
 
 
 class Swarm:
@@ -138,12 +135,8 @@ class Swarm:
         """Be in the swarm while in the `with`."""
         kinds = lt.alert.category_t
         params = lt.session_params()
-        mask = (
-            kinds.error_notification
-            | kinds.status_notification
-            | kinds.dht_notification
-            | kinds.storage_notification
-        )
+        mask = kinds.error_notification | kinds.status_notification
+        mask |= kinds.dht_notification | kinds.storage_notification
         params.settings = cast(Any, self._settings | {"alert_mask": mask})
         self._session = lt.session(params)
         if self._private:
@@ -180,6 +173,15 @@ class Swarm:
                 log.warning("Cannot listen on port %d: %s.", self._port, alert.message())
             for listener in tuple(self._listeners):
                 listener(alert)
+
+    @contextmanager
+    def _heard_by(self, listener: Callable[[lt.alert], None]) -> Iterator[None]:
+        """Pass alerts on to `listener` while in the `with`."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     # --- what others can have of us -------------------------------------------------------------------------
 
@@ -260,8 +262,7 @@ class Swarm:
         def listener(_: lt.alert) -> None:
             news.set()
 
-        self._listeners.append(listener)
-        try:
+        with self._heard_by(listener):
             while not done():
                 if time.monotonic() > ends:
                     raise NotFound(f"No box that can be reached has it, or not all of it ({seconds:.0f} s).")
@@ -270,8 +271,6 @@ class Swarm:
                 while not done() and time.monotonic() < min(again, ends):
                     news.clear()
                     await _soon(news, min(again, ends) - time.monotonic())
-        finally:
-            self._listeners.remove(listener)
 
     async def _flushed(self, handle: lt.torrent_handle, seconds: float) -> None:
         """What is complete is not on the disk yet."""
@@ -281,12 +280,9 @@ class Swarm:
             if isinstance(alert, lt.cache_flushed_alert) and alert.handle == handle:
                 flushed.set()
 
-        self._listeners.append(listener)
-        try:
+        with self._heard_by(listener):
             handle.flush_cache()
             await _soon(flushed, seconds)
-        finally:
-            self._listeners.remove(listener)
 
     # --- the newest of a key --------------------------------------------------------------------------------
 
@@ -300,12 +296,9 @@ class Swarm:
                 taken = alert.num_success
                 answered.set()
 
-        self._listeners.append(listener)
-        try:
+        with self._heard_by(listener):
             self._session.dht_put_mutable_item(expanded(secret), public, value, SALT)
             await _soon(answered, seconds)
-        finally:
-            self._listeners.remove(listener)
         return taken
 
     async def get(self, public: bytes, seconds: float) -> list[bytes]:
@@ -320,22 +313,17 @@ class Swarm:
                 if alert.authoritative:
                     answered.set()
 
-        self._listeners.append(listener)
-        try:
+        with self._heard_by(listener):
             self._session.dht_get_mutable_item(public, SALT)
             await _soon(answered, seconds)
-        finally:
-            self._listeners.remove(listener)
         return found
 
 
 async def _soon(event: asyncio.Event, seconds: float) -> None:
     """Wait for the event, but no longer."""
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(max(0.0, seconds)):
             await event.wait()
-    except TimeoutError:
-        pass
 
 
 def info_hash(path: Path) -> str:
