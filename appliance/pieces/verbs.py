@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from appliance.control import SERVICE as BOX
 from appliance.control import runtime_dir
 from appliance.host.python import command
+from appliance.pieces.client import SERVICE, PieceClient
 from appliance.saved.files import state_dir
 from appliance.saved.replacing import replacing
 from appliance.values import BoxError
 
 if TYPE_CHECKING:
-    from appliance.pieces.client import PieceClient
     from appliance.settings import Loaded
 
 ID = "the beginning of a piece's id, as `piece list` shows it"
@@ -120,14 +120,8 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
 # --- asking the process -------------------------------------------------------------------------------------
 
 
-def _client(loaded: Loaded) -> PieceClient:
-    from appliance.pieces.client import SERVICE, PieceClient
-
-    return PieceClient.connect([runtime_dir(loaded.settings.state_dir, os.environ), SERVICE])
-
-
 def _ask(loaded: Loaded, verb: str, **fields: str) -> dict[str, Any]:
-    with _client(loaded) as client:
+    with PieceClient.connect([runtime_dir(loaded.settings.state_dir, os.environ), SERVICE]) as client:
         return client.ask(verb, **fields)
 
 
