@@ -235,18 +235,19 @@ class _Client:
         self.told: Status | None = None  # the last status that it was sent
         self._lost = 0
 
-    def send(self, line: bytes) -> None:
-        """Send a line, unless too many wait to be read."""
+    def send(self, line: bytes) -> bool:
+        """Send a line, unless too many wait to be read; whether it was sent."""
         transport = self._writer.transport
         if transport.is_closing():
-            return
+            return False
         if transport.get_write_buffer_size() > BUFFER:
             self._lost += 1
-            return
+            return False
         if self._lost:
             self._writer.write(_line({"lost": self._lost}))
             self._lost = 0
         self._writer.write(line)
+        return True
 
     def send_samples(self, samples: bytes) -> None:
         """Send a block of samples, unless too many wait to be read."""
@@ -362,9 +363,9 @@ class ControlServer:
                 self._send_all({"level": round(self._box.level, 1)})
 
     def _send_status(self, client: _Client, status: Status) -> None:
-        if status != client.told:
+        # One that a slow client does not get is sent again, or the client would show an old one until the next change.
+        if status != client.told and client.send(_line({"status": status.as_json()})):
             client.told = status
-            client.send(_line({"status": status.as_json()}))
 
     async def _connected(self, connection: socket.socket) -> None:
         client = _Client(*await asyncio.open_unix_connection(sock=connection, limit=LINE))
@@ -420,10 +421,10 @@ class ControlServer:
                     client.listens = self.listened = True
                     return OK
                 case "keep":
-                    form = command.get("format", "")
-                    if form and form not in KEPT_FORMATS:
+                    form = command.get("format")
+                    if form not in (None, "", *KEPT_FORMATS):
                         raise BadCommand(f"format is one of {', '.join(KEPT_FORMATS)}, not {form!r:.40}.")
-                    return _line({"ok": True, "kept": str(await self._box.keep(form))})
+                    return _line({"ok": True, "kept": str(await self._box.keep(form or ""))})
                 case "play" | "stop":
                     await self._box.play(*scores_of(command))
                     return OK

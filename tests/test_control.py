@@ -287,7 +287,7 @@ def test_the_status_is_told_and_gestures_are_obeyed(tmp_path: Path) -> None:
 def test_a_format_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
     async def test(box: Box, _: ControlServer, path: Path) -> None:
         client = await connected(path)
-        for form in ("wav", "../x", 7, ["mid"], None):
+        for form in ("wav", "../x", 7, 0, False, [], ["mid"], None):
             answer = await client.ask(do="keep", format=form)
             assert answer["ok"] == (form is None)  # null is none
 
@@ -507,6 +507,27 @@ def test_a_slow_reader_loses_events_and_delays_no_other(tmp_path: Path) -> None:
         assert got == sent  # the other one has them all
         assert 0 < logs < 1000  # of 1 kB each: what its buffers hold
         assert lost + logs >= sent
+
+    serve(tmp_path, test)
+
+
+def test_a_status_that_a_slow_client_has_missed_is_told_again(tmp_path: Path) -> None:
+    async def test(box: Box, server: ControlServer, path: Path) -> None:
+        with Client.connect([tmp_path]) as slow:
+            events = slow.watch()
+            quick = await Wire(path).connect()
+            await quick.ask(do="watch")
+            first = await asyncio.to_thread(next, events)
+            assert first["status"]["volume"] == STATUS.volume
+            for _ in range(2000):  # more than the kernel and the server hold for it
+                server.log("x" * 1000)
+            box.now = replace(STATUS, volume=0.125)
+            while (await quick.line()).get("status", {}).get("volume") != 0.125:
+                pass
+            last: dict[str, Any] = {}
+            async with asyncio.timeout(60):
+                while last.get("volume") != 0.125:
+                    last = (await asyncio.to_thread(next, events)).get("status", last)
 
     serve(tmp_path, test)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ from appliance.score.format import (
 from appliance.values import Context, NoteEvent, Passage
 
 MAX_PACKED = 2 << 20  # bytes of a file that is played from memory; half an hour has 40 to 200 kB
+GZIP = b"\x1f\x8b"
+# Of the beginnings of gzip files in one: 90,000 empty ones take seconds to read, and random data has one in 16 MB.
+MAX_GZIP = 100
 
 
 class Score:
@@ -57,9 +61,10 @@ def open_packed(path: Path) -> Score:
     Only its header is checked: a check of all lines would take a small board's processor from the sound for seconds.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_PACKED + 1)
-    except OSError as error:
+        # Without blocking, a named pipe that nobody writes into is an empty file.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            content = file.read(MAX_PACKED + 1) or b""
+    except (OSError, ValueError) as error:  # ValueError: of a path that no file can have
         raise BadScore(f"Cannot read {path}: {reason(error)}. Check the path and the file.") from error
     if len(content) > MAX_PACKED:
         raise BadScore(f"{path} cannot be played: it is larger than {MAX_PACKED >> 20} MB.")
@@ -71,10 +76,12 @@ def score_in(content: bytes, path: Path, *, whole: bool = True) -> Score:
 
     Only its header is checked if it is not `whole`; then its lines are checked as they are read.
     """
+    if content.count(GZIP + b"\x08") > MAX_GZIP:
+        raise BadScore(f"{path} cannot be played: it consists of more than {MAX_GZIP} gzip files.")
 
     def lines() -> Iterator[bytes]:
         file: IO[bytes] = io.BytesIO(content)
-        if content.startswith(b"\x1f\x8b"):
+        if content.startswith(GZIP):
             file = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
         while line := file.readline(MAX_LINE + 1):
             yield line

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from appliance.parts import NothingToPlay, open_music
-from appliance.score.files import Score, ScoreLines, ScoreWriter, open_score, packed
+from appliance.score.files import Score, ScoreLines, ScoreWriter, open_packed, open_score, packed
 from appliance.score.format import (
     MAX_BYTES,
     MAX_CROWD,
@@ -319,3 +319,26 @@ def test_a_torn_pipe_is_a_bad_score(tmp_path: Path) -> None:
     with pytest.raises(BadScore, match=str(pipe)):
         open_score(pipe)
     writer.join()
+
+
+# --- into memory, to be played at once --------------------------------------------------------------------------
+
+
+def test_a_path_that_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.score.gz")
+    for name in ("pipe.score.gz", "no\0name", "no\ud800name", "nothing", "."):
+        with pytest.raises(BadScore):
+            open_packed(tmp_path / name)
+    writer = os.open(tmp_path / "pipe.score.gz", os.O_RDWR)  # which sends nothing
+    try:
+        with pytest.raises(BadScore):
+            open_packed(tmp_path / "pipe.score.gz")
+    finally:
+        os.close(writer)
+
+
+def test_a_score_of_many_small_gzip_files_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.score.gz"
+    path.write_bytes(gzip.compress(HEAD) + gzip.compress(b"") * 50_000)
+    with pytest.raises(BadScore):
+        open_packed(path)
