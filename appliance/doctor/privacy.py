@@ -24,6 +24,7 @@ _MAC = re.compile(r"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)")
 _IPV6 = re.compile(r"(?<![\w.:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
 _SERIAL = re.compile(r"^(Serial\s*:).*$", re.MULTILINE)
+SECRET = 3  # characters; a header of fewer is no secret, and such words are everywhere
 _SSID = re.compile(r"^\s*ssid\s*=\s*\"?(.+?)\"?\s*$", re.MULTILINE)
 
 
@@ -58,7 +59,8 @@ def private(machine: Machine, settings: Settings) -> dict[str, str]:
             if address.hostname not in known:
                 words[address.netloc] = words[address.hostname or ""] = f"server {number} of {name}"
         for value in network.headers.values():
-            words |= dict.fromkeys((value, *value.split()), "header")
+            parts = (part for part in value.split() if len(part) >= SECRET)
+            words |= dict.fromkeys((value, *parts) if len(value) >= SECRET else (), "header")
         if network.passphrase:
             words[network.passphrase] = "passphrase"
     if settings.mqtt.server:

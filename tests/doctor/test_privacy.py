@@ -112,6 +112,15 @@ def test_no_value_of_a_header_is_left(value: str, before: str, tmp_path: Path) -
     assert redacted(f"{before}{value}' refused", words) == f"{before}<header>' refused"
 
 
+def test_a_header_too_short_to_be_a_secret_leaves_the_text_readable(tmp_path: Path) -> None:
+    headers = '{ X-Api-Version = "2", X-Key = "on a k-1+2/3" }'
+    (config := tmp_path / "box.toml").write_text(
+        f'[networks.mine]\nendpoints = ["https://h.example"]\npassphrase = "mine"\nheaders = {headers}\n'
+    )
+    words = private(patient(tmp_path), load({}, {}, config).settings)
+    assert redacted("2 retries on a card, k-1+2/3", words) == "2 retries on a card, <header>"
+
+
 def test_a_known_network_of_ones_own_servers_keeps_its_passphrase_out_of_it(tmp_path: Path) -> None:
     (config := tmp_path / "box.toml").write_text('[networks.public]\nendpoints = ["https://h.example"]\n')
     words = private(patient(tmp_path), load({}, {}, config).settings)
