@@ -70,6 +70,12 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
+def test_each_file_that_contributors_are_shown_states_its_licence() -> None:
+    shown = [text for language, text, _ in blocks(ROOT / "CONTRIBUTING.md") if language in ("python", "toml")]
+    assert shown
+    assert [text for text in shown if "SPDX-License-Identifier: " not in text.partition("\n")[0]] == []
+
+
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """A copy of the package with every example of CONTRIBUTING.md applied."""
