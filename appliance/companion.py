@@ -35,6 +35,7 @@ class Companion:
             yield
         finally:
             reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
             await end(process, AT_END)
 
     async def _read(self, process: Process) -> None:
@@ -50,7 +51,15 @@ async def end(process: Process, within: float) -> None:
         process.terminate()
     try:
         async with asyncio.timeout(within):
-            await process.wait()
+            await _ended(process)
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        with suppress(ProcessLookupError):  # it has just ended
+            process.kill()
+        await _ended(process)
+
+
+async def _ended(process: Process) -> None:
+    """Wait for a program to end. Its output is read and dropped: with a full pipe asyncio would not notice the end."""
+    while process.stdout and await process.stdout.read(1 << 16):
+        pass
+    await process.wait()

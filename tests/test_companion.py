@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program that the player starts beside itself: however it behaves, the player ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+import pytest
+
+from appliance.companion import Companion
+
+pytestmark = pytest.mark.process
+
+# It ignores SIGTERM, and writes one line that is longer than any buffer.
+FLOOD = """
+import signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("begun", flush=True)
+while True:
+    sys.stdout.write("x" * (1 << 20))
+"""
+
+
+def test_one_that_fills_its_pipe_and_ignores_the_request_to_end_is_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(60):
+            async with Companion("page", [sys.executable, "-c", FLOOD]).running():
+                while "begun" not in caplog.messages:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)  # until the pipe is full
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(run())
