@@ -210,8 +210,11 @@ class Console:
         output = self.sounding.output_status if self.sounding else OutputStatus("", "", 0, 0.0)
         notes, delay = self._recent.at(now)
         piece = self.piece()
+        state = BoxState.SCORE if piece else self.state()
+        if state is not BoxState.LIVE:  # nothing is late that comes from a file
+            delay = None
         return Status(
-            state=BoxState.SCORE if piece else self.state(),
+            state=state,
             network=controls.network,
             networks=tuple(self.networks),
             scene=context.scene,

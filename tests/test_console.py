@@ -208,6 +208,8 @@ def test_the_status_is_of_all_that_plays() -> None:
     assert status.notes_a_minute == 0  # it is not heard yet
     desk.seconds += 0.2
     assert (console.status().notes_a_minute, console.status().delay) == (1, 1.5)
+    console.state = lambda: BoxState.OFFLINE
+    assert (console.status().notes_a_minute, console.status().delay) == (1, None)  # a recording is never late
     assert Desk(run=Run("", safe=True)).console.status().safe_mode
 
 
