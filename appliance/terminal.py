@@ -105,7 +105,10 @@ def show(client: Client) -> None:
         panel.ready.wait()
         try:
             for event in client.watch():
-                panel.call_from_thread(panel.take, event)
+                try:
+                    panel.call_from_thread(panel.take, event)
+                except RuntimeError:  # the panel has ended first
+                    return
         finally:
             with suppress(RuntimeError):  # the panel has ended first
                 panel.call_from_thread(panel.exit)
