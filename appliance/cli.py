@@ -261,7 +261,7 @@ def _mqtt(arguments: argparse.Namespace, loaded: Loaded) -> None:
 
     if not find_spec("aiomqtt"):
         raise BadUse("MQTT needs aiomqtt: install it with `.venv/bin/pip install 'aiomqtt>=2.5,<3'`.")
-    from appliance.mqtt.bridge import Bridge, Broker, NoName, own_name
+    from appliance.mqtt.bridge import Bridge, Broker, NoName, own_name, serve
 
     start_log(verbose=arguments.verbose)
     settings, mqtt = loaded.settings, loaded.settings.mqtt
@@ -273,7 +273,8 @@ def _mqtt(arguments: argparse.Namespace, loaded: Loaded) -> None:
     notifier = SystemdNotifier(os.environ)
     bridge = Bridge(
         Follower([runtime_dir(settings.state_dir, os.environ), SERVICE]),
-        Broker(*mqtt_address(mqtt.server), mqtt.user, mqtt.password_file),
+    broker = Broker(*mqtt_address(mqtt.server), mqtt.user, mqtt.password_file)
+        broker,
         own_name(folder),
         prefix=mqtt.prefix,
         discovery_prefix=mqtt.discovery,
@@ -282,7 +283,7 @@ def _mqtt(arguments: argparse.Namespace, loaded: Loaded) -> None:
         tell=lambda line: notifier.say(f"STATUS={line}"),
     )
     notifier.say("READY=1")
-    asyncio.run(bridge.run())
+    asyncio.run(serve(bridge, broker))
 
 
 def _status(arguments: argparse.Namespace, loaded: Loaded) -> None:

@@ -5,14 +5,16 @@
     box ◀─command── the last wish for each control ◀─────
 
 Only the last message to a control is kept until it is its turn, and the box is asked PACE seconds apart, so a flood of
-commands costs this process some time and the box nothing. The broker refuses a message of more than LARGEST bytes. A
-command that the broker has stored (retained) is of the past and ignored.
+commands costs this process some time and the box nothing. The broker refuses a message of more than LARGEST bytes; a
+broker that sends larger ones all the same, which the client would keep in memory, ends this process. A command that the
+broker has stored (retained) is of the past and ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import secrets
 import ssl
@@ -51,7 +53,12 @@ PACE = 0.1  # s between two commands
 NOTES = 10.0  # s between two numbers of notes a minute, each of which Home Assistant stores
 LARGEST = 4096  # bytes of a message
 WAITING = 64  # messages
+GROWTH = 40 << 20  # bytes by which the process can grow; it begins with some 40 MB
+LOOK = 0.1  # s between two looks at that
+PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 AT_LEAST_ONCE = 1  # quality of service
+LOGIN = "Check mqtt.user and mqtt.password_file."
+ADVICE = {132: "It must speak MQTT 5, as Mosquitto does.", 134: LOGIN, 135: LOGIN}  # by the broker's reason
 NAME_FILE = "mqtt-id"
 NAME = re.compile(r"stellar-wind-[0-9a-f]{12}")
 
@@ -251,6 +258,26 @@ class Bridge:
             self._tell(line)
 
 
+async def serve(bridge: Bridge, broker: Broker) -> None:
+    """Run the bridge, and end the process at once if the broker fills its memory."""
+    most, running = _resident() + GROWTH, asyncio.create_task(bridge.run())
+    while not running.done():
+        if _resident() > most:
+            log.error(
+                "The MQTT server %s sends what the box has not asked for, and fills its memory: this process ends. "
+                "Check that mqtt.server names the right server.",
+                broker,
+            )
+            os._exit(1)  # while a connection is ended politely, the client would read on
+        await asyncio.wait([running], timeout=LOOK)
+    running.result()
+
+
+def _resident() -> int:
+    """How much of this process is in memory, in bytes."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE
+
+
 def _heed_cancellation() -> None:
     """Raise CancelledError in a task that is being cancelled.
 
@@ -280,5 +307,6 @@ def _complaint(broker: Broker, error: MqttError | NoPassword) -> str:
     if isinstance(error, NoPassword):
         return f"{error} Correct mqtt.password_file; the MQTT server {broker} is tried again."
     if isinstance(error, MqttConnectError):
-        return f"The MQTT server {broker} refuses the box: {error}. Check mqtt.user and mqtt.password_file."
+        advice = ADVICE.get(getattr(error.rc, "value", 0), "It is tried again.")
+        return f"The MQTT server {broker} refuses the box: {error}. {advice}"
     return f"There is no connection to the MQTT server {broker}: {error}. It is tried again."

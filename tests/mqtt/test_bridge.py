@@ -322,6 +322,81 @@ def test_a_command_that_the_broker_has_stored_is_of_the_past(tmp_path: Path) -> 
     run(tmp_path, test)
 
 
+@asynccontextmanager
+async def answering(*packets: bytes) -> AsyncIterator[int]:
+    """A server that sends these to each client, whatever it says; its port."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.read(1)
+            for packet in packets:
+                writer.write(packet)
+                await writer.drain()
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(("reason", "advice"), [(132, "MQTT 5"), (135, "mqtt.user"), (136, "tried again")])
+def test_what_a_broker_refuses_is_told_with_what_to_do(reason: int, advice: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        lines: list[str] = []
+        async with answering(bytes((0x20, 3, 0, reason, 0))) as port:
+            bridge = Bridge(
+                Follower([tmp_path]),
+                Broker("127.0.0.1", port, False, "", ""),
+                NAMED,
+                prefix="house",
+                discovery_prefix="",
+                scenes=SCENES,
+                tell=lines.append,
+            )
+            task = asyncio.create_task(bridge.run())
+            await eventually(lambda: lines)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert advice in lines[0]
+
+    asyncio.run(test())
+
+
+ACCEPTED = b"\x20\x03\0\0\0"
+LARGEST_PACKET = b"\x30\xff\xff\xff\x7f"  # a message of 256 MB
+# Messages that a client keeps until the broker releases them (quality of service 2): one of 65,535.
+KEPT = [b"\x34\xa7\x1f\0\1a" + number.to_bytes(2, "big") + bytes(4002) for number in range(1, 1 << 16)]
+
+
+@pytest.mark.parametrize("packets", [[ACCEPTED, LARGEST_PACKET, *[bytes(1 << 20)] * 255], [ACCEPTED, *KEPT]])
+def test_a_broker_that_fills_the_memory_ends_the_process(packets: list[bytes], tmp_path: Path) -> None:
+    async def test() -> None:
+        async with answering(*packets) as port:
+            command = [
+                sys.executable,
+                "-m",
+                "appliance",
+                "mqtt",
+                "--set",
+                f"mqtt.server=mqtt://127.0.0.1:{port}",
+            ]
+            process = await asyncio.create_subprocess_exec(
+                *command, "--set", f"state_dir={tmp_path}", stderr=asyncio.subprocess.PIPE
+            )
+            try:
+                async with asyncio.timeout(2 * LIMIT):
+                    _, text = await process.communicate()
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+            assert process.returncode == 1
+            assert f"127.0.0.1:{port}" in text.decode()
+            assert "Traceback" not in text.decode()
+
+    asyncio.run(test())
+
+
 # paho leaves the socket of a handshake that fails to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_tls_is_spoken_with_a_server_whose_certificate_is_valid(
