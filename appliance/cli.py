@@ -234,7 +234,7 @@ def _page(arguments: argparse.Namespace, loaded: Loaded) -> None:
     from appliance.control import SERVICE, runtime_dir
     from appliance.follower import Follower
     from appliance.page.pieces import Pieces
-    from appliance.page.server import LOOPBACK, Page, serve
+    from appliance.page.server import LOOPBACK, Page, own_names, serve
     from appliance.pieces import client as pieces
     from appliance.settings.model import listening_address
 
@@ -243,7 +243,9 @@ def _page(arguments: argparse.Namespace, loaded: Loaded) -> None:
     host, port = listening_address(settings.page.listen) if settings.page.listen else LOOPBACK
     folder = runtime_dir(settings.state_dir, os.environ)
     room = Pieces(Follower([folder, pieces.SERVICE], name=pieces.SOCKET, longest=pieces.ANSWER))
-    page = Page(Follower([folder, SERVICE]), room, settings.page.names, steer=settings.page.steer)
+    page = Page(
+        Follower([folder, SERVICE]), room, settings.page.names or own_names(), steer=settings.page.steer
+    )
     asyncio.run(serve(page, host, port, lambda url: _print(f"The page is at {url}")))
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import signal
 import socket
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from appliance.control import KEEPING, LINE, NoBox, Refused
 from appliance.follower import Follower
@@ -64,6 +66,12 @@ FILES |= {"/page.css": ("page.css", "text/css")}
 
 class CannotListen(BoxError, OSError):
     """The page cannot be served at its address."""
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's is of a fault in this program, and not of what a client sent, or of its going."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, (HttpProcessingError, ConnectionError))
 
 
 class Sound:
@@ -156,6 +164,7 @@ class Page:
             [web.get("/pieces.json", self._list), web.get("/pieces/{piece:[0-9a-f]{64}}.png", self._cover)]
         )
         app.on_response_prepare.append(_add_headers)
+        logging.getLogger("aiohttp.server").addFilter(_is_ours)
         # A listener that goes while the box is silent is noticed by its connection only.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
         await runner.setup()
@@ -392,7 +401,9 @@ async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def _refusal(status: int, sentence: str) -> web.Response:
-    return web.Response(status=status, text=f"{sentence}\n", headers={"Connection": "close"})
+    response = web.Response(status=status, text=f"{sentence}\n")
+    response.force_close()
+    return response
 
 
 async def serve(page: Page, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -405,7 +416,13 @@ async def serve(page: Page, host: str, port: int, ready: Callable[[str], None]) 
         await ended.wait()
 
 
+def own_names() -> tuple[str, str]:
+    """The names of this computer in a network at home."""
+    name = socket.gethostname()
+    return name, f"{name}.local"
+
+
 def url(host: str, port: int) -> str:
     """The address for a browser."""
-    name = host or socket.gethostname()
+    name = host or own_names()[0]
     return f"http://{f'[{name}]' if ':' in name else name}:{port}/"

@@ -299,7 +299,7 @@ class Page(_Section):
     names: Words = _setting(
         (),
         "host names such as stellar-wind.local, with commas between them in the environment",
-        "Under which a browser finds the box, besides localhost and addresses; requests for others are refused.",
+        "Under which a browser finds the box, besides addresses, if not by its own; requests for others are refused.",
     )
     steer: bool = _setting(
         False,

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
@@ -19,8 +20,19 @@ import soundfile
 
 from appliance.control import SOCKET, ControlServer
 from appliance.follower import Follower
+from appliance.page.guard import host_allowed
 from appliance.page.pieces import Pieces
-from appliance.page.server import AHEAD, CONNECTIONS, KEPT, LISTENERS, VIEWERS, CannotListen, Page
+from appliance.page.server import (
+    AHEAD,
+    CONNECTIONS,
+    KEPT,
+    LISTENERS,
+    VIEWERS,
+    CannotListen,
+    Page,
+    own_names,
+    url,
+)
 from appliance.sound import SAMPLE_RATE
 from appliance.values import BoxError, Button, Chosen, Gesture, Ledger, Note, NoteEvent, Pressed, Voice
 from tests.support.statuses import STATUS
@@ -417,7 +429,9 @@ def test_a_viewer_that_does_not_read_is_dropped_and_others_see_on(tmp_path: Path
         b"GET / HTTP/1.1\r\n\r\n",
     ],
 )
-def test_garbage_costs_an_answer_at_most(content: bytes, tmp_path: Path) -> None:
+def test_garbage_costs_an_answer_at_most(
+    content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test(serving: Serving) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
         with suppress(ConnectionError):
@@ -428,6 +442,26 @@ def test_garbage_costs_an_answer_at_most(content: bytes, tmp_path: Path) -> None
         assert await serving.status("/") == 200
 
     serve(tmp_path, test)
+    assert caplog.messages == []  # whoever looks for open ports would fill the log
+
+
+def test_a_refusal_ends_the_connection(tmp_path: Path) -> None:
+    async def test(serving: Serving) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        async with asyncio.timeout(60):
+            answer = await reader.read()
+        writer.close()
+        assert b" 421 " in answer
+        assert b"connection: close" in answer.lower()
+
+    serve(tmp_path, test)
+
+
+def test_the_address_that_is_told_is_one_that_answers() -> None:
+    told = urlsplit(url("", 8017)).netloc
+    assert host_allowed(told, own_names())
+    assert url("::1", 80) == "http://[::1]:80/"
 
 
 def test_connections_without_a_request_make_room(tmp_path: Path) -> None:
