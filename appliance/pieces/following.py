@@ -118,7 +118,7 @@ class Following:
             await self._refresh(key)
         except NotFound as error:
             log.debug("The feed %s: %s", key[:12], error)
-        except BoxError as error:
+        except (BoxError, OSError) as error:
             log.warning("The feed %s was refused: %s", key[:12], error)
 
     async def _refresh(self, key: str, hint: str = "") -> Feed:

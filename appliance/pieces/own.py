@@ -177,8 +177,11 @@ class OwnFeed:
                     till = till.taken(payment, own)
                 till = till.past(sales.token_of(record))
             for memo, price in list(till.due(own)):
-                content_key = bytes.fromhex(self._shelf.contents[str(price.sale)])
-                sealed = b64encode(keys.sealed_to(bytes.fromhex(memo), content_key)).decode()
+                content_key = self._shelf.contents.get(str(price.sale))
+                if content_key is None:
+                    log.error("The piece %s was sold, and its key is not in contents.json.", price.piece[:12])
+                    continue
+                sealed = b64encode(keys.sealed_to(bytes.fromhex(memo), bytes.fromhex(content_key))).decode()
                 self._append({"order": memo, "piece": price.piece, "sealed": sealed})
                 log.info("The piece %s was sold.", price.piece[:12])
             self._shelf.save_till(till)  # after the feed: what is counted twice then is not delivered twice

@@ -44,7 +44,7 @@ class Repeating:
             self._woken.clear()
             try:
                 seconds = await self._work()
-            except BoxError as error:
+            except (BoxError, OSError) as error:  # OSError: the disk is full, for instance
                 log.warning("%s It is tried again.", error)
                 seconds = self._again
             with suppress(TimeoutError):

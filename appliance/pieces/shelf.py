@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.pieces import keys
-from appliance.pieces.feed import MAX_FEED, Entry, Feed, read
+from appliance.pieces.feed import MAX_FEED, Entry, Feed, is_hash, read
 from appliance.pieces.keys import Untrusted
 from appliance.pieces.piece import COVER, FOLDER, MAX_TRACKS, most
 from appliance.pieces.sales import Till
@@ -39,6 +39,7 @@ MAX_FEEDS, MAX_ALL_LINES = (
     12 << 20,
     20_000,
 )  # bytes and lines of all feeds; a line takes 0.1 ms to verify, and 1 kB
+LEAST = 4  # letters of a piece's id
 MAX_BLOCKED = 10_000
 
 
@@ -80,9 +81,9 @@ class Shelf:
         self.torrents.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.secret = self._read("feed.key", lambda content: bytes.fromhex(content.decode())) or b""
         self.own = self._feed_in("own.feed", keys.public_of(self.secret)) if self.secret else None
-        self.contents: dict[str, str] = self._json("contents.json", dict) or {}
+        self.contents: dict[str, str] = self._json("contents.json", _contents) or {}
         self.till: Till | None = self._json("till.json", Till.from_json)
-        self.follows: Follows = self._json("follows.json", lambda body: Follows(**body)) or Follows()
+        self.follows: Follows = self._json("follows.json", _follows) or Follows()
         self.orders: dict[str, Order] = self._json("orders.json", _orders) or {}
         self.feeds: dict[str, Feed] = {}  # by key, hex; those that are known
         for key in self.follows.feeds:
@@ -138,7 +139,9 @@ class Shelf:
             for entry in self.pieces_of(feed)
             if entry.piece.startswith(named.lower())
         ]
-        if len(found) != 1 or len(named) < 4:
+        if len(named) < LEAST:
+            raise Unknown(f"{named!r:.70} is too short: name a piece by {LEAST} letters of its id, or more.")
+        if len(found) != 1:
             few = "Several pieces begin" if len(found) > 1 else "No piece of a followed feed begins"
             raise Unknown(f"{few} with {named!r:.70}; `stellar-wind piece list` shows them.")
         return found[0]
@@ -271,5 +274,27 @@ class Shelf:
         return paths
 
 
+def _contents(body: dict[str, Any]) -> dict[str, str]:
+    if not all(number.isdecimal() and is_hash(key) for number, key in body.items()):
+        raise ValueError("it names a sale or a key that is none")
+    return body
+
+
+def _follows(body: dict[str, Any]) -> Follows:
+    found = Follows(**body)
+    if not all(
+        isinstance(names, list) and all(map(is_hash, names)) for names in (found.feeds, found.blocked)
+    ):
+        raise ValueError("it names a feed or a piece that is none")
+    if type(found.port) is not int or not 0 <= found.port < 1 << 16:
+        raise ValueError("its port is none")
+    return found
+
+
 def _orders(body: dict[str, Any]) -> dict[str, Order]:
-    return {memo: Order(**each) for memo, each in body.items()}
+    found = {memo: Order(**each) for memo, each in body.items()}
+    for memo, order in found.items():
+        names = (memo, order.secret, order.piece, order.feed, order.promise, order.content_key or memo)
+        if not all(map(is_hash, names)):
+            raise ValueError("it has an order that is none")
+    return found

@@ -13,7 +13,7 @@ from stellar_sdk.sep.stellar_uri import PayStellarUri, TransactionStellarUri
 
 from appliance.control import Refused
 from appliance.ledger.networks import Network
-from appliance.pieces import feed
+from appliance.pieces import feed, keys
 from appliance.pieces.horizon import Horizon, NoHorizon
 from appliance.pieces.keys import Untrusted
 from appliance.pieces.piece import pack
@@ -110,8 +110,6 @@ class Shop:
 
     def order(self) -> bytes:
         """A memo, as a buyer's box makes it."""
-        from appliance.pieces import keys
-
         return keys.order_public(keys.new_order(0))
 
     def pay(self, amount: str, memo: bytes, **more: str) -> str:
@@ -163,6 +161,21 @@ def test_a_box_that_was_off_delivers_when_it_is_back(shop: Shop) -> None:
     shop.pay("5", shop.order())
     shop.box.start()
     shop.box.until(lambda: shop.sold() == 1 and shop.box.ask("sales")["due"] == 0)
+
+
+def test_a_key_that_was_lost_holds_up_no_other_sale(shop: Shop) -> None:
+    shop.box.leave()
+    (shop.box.folder / "pieces/contents.json").unlink()
+    shop.box.start()
+    shop.pay("5", shop.order())
+    shop.box.until(lambda: "contents.json" in shop.box.log.read_text())
+    other = shop.box.publish(draft("Another"), amount="5")
+    assert shop.box.ask("fetch", named=other)["paths"]
+    with pytest.raises(Refused):
+        shop.box.ask("fetch", named=shop.piece)  # its artist's own box has no key either
+    shop.pay("5", keys.order_public(keys.new_order(1)))
+    shop.box.until(lambda: shop.box.ask("sales")["sold"][1]["count"] == 1)
+    assert shop.box.ask("sales")["due"] == 1
 
 
 def test_what_horizon_repeats_is_delivered_once(shop: Shop) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control import Refused
+from appliance.control import NoBox, Refused
 from appliance.pieces.piece import pack
 from tests.support.artists import PNG, Artist, draft
 from tests.support.piece_boxes import PieceBox
@@ -83,6 +83,20 @@ def test_an_update_is_seen_and_a_piece_can_be_forgotten(spaces: Spaces, tmp_path
         b.ask("unfollow", who=key)
         assert b.ask("list")["feeds"] == []
         assert b.ask("status")["seeding"] == []
+
+
+def test_a_feed_that_cannot_be_written_is_followed_when_it_can(spaces: Spaces, tmp_path: Path) -> None:
+    spaces.lan("ab")
+    with PieceBox(tmp_path / "a", spaces.inside("a")) as a, PieceBox(tmp_path / "b", spaces.inside("b")) as b:
+        key = a.is_artist(Artist())
+        piece = a.publish(draft())
+        in_the_way = b.folder / "pieces/feeds"
+        in_the_way.write_text("no folder")
+        with pytest.raises(Refused):
+            b.until(lambda: b.ask("follow", who=key)["found"], NoBox)
+        b.until(lambda: "was refused" in b.log.read_text())  # by the task that follows, too
+        in_the_way.unlink()
+        assert b.knows(piece)
 
 
 @pytest.mark.slow

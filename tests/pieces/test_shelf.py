@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the pieces keep on the disk: what was written is read, and a file that is damaged is put aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.pieces import keys
+from appliance.pieces.shelf import Order, Shelf
+
+KEY = "ab" * 32
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.save_secret(secret := keys.new_secret())
+    shelf.save_content(7, b"k" * 32)
+    shelf.follows.feeds.append(KEY)
+    shelf.follows.blocked.append(KEY)
+    shelf.save_follows()
+    shelf.orders[KEY] = Order(KEY, KEY, KEY, KEY)
+    shelf.save_orders()
+    again = Shelf(tmp_path)
+    assert (again.secret, again.contents, again.follows) == (secret, {"7": (b"k" * 32).hex()}, shelf.follows)
+    assert again.orders == shelf.orders
+    assert not list(tmp_path.glob("*.bad"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("feed.key", "zz"),
+        ("own.feed", "no line"),
+        ("contents.json", '{"7":5}'),
+        ("contents.json", f'{{"x":"{KEY}"}}'),
+        ("contents.json", "[7]"),
+        ("till.json", '{"paid":5}'),
+        ("follows.json", "[" * 10_000),
+        ("follows.json", '{"feeds":[7]}'),
+        ("follows.json", '{"feeds":["../../x"]}'),
+        ("follows.json", '{"feeds":{}}'),
+        ("follows.json", '{"feeds":null}'),
+        ("follows.json", '{"blocked":3}'),
+        ("follows.json", '{"port":"x"}'),
+        ("follows.json", '{"port":70000}'),
+        ("follows.json", '{"colour":"red"}'),
+        ("orders.json", f'{{"{KEY}":{{"secret":"zz","piece":"","feed":"","promise":""}}}}'),
+        ("orders.json", f'{{"{KEY}":{{}}}}'),
+    ],
+)
+def test_a_damaged_file_is_put_aside_and_the_box_starts(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / "feed.key").write_text(keys.new_secret().hex())
+    (tmp_path / name).write_text(content)
+    shelf = Shelf(tmp_path)
+    assert (tmp_path / f"{name}.bad").read_text() == content
+    assert (shelf.follows.feeds, shelf.follows.blocked, shelf.orders, shelf.contents) == ([], [], {}, {})
+    assert shelf.follows.port
