@@ -97,7 +97,7 @@ def _complain(error: object) -> None:
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
-    pairs = (pair.partition("=") for pair in arguments.set)
+    pairs = (pair.partition("=") for pair in [*arguments.set, *getattr(arguments, "set_after", ())])
     overrides: dict[str, Any] = {key.strip(): value for key, _, value in pairs}
     overrides |= {key: value for key in SHORT if (value := getattr(arguments, key, None)) is not None}
     return overrides
@@ -273,9 +273,9 @@ def _mqtt(arguments: argparse.Namespace, loaded: Loaded) -> None:
     if not folder:
         raise NoName("There is no folder for the box's name for MQTT: set state_dir.")
     notifier = SystemdNotifier(os.environ)
+    broker = Broker(*mqtt_address(mqtt.server), mqtt.user, mqtt.password_file)
     bridge = Bridge(
         Follower([runtime_dir(settings.state_dir, os.environ), SERVICE]),
-    broker = Broker(*mqtt_address(mqtt.server), mqtt.user, mqtt.password_file)
         broker,
         own_name(folder),
         prefix=mqtt.prefix,
@@ -680,7 +680,10 @@ def _parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     if words[:1] == ["piece"]:
         from appliance.pieces.verbs import add_verbs
 
-        add_verbs(piece)
+        for added in add_verbs(piece):  # `piece list --set ...` is `piece --set ... list`
+            hidden: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
+            added.add_argument("--config", type=Path, **hidden)
+            added.add_argument(*("--set",), dest="set_after", action="append", type=_pair, **hidden)
 
     doctor = add("doctor", _doctor, "say what is wrong with the box and what to do", ["network"])
     doctor.add_argument("part", nargs="?", choices=PARTS, help="check only this; everything without it")

@@ -22,7 +22,7 @@ def pieces(machine: Machine, settings: Settings) -> Iterator[Finding]:
     elif reach != "off":
         missing = [library for library in LIBRARIES if not find_spec(library)]
         advice = (
-            "Install what is missing with `.venv/bin/pip install '.[pieces]'`."
+            "Install what is missing with `.venv/bin/pip install -e '.[pieces]'`."
             if missing
             else f"Start it with `sudo systemctl start {SERVICE}`, or with `stellar-wind piece serve`."
         )

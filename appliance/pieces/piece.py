@@ -35,6 +35,7 @@ MAX_DESCRIPTION = 8 << 10  # bytes
 MAX_TRACKS = 16
 MAX_PIECE = 8 << 20  # bytes of all files
 MAX_DRAFT = 2 * MAX_PIECE  # bytes; base64 takes a third more
+MAX_VALUES = 20_000  # of a draft's JSON: it has 40, and its texts can hold some thousand commas and brackets
 MAX_SIDE = 4096  # pixels of a cover
 FOLDER, DESCRIPTION, COVER = "piece", "piece.json", "cover.png"
 
@@ -77,21 +78,34 @@ class Piece:
 
 
 def draft_of(
-    title: str, words: str, scores: Sequence[tuple[str, bytes]], cover: bytes = b"", source: str = "The piece"
+    title: str,
+    words: str,
+    scores: Sequence[tuple[str, bytes]],
+    cover: bytes = b"",
+    sources: Sequence[object] = (),
 ) -> Draft:
-    """A draft of these scores, each with its title. Raises Untrusted or BadScore for what no box would take."""
+    """A draft of these scores, each with its title. Raises Untrusted or BadScore for what no box would take.
+
+    `sources` name the scores in errors, if they have other names than their numbers.
+    """
     said = {"title": title, "words": words}
     title, words = text_of(said, "title"), text_of(said, "words")
     if not title.strip():
         raise Untrusted("A piece needs a title.")
-    if not 1 <= len(scores) <= MAX_TRACKS:
-        raise Untrusted(f"A piece has 1 to {MAX_TRACKS} tracks, and not {len(scores)}.")
-    tracks = tuple(_track(name, content, Path(source)) for name, content in scores)
+    check_tracks(len(scores))
+    names = [str(source) for source in sources] or [f"Track {number}" for number in range(1, len(scores) + 1)]
+    tracks = tuple(_track(*each, Path(name)) for each, name in zip(scores, names, strict=True))
     if cover:
         check_cover(cover)
     if sum(len(track.content) for track in tracks) + len(cover) > MAX_PIECE:
         raise Untrusted(f"The piece is larger than {MAX_PIECE >> 20} MB: publish it in two.")
     return Draft(title, words, tracks, cover)
+
+
+def check_tracks(count: int) -> None:
+    """Raise Untrusted for more or fewer tracks than a piece has."""
+    if not 1 <= count <= MAX_TRACKS:
+        raise Untrusted(f"A piece has 1 to {MAX_TRACKS} tracks, and not {count}.")
 
 
 def _track(title: str, content: bytes, path: Path) -> Track:
@@ -125,19 +139,27 @@ def pack(draft: Draft) -> bytes:
     return json.dumps({**fields, "cover": b64encode(draft.cover).decode()}, indent=1).encode()
 
 
-def unpack(content: bytes, source: str = "The draft") -> Draft:
-    """The draft in a file. Raises Untrusted or BadScore."""
+def loaded(content: bytes) -> Any:
+    """The JSON in a draft, or in a command with one; None for what is none, or would take much memory."""
+    values = sum(content.count(mark) for mark in b"[{,")
+    if len(content) > MAX_DRAFT or values > MAX_VALUES:
+        return None
     try:
-        found = json.loads(content) if len(content) <= MAX_DRAFT else None
+        return json.loads(content)
     except (ValueError, RecursionError):
-        found = None
+        return None
+
+
+def unpack(content: bytes) -> Draft:
+    """The draft in a file. Raises Untrusted or BadScore."""
+    found = loaded(content)
     body: dict[str, Any] = found if isinstance(found, dict) and found.get("draft") == 1 else {}
     tracks = body.get("tracks")
     if not isinstance(tracks, list) or not all(isinstance(track, dict) for track in tracks):
-        raise Untrusted(f"{source} is no draft: make one with `stellar-wind piece make`.")
+        raise Untrusted("The file is no draft: make one with `stellar-wind piece make`.")
     scores = [(text_of(track, "title"), from_base64(track.get("score"))) for track in tracks]
     title, words = text_of(body, "title"), text_of(body, "words")
-    return draft_of(title, words, scores, from_base64(body.get("cover")), source)
+    return draft_of(title, words, scores, from_base64(body.get("cover")))
 
 
 def described(

@@ -23,7 +23,7 @@ from typing import Any
 
 from appliance.control import listening, peer
 from appliance.pieces.client import SOCKET
-from appliance.pieces.piece import MAX_DRAFT
+from appliance.pieces.piece import MAX_DRAFT, loaded
 from appliance.values import BoxError
 
 log = logging.getLogger(__name__)
@@ -83,10 +83,7 @@ class PieceServer:
                 await writer.drain()
 
     async def _answer(self, line: bytes) -> bytes:
-        try:
-            body = json.loads(line)
-        except (ValueError, RecursionError):
-            body = None
+        body = loaded(line)
         if not isinstance(body, dict) or not all(isinstance(value, str) for value in body.values()):
             return _error("A command is a JSON object in one line, whose values are text.")
         command = self._commands.get(body.pop("do", ""))
@@ -103,6 +100,9 @@ class PieceServer:
         except OSError as error:
             log.warning("A command failed: %s.", error)
             return _error(f"The box cannot do that: {error.strerror or error}.")
+        except Exception:
+            log.exception("A command failed in a way that nobody expected.")
+            return _error("The box cannot do that: its log says why.")
 
 
 def _line(fields: Mapping[str, Any]) -> bytes:

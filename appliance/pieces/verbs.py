@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -29,8 +30,13 @@ if TYPE_CHECKING:
     from appliance.settings import Loaded
 
 ID = "the beginning of a piece's id, as `piece list` shows it"
+HOW = """\
+The pieces are off as delivered. `stellar-wind piece --set pieces.reach=lan serve` shares them until Ctrl-C; with
+pieces.reach in the settings file, the service stellar-wind-pieces does.
+
+"""
 MISSING = (
-    "The pieces need libtorrent, PyNaCl and segno: install them with `.venv/bin/pip install '.[pieces]'`."
+    "The pieces need libtorrent, PyNaCl and segno: install them with `.venv/bin/pip install -e '.[pieces]'`."
 )
 
 
@@ -41,8 +47,8 @@ class CannotShare(BoxError, OSError):
 Work = Callable[[argparse.Namespace, "Loaded"], str]
 
 
-def add_verbs(parser: argparse.ArgumentParser) -> None:
-    """Add the verbs of pieces to the parser of `piece`."""
+def add_verbs(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """Add the verbs of pieces to the parser of `piece`, and return theirs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
     def add(name: str, work: Work, what: str, *positional: tuple[str, str]) -> argparse.ArgumentParser:
@@ -112,9 +118,10 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     rehearse.add_argument("--network", default="testnet", help="a network with a friendbot")
     add("serve", _serve, "run the process that shares; the service stellar-wind-pieces does")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "".join(
+    parser.epilog = HOW + "".join(
         added.format_usage().replace("usage: ", "", 1) for added in verbs.choices.values()
     )
+    return [*verbs.choices.values()]
 
 
 # --- asking the process -------------------------------------------------------------------------------------
@@ -129,9 +136,10 @@ def _artist(arguments: argparse.Namespace, loaded: Loaded) -> str:
     names = ("account", "name", "words", "certificate")
     found = _ask(loaded, "artist", **{name: getattr(arguments, name) for name in names})
     if "sentence" in found:
+        given = [word for name in names if (text := getattr(arguments, name)) for word in (f"--{name}", text)]
         return (
             "Sign this message with your account, in a wallet that signs messages (SEP-53), and give the signature to\n"
-            f"`stellar-wind piece artist --account {arguments.account} --certificate ...`:\n\n{found['sentence']}"
+            f"`stellar-wind piece artist {shlex.join(given)} --certificate ...`:\n\n{found['sentence']}"
         )
     lines = [f"Your feed is {found['feed']}.", "Others follow it by this key."]
     if find_spec("stellar_sdk"):
@@ -151,7 +159,13 @@ def _artist(arguments: argparse.Namespace, loaded: Loaded) -> str:
 
 
 def _publish(arguments: argparse.Namespace, loaded: Loaded) -> str:
-    draft = _content(Path(arguments.draft)).decode("utf-8", "replace")
+    from appliance.pieces.piece import MAX_DRAFT
+    from appliance.pieces.piece import loaded as json_of
+
+    content = _content(Path(arguments.draft), MAX_DRAFT)
+    if json_of(content) is None:
+        raise CannotShare(f"{arguments.draft} is no draft: make one with `stellar-wind piece make`.")
+    draft = content.decode("utf-8", "replace")
     price = {"amount": arguments.price, "asset": arguments.asset} if arguments.price else {}
     found = _ask(loaded, "publish", draft=draft, **price)
     magnet = f"magnet:?xt=urn:btmh:1220{found['torrent']}"
@@ -179,6 +193,8 @@ def _forget(arguments: argparse.Namespace, loaded: Loaded) -> str:
 
 
 def _fetch(arguments: argparse.Namespace, loaded: Loaded) -> str:
+    from appliance.pieces.piece import MAX_SCORE
+
     found = _ask(loaded, "fetch", named=arguments.piece)
     paths = [Path(path) for path in found["paths"]]
     if not arguments.output:
@@ -189,7 +205,7 @@ def _fetch(arguments: argparse.Namespace, loaded: Loaded) -> str:
         if len(paths) > 1:
             stem, _, ending = output.name.partition(".")
             output = output.with_name(f"{stem}-{number:02}.{ending}")
-        content = _content(path)
+        content = _content(path, MAX_SCORE)
         with replacing(output) as part:
             part.write_bytes(content)
         lines.append(f"{output}: `stellar-wind render {output} -o x.flac` makes sound of it")
@@ -222,13 +238,13 @@ def _status(arguments: argparse.Namespace, loaded: Loaded) -> str:
     found = _ask(loaded, "status")
     if arguments.json:
         return json.dumps(found, indent=2)
-    lines = [f"Sharing ({found['reach']}), port {found['port']}, {found['peers']} peers."]
+    lines = [f"Sharing ({found['reach']}), port {found['port']}, {_count(found['peers'], 'peer')}."]
     if found["announced"]:
         lines.append(f"{found['announced']} boxes or nodes know your newest feed.")
     for each in found["seeding"]:
         done = "" if each["progress"] == 1 else f", {each['progress']:.0%} here"
         speeds = f"{each['up'] / 1000:.0f} kB/s up, {each['down'] / 1000:.0f} kB/s down"
-        lines.append(f"  {each['name']:32} {each['peers']} peers, {speeds}{done}")
+        lines.append(f"  {each['name']:32} {_count(each['peers'], 'peer')}, {speeds}{done}")
     lines += [f"Searching for the feed {key[:12]}." for key in found["searching"]]
     lines += [
         f"The piece {piece[:12]} is not paid for, or its key has not come yet." for piece in found["unpaid"]
@@ -247,7 +263,7 @@ def _feeds(found: Mapping[str, Any]) -> list[str]:
     lines = []
     for each in found["feeds"]:
         own = "your feed" if each["own"] else each["feed"][:12]
-        lines.append(f"{each['artist'] or 'Unnamed'} ({own}), {each['count']} pieces")
+        lines.append(f"{each['artist'] or 'Unnamed'} ({own}), {_count(each['count'], 'piece')}")
         for piece in each["pieces"]:
             price = _amount(piece) if "amount" in piece else "free"
             state = "bought" if piece["bought"] else "here" if piece["here"] else ""
@@ -263,6 +279,10 @@ def _sales(found: Mapping[str, Any]) -> list[str]:
     for each in found["back"]:
         lines.append(f"To give back: {each['amount']} to {each['sender']}, {each['why']}:\n  {each['link']}")
     return lines or ["Nothing was sold yet."]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _amount(price: Mapping[str, str]) -> str:
@@ -287,12 +307,17 @@ def _show(arguments: argparse.Namespace, loaded: Loaded) -> str:
 
 def _make(arguments: argparse.Namespace, loaded: Loaded) -> str:
     _require("nacl")
-    from appliance.pieces.piece import draft_of, pack
+    from appliance.pieces.piece import MAX_COVER, MAX_SCORE, check_tracks, draft_of, pack
 
+    check_tracks(len(arguments.scores))
+    if len(arguments.track) > len(arguments.scores):
+        raise CannotShare(f"There are {len(arguments.track)} titles of tracks, and fewer scores.")
     titles = [*arguments.track, *("" for _ in arguments.scores)]
-    scores = [(title, _content(path)) for title, path in zip(titles, arguments.scores, strict=False)]
-    cover = _content(arguments.cover) if arguments.cover else b""
-    made = draft_of(arguments.title, arguments.words, scores, cover, str(arguments.scores[0]))
+    scores = [
+        (title, _content(path, MAX_SCORE)) for title, path in zip(titles, arguments.scores, strict=False)
+    ]
+    cover = _content(arguments.cover, MAX_COVER) if arguments.cover else b""
+    made = draft_of(arguments.title, arguments.words, scores, cover, arguments.scores)
     output = arguments.output or Path(arguments.scores[0].name.partition(".")[0] + ".piece")
     with replacing(output, arguments.scores) as part:
         part.write_bytes(pack(made))
@@ -300,13 +325,11 @@ def _make(arguments: argparse.Namespace, loaded: Loaded) -> str:
     return f"{output}: {made.title}, {seconds:.0f} s; `stellar-wind piece publish {output}` publishes it"
 
 
-def _content(path: Path) -> bytes:
-    """The content of a file, or as much as any file of a piece has."""
-    from appliance.pieces.piece import MAX_DRAFT
-
+def _content(path: Path, most: int) -> bytes:
+    """The content of a file, or a byte more than it can have."""
     try:
         with path.open("rb") as file:
-            return file.read(MAX_DRAFT + 1)
+            return file.read(most + 1)
     except OSError as error:
         raise CannotShare(f"Cannot read {path}: {error.strerror}. Check the path and the file.") from error
 

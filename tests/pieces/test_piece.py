@@ -17,6 +17,7 @@ from appliance.pieces import keys
 from appliance.pieces.feed import signed_line
 from appliance.pieces.keys import Untrusted
 from appliance.pieces.piece import (
+    MAX_DRAFT,
     MAX_SCORE,
     check_cover,
     check_names,
@@ -24,6 +25,7 @@ from appliance.pieces.piece import (
     described,
     draft_of,
     id_of,
+    loaded,
     opened,
     pack,
     scores,
@@ -171,11 +173,39 @@ def test_what_is_no_piece_is_refused_by_its_names_and_sizes(sizes: dict[str, int
         b'{"draft":2}',
         b'{"draft":1,"tracks":[1]}',
         b'{"draft":1,"tracks":[],"title":"x"}',
+        b'{"draft":1,"title":"x","tracks":[' + b"{}," * 1_000_000 + b"{}]}",
+        pack(draft()) + b" " * MAX_DRAFT,
     ],
 )
 def test_what_is_no_draft_is_refused(content: bytes) -> None:
     with pytest.raises(Untrusted):
         unpack(content)
+
+
+def test_json_of_very_many_values_is_not_read() -> None:
+    tracemalloc.start()
+    try:
+        for mark in (b"{},", b"[],", b"0,"):
+            content = b"[" + mark * 1_000_000 + b"0]"
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            assert loaded(content) is None
+            assert tracemalloc.get_traced_memory()[1] - before < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_text_of_commas_and_brackets_is_a_draft() -> None:
+    made = draft_of("," * 200, "[{," * 600, [("]" * 200, score())] * 16)
+    assert unpack(pack(made)) == made
+
+
+def test_the_score_that_is_wrong_is_named() -> None:
+    pair = [("One", score()), ("Two", b"junk")]
+    with pytest.raises(BadScore, match=r"two\.score\.gz"):
+        draft_of("x", "", pair, sources=["one.score.gz", "two.score.gz"])
+    with pytest.raises(BadScore, match="Track 2"):
+        draft_of("x", "", pair)
 
 
 def test_a_draft_without_a_title_or_with_too_much_is_refused() -> None:

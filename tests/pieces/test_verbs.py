@@ -81,6 +81,7 @@ def test_a_piece_is_made_published_and_played(
 
         artist = Artist()
         said = piece("artist", "--account", artist.account, "--name", "Ada")
+        assert f"piece artist --account {artist.account} --name Ada --certificate" in said
         sentence = next(line for line in said.splitlines() if line.startswith("Stellar Wind Box: "))
         begun = piece(
             *("artist", "--account", artist.account, "--name", "Ada"),
@@ -102,6 +103,8 @@ def test_a_piece_is_made_published_and_played(
         assert "Evening" in piece("list")
         assert json.loads(piece("list", "--json"))["feeds"][0]["pieces"][0]["piece"] == name[0]
         assert "Calm." in piece("show", name[0][:8])
+        assert main(["piece", *box, "show", name[0][:3]]) == 1
+        assert "too short" in capsys.readouterr().err
         copy = tmp_path / "copy.score.gz"
         piece("fetch", name[0][:8], "-o", str(copy))
         assert copy.read_bytes() == kept.read_bytes()
@@ -120,6 +123,34 @@ def test_a_piece_is_made_published_and_played(
         assert stopped.piece == ""
         piece("forget", name[0][:8])
         assert "Evening" not in piece("list")
+
+
+def test_settings_come_before_or_after_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = ["--set", f"state_dir={tmp_path}"]
+    for words in (["piece", *nowhere, "list"], ["piece", "list", *nowhere]):
+        assert main(words) == 1
+        assert "off" in capsys.readouterr().err
+    for words in (["piece", "list", "--set", "tempo=1"], ["piece", "--set", "tempo=1", "list", *nowhere]):
+        assert main(words) == 78
+        assert "tempo" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["piece", "--help"])
+    assert "pieces.reach=lan serve" in capsys.readouterr().out
+
+
+def test_files_are_counted_before_they_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (kept := tmp_path / "kept.score.gz").write_bytes(score())
+    made = ["--title", "x", "-o", str(tmp_path / "x.piece")]
+    assert main(["piece", "make", *[str(tmp_path / "absent")] * 17, *made]) == 1
+    assert "16" in capsys.readouterr().err
+    assert main(["piece", "make", str(kept), "--track", "One", "--track", "Two", *made]) == 1
+    assert (
+        main(["piece", "make", str(kept), "/dev/zero", *made]) == 1
+    )  # of which no more is read than a score has
+    assert "/dev/zero" in capsys.readouterr().err
+    assert not (tmp_path / "x.piece").exists()
+    assert main(["piece", "publish", "/dev/zero", "--set", f"state_dir={tmp_path}"]) == 1
+    assert "/dev/zero is no draft" in capsys.readouterr().err
 
 
 def test_off_is_off(tmp_path: Path, processes: list[subprocess.Popen[bytes]]) -> None:
