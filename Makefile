@@ -158,8 +158,14 @@ audit: $(TOOLS)/.installed ## look up known vulnerabilities of the locked packag
 soak: $(VENV)/.installed-dev ## run a virtual day with random faults, about 40 min; ARGS="--hours 1 --seed 7"
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
+# First of a target's prerequisites: a tool that is missing is named before anything is installed or built.
+NEEDED := $(addprefix needed-,releases image image-test image-test-raspi3b ansible-test nspawn-test)
+.PHONY: $(NEEDED)
+$(NEEDED):
+	@sh deploy/needed.sh $(@:needed-%=%)
+
 SUITE ?= trixie
-releases: $(VENV)/.installed ## build the release for 64-bit Pis that the Ansible role installs (SUITE=bookworm); needs root and mmdebstrap
+releases: needed-releases $(VENV)/.installed ## build the release for 64-bit Pis that the Ansible role installs (SUITE=bookworm); needs root and mmdebstrap
 	sh deploy/release/release.sh $(SUITE) arm64
 	@chown -R --reference=Makefile build $(VENV) *.egg-info # after sudo, nothing belongs to root
 
@@ -167,27 +173,31 @@ releases: $(VENV)/.installed ## build the release for 64-bit Pis that the Ansibl
 MACHINE = WIND_TEST_SYSTEM="$$(sh deploy/release/root.sh trixie amd64 system box)" \
 	$(BIN)/python -m pytest -s -o faulthandler_timeout=0
 
-ansible-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## run the Ansible role in a Debian container; needs root and mmdebstrap
+ansible-test: needed-ansible-test $(VENV)/.installed-dev $(TOOLS)/.installed ## run the Ansible role in a Debian container; needs root and mmdebstrap
 	cd deploy/ansible && PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" ansible-lint --offline --profile production
 	sh deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_role.py
 
-nspawn-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box in a container, kill, hang and upgrade it; needs systemd-nspawn as well
+nspawn-test: needed-nspawn-test $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box in a container, kill, hang and upgrade it; needs systemd-nspawn as well
 	sh deploy/release/release.sh trixie amd64
 	$(MACHINE) tests/deploy/test_booted.py
 
 IMAGE := build/image/stellar-wind-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml).img
 IMAGE_TEST = WIND_TEST_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/deploy/test_image.py
 
-image: $(VENV)/.installed $(TOOLS)/.installed ## build the SD card image: build/image/*.img.xz, half an hour the first time; needs root
+image: needed-image $(VENV)/.installed $(TOOLS)/.installed ## build the SD card image: build/image/*.img.xz, half an hour the first time; needs root
 	sh deploy/image/image.sh
 	@chown -R --reference=Makefile build $(VENV) *.egg-info
 
-image-test: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the image in QEMU: sound, buttons, upgrade, power cuts
+image-test: needed-image-test $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the image in QEMU: sound, buttons, upgrade, power cuts
 	$(IMAGE_TEST) $(ARGS)
 
-image-test-raspi3b: $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the same image in QEMU's Pi 3
+image-test-raspi3b: needed-image-test-raspi3b $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the same image in QEMU's Pi 3
 	WIND_TEST_BOARD=raspi3b $(IMAGE_TEST) $(ARGS)
+
+.PHONY: release-check
+release-check: needed-image needed-image-test needed-nspawn-test $(VENV)/.installed-dev ## run every lane of a release on this commit, and go on where it was cut; hours; needs root
+	@$(BIN)/python deploy/release/check.py; passed=$$?; chown -R --reference=Makefile build $(VENV) *.egg-info; exit $$passed
 
 hardware: $(VENV)/.installed-hardware ## redraw the board and the case (KiCad 9, OpenSCAD)
 	$(MAKE) -f hardware/Makefile BIN=$(BIN)

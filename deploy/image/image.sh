@@ -3,7 +3,7 @@
 #
 # Makes the card: build/image/stellar-wind-VERSION.img.xz, for 64-bit Pis, of Debian trixie and the role.
 #
-#     deploy/image/image.sh        needs root, and names the packages that are missing
+#     deploy/image/image.sh        needs root, and the tools that deploy/needed.sh names
 #
 # BASE=debian is all Debian's. BASE=raspios has kernel, firmware and Wi-Fi of Raspberry Pi's archive, as Raspberry Pi OS
 # has, and so a Pi 5; nobody has started it yet.
@@ -37,25 +37,6 @@ export SOURCE_DATE_EPOCH="$epoch"
 
 say() { printf '%s  %s\n' "$(date +%T)" "$*" >&2; }
 fail() { say "$*"; exit 1; }
-
-look_for_missing() {
-    [ "$(id -u)" = 0 ] || fail "The owners of a card's files are root's to set: sudo make image"
-    missing=''
-    while read -r program package; do
-        command -v "$program" >/dev/null || missing="$missing $package"
-    done <<NEEDED
-mmdebstrap mmdebstrap
-qemu-aarch64-static qemu-user-static
-update-binfmts binfmt-support
-mcopy mtools
-mkfs.vfat dosfstools
-mkfs.ext4 e2fsprogs
-sfdisk fdisk
-ssh-keygen openssh-client
-xz xz-utils
-NEEDED
-    [ -z "$missing" ] || fail "Please install what is missing: apt-get install$missing"
-}
 
 unpack() {
     tar=$(sh deploy/release/root.sh trixie arm64 system box card "$base")
@@ -256,7 +237,7 @@ manifest_for_the_imager() {
 MANIFEST
 }
 
-look_for_missing
+sh deploy/needed.sh image
 say "The release"; sh deploy/release/release.sh trixie arm64 >/dev/null
 say "Debian"; unpack
 made=$(role)

@@ -36,9 +36,14 @@ for list in "$@"; do
 done
 
 mkdir -p build/roots
-if [ "$(dpkg --print-architecture)" != "$architecture" ]; then
+# The kernel must know what runs programs of arm64: binfmt-support tells it on Debian 12, systemd on Debian 13.
+if [ "$(dpkg --print-architecture)" != "$architecture" ] && ! arch-test "$architecture" >/dev/null 2>&1; then
     mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
-    update-binfmts --enable qemu-aarch64
+    update-binfmts --enable qemu-aarch64 2>/dev/null || /usr/lib/systemd/systemd-binfmt qemu-aarch64.conf || :
+    arch-test "$architecture" >/dev/null || {
+        echo "This machine cannot run programs of $architecture: reinstall qemu-user-static (apt-get install --reinstall)." >&2
+        exit 1
+    }
 fi
 # Without a source mmdebstrap takes Debian's own, with its updates and its security updates.
 sources() {

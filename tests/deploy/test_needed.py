@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tools of a target are looked for before it begins; here, on a machine that has only some."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.machine import ROOT
+
+NEEDED = ROOT / "deploy" / "needed.sh"
+# What the scripts of the build call; all else is of the shell, coreutils, sed, grep, tar, util-linux, dpkg or Python.
+CALLED = {
+    "deploy/release/root.sh": ["arch-test", "mmdebstrap", "update-binfmts"],
+    "deploy/release/release.sh": ["git"],
+    "deploy/image/image.sh": ["mcopy", "mkfs.ext4", "mkfs.vfat", "sfdisk", "ssh-keygen", "xz"],
+}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder of programs: what every Debian has, and a root user."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "tr", "uname"):
+        found = shutil.which(name)
+        assert found
+        (programs / name).symlink_to(found)
+    program(programs, "id", "echo 0")
+    program(programs, "dpkg", "echo amd64")
+    return programs
+
+
+def program(programs: Path, name: str, says: str = "") -> None:
+    (programs / name).write_text(f"#!/bin/sh\n{says}\n")
+    (programs / name).chmod(0o755)
+
+
+def needed(machine: Path, *targets: str) -> tuple[int, set[str], set[str]]:
+    """The exit code for targets, the tools that are said to be missing, and the packages that bring them."""
+    done = subprocess.run(
+        ["/bin/sh", str(NEEDED), *targets],
+        env={"PATH": str(machine)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = re.search(r"^Missing: (.+)\. Install with: apt-get install (.+)$", done.stderr)
+    # A keyring is looked for by its path, so it is this computer's.
+    tools = {tool for tool in said[1].split(", ") if not tool.startswith("/")} if said else {done.stderr}
+    return done.returncode, tools - {""}, set(said[2].split()) if said else set()
+
+
+def test_every_missing_tool_is_named_with_its_package(machine: Path) -> None:
+    code, tools, packages = needed(machine, "image")
+    assert code == 1
+    assert {"mmdebstrap", "arch-test", "qemu-aarch64-static", "mcopy", "sfdisk", "xz"} <= tools
+    assert {"mmdebstrap", "arch-test", "qemu-user-static", "mtools", "fdisk", "xz-utils"} <= packages
+
+
+def test_a_machine_with_all_of_them_passes(machine: Path) -> None:
+    targets = ("image", "image-test", "nspawn-test")
+    for tool in needed(machine, *targets)[1]:
+        program(machine, tool)
+    assert needed(machine, *targets)[1] == set()
+    (machine / "arch-test").unlink()
+    assert needed(machine, "image-test") == (0, set(), set())
+    assert needed(machine, "image")[1] == {"arch-test"}
+    program(machine, "dpkg", "echo arm64")  # a Pi needs no emulation
+    assert needed(machine, "image")[1] == set()
+
+
+def test_root_and_debian_are_asked_for_first(machine: Path) -> None:
+    program(machine, "id", "echo 1000")
+    code, said, _ = needed(machine, "nspawn-test")
+    assert (code, "root" in str(said), "Missing" in str(said)) == (1, True, False)
+    program(machine, "id", "echo 0")
+    (machine / "dpkg").unlink()
+    code, said, _ = needed(machine, "image")
+    assert (code, "Debian" in str(said)) == (1, True)
+
+
+@pytest.mark.parametrize("script", CALLED)
+def test_what_the_build_calls_is_looked_for(script: str) -> None:
+    text, looked_for = (ROOT / script).read_text(), NEEDED.read_text()
+    for name in CALLED[script]:
+        assert re.search(rf"\b{re.escape(name)}\b", text)
+        assert re.search(rf"^(\S+\|)?{re.escape(name)}[| ]", looked_for, re.MULTILINE)
+
+
+def test_each_target_looks_before_it_installs_anything() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("releases", "image", "image-test", "image-test-raspi3b", "ansible-test", "nspawn-test"):
+        assert re.search(rf"^{target}: needed-{target} ", makefile, re.MULTILINE)
