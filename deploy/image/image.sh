@@ -96,7 +96,9 @@ card() {
     echo stellar-wind >"$root/etc/hostname"
     printf '127.0.0.1 localhost\n127.0.1.1 stellar-wind\n' >"$root/etc/hosts"
     ln -sf /run/NetworkManager/resolv.conf "$root/etc/resolv.conf"
-    mkdir -p "$root/media/state" "$root/media/root-ro" "$root/media/root-rw" "$root/var/lib/stellar-wind"
+    mkdir -p "$root/media/state" "$root/media/root-ro" "$root/media/root-rw"
+    # The folders that the initramfs covers with the partition "state" must be there.
+    mkdir -p "$root/var/lib/stellar-wind" "$root/var/lib/stellar-wind-pieces"
     sources
     # No door until the owner asks for one. What waits for a network, or reads this card as if it were a computer in a
     # cloud, is not started; nor is what would install Debian's updates in memory, day after day.

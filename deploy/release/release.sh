@@ -29,8 +29,9 @@ if [ ! -e "$fetched" ]; then
         --python-version "$python" --implementation cp
     find "$out" -maxdepth 1 -name '*.tar.gz' -exec mv {} "$out/sources/" \;
     # PyPI's lgpio wants to be told that the library is to be compiled into it.
+    compiler=$(sh "$here/root.sh" "$suite" "$architecture" compiler)
     root=$(mktemp -d)
-    tar -C "$root" -xf "$(sh "$here/root.sh" "$suite" "$architecture" compiler)"
+    tar -C "$root" -xf "$compiler"
     cp -r "$out/sources" "$root/sources"
     QEMU_CPU=cortex-a53 chroot "$root" env PYPI=1 sh -c \
         'python3 -m pip wheel --quiet --no-index --no-deps --no-build-isolation -w /wheels /sources/*' >&2

@@ -2,12 +2,14 @@
 """The box under a systemd of its own, without a network, a sound card or a panel: `make nspawn-test`."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.machine import Machine, missing
+from tests.deploy.machine import ROOT, Machine, missing
 from tests.deploy.releases import newer
 
 SYSTEM = os.environ.get("WIND_TEST_SYSTEM", "")
@@ -138,6 +140,109 @@ def test_a_box_that_does_not_play_is_no_success(box: Machine) -> None:
     box.ask(f"systemctl daemon-reload && systemctl start {PLAYER}")
     assert rolled.failed == 1
     assert "failed" in rolled.said
+    box.until(lambda: plays(box))
+
+
+# --- the processes beside the player
+
+PAGE, MQTT, PIECES = "stellar-wind-page.service", "stellar-wind-mqtt.service", "stellar-wind-pieces.service"
+PORT = 20_017  # of the pieces
+CARD = ROOT / "deploy/image/card/usr/lib/stellar-wind/card"
+
+
+@pytest.fixture
+def broker(box: Machine, tmp_path: Path) -> Iterator[Path]:
+    """An MQTT broker of this computer in the network of the container; the path of its log."""
+    if not (mosquitto := shutil.which("mosquitto")):
+        pytest.skip("needs mosquitto")
+    log, settings = tmp_path / "broker.log", tmp_path / "broker.conf"
+    settings.write_text(
+        f"user root\nlistener 1883 127.0.0.1\nallow_anonymous true\nlog_type all\nlog_dest file {log}\n"
+    )
+    command = ["nsenter", "-t", str(box.leader), "-n", mosquitto, "-c", str(settings)]
+    with subprocess.Popen(command) as process:
+        try:
+            yield log
+        finally:
+            process.terminate()
+
+
+def ports(box: Machine) -> set[str]:
+    """What listens beside the broker, as "tcp 8017"."""
+    lines = [line.split() for line in box.ask("ss -lntuH").splitlines()]
+    return {f"{line[0]} {line[4].rpartition(':')[2]}" for line in lines} - {"tcp 1883"}
+
+
+def clients_work(box: Machine, broker: Path) -> None:
+    """The page answers, the broker hears the box, and the pieces have their one port."""
+    fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8017/').status)"
+    box.until(lambda: box.ask(f'python3 -c "{fetch}" 2>/dev/null || :') == "200")
+    box.until(lambda: box.show(MQTT, "StatusText").startswith("Connected"))
+    box.until(lambda: "PUBLISH" in broker.read_text())
+    box.until(lambda: f"port {PORT}" in box.ask("stellar-wind piece status 2>&1 || :"))
+    # Besides: local service discovery of the pieces, on 6771.
+    expected = {"tcp 8017", f"tcp {PORT}", f"udp {PORT}"}
+    box.until(lambda: expected <= ports(box) <= expected | {"udp 6771"})
+    for unit in (PAGE, MQTT, PIECES):
+        assert box.show(unit, "NRestarts") == "0"
+
+
+def clients_are_off(box: Machine) -> bool:
+    states = [box.show(unit, "ActiveState") for unit in (PAGE, MQTT, PIECES)]
+    return states == ["inactive"] * 3 and not ports(box)
+
+
+def test_the_settings_file_of_a_card_switches_them_on(box: Machine, broker: Path) -> None:
+    """With the card's own script and the first partition as a folder: no other file says that they are wanted."""
+    box.until(lambda: plays(box))
+    assert clients_are_off(box)
+    settings, script = box.folder / "etc/stellar-wind.toml", box.folder / "usr/lib/stellar-wind/card"
+    before, first = settings.read_text(), box.folder / "boot/firmware/stellar-wind.toml"
+    first.parent.mkdir(parents=True, exist_ok=True)
+    script.parent.mkdir()
+    shutil.copy(CARD, script)
+    first.write_text(
+        '[page]\nlisten = ":8017"\n[mqtt]\nserver = "mqtt://127.0.0.1"\n'
+        f'[pieces]\nreach = "lan"\nport = {PORT}\n'
+    )
+    try:
+        box.ask(
+            f"/usr/lib/stellar-wind/card take && systemctl restart {PLAYER} && /usr/lib/stellar-wind/card clients"
+        )
+        clients_work(box, broker)
+        # The role leaves on what the card's file has switched on, although its own variables do not.
+        kept = box.play("site.yml")
+        assert kept.failed == 0, kept.said
+        assert box.show(PAGE, "ActiveState") == "active"
+    finally:
+        box.ask(
+            f"systemctl stop {PAGE} {MQTT} {PIECES}; rm -r /run/systemd/system/{PIECES}.d; systemctl daemon-reload"
+        )
+        shutil.rmtree(script.parent)
+        first.unlink()
+        settings.write_text(before)
+        (box.folder / "etc/stellar-wind.taken.toml").unlink()
+        box.ask(f"systemctl restart {PLAYER}")
+
+
+def test_the_role_switches_them_on_and_off(box: Machine, broker: Path) -> None:
+    box.until(lambda: plays(box))
+    wanted = {
+        "stellar_wind_page": True,
+        "stellar_wind_mqtt": "mqtt://127.0.0.1",
+        "stellar_wind_pieces": "lan",
+        "stellar_wind_pieces_port": PORT,
+    }
+    on = box.play("site.yml", **wanted)
+    assert on.failed == 0, on.said
+    clients_work(box, broker)
+    assert box.ask(f"systemctl is-enabled {PAGE} {MQTT} {PIECES}").split() == ["enabled"] * 3
+    again = box.play("site.yml", **wanted)
+    assert (again.failed, again.changed) == (0, 0), again.said
+    off = box.play("site.yml")
+    assert off.failed == 0, off.said
+    box.until(lambda: clients_are_off(box))
+    assert not (box.folder / f"etc/systemd/system/{PIECES}.d/box.conf").exists()
     box.until(lambda: plays(box))
 
 

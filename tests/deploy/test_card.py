@@ -133,30 +133,80 @@ def test_settings_under_a_wrong_name_are_named_on_the_card(name: str, card: Path
     assert take(card) == ""
 
 
+MACHINE_ID = "0123456789abcdef0123456789abcdef\n"
+PAGE, MQTT, PIECES = (f"stellar-wind-{name}.service" for name in ("page", "mqtt", "pieces"))
+
+
 @pytest.mark.parametrize(
     ("settings", "started"),
     [
-        ("tempo = 60\n", ""),
-        ("[page]\nsteer = true\n", ""),
-        ('[page]\nlisten = ""\n', ""),
-        ('[page] # the box in a browser\nlisten = ":8017"\n', "start --no-block stellar-wind-page.service\n"),
-        ('[mqtt]\nserver = "mqtt://192.168.0.2"\n', "start --no-block stellar-wind-mqtt.service\n"),
-        (
-            '[mqtt]\nserver = "mqtt://a"\n[page]\nlisten = ":1"\n',
-            "start --no-block stellar-wind-page.service stellar-wind-mqtt.service\n",
-        ),
-        ('[page\nlisten = ":8017"\n', ""),  # the player says what is wrong
+        ("tempo = 60\n", []),
+        ("[page]\nsteer = true\n", []),
+        ('[page]\nlisten = ""\n', []),
+        ('[page] # the box in a browser\nlisten = ":8017"\n', [PAGE]),
+        ('[mqtt]\nserver = "mqtt://192.168.0.2"\n', [MQTT]),
+        ('[mqtt]\nserver = "mqtt://a"\n[page]\nlisten = ":1"\n', [PAGE, MQTT]),
+        ('[pieces]\nreach = "off"\nport = 20001\n', []),
+        ('[pieces]\nreach = "moon"\n', []),  # the player says what is wrong
+        ('[pieces]\nreach = "lan"\n', [PIECES]),
+        ('[pieces]\nreach = "internet"\n[page]\nlisten = ":1"\n', [PAGE, PIECES]),
+        ('[page\nlisten = ":8017"\n', []),
     ],
 )
-def test_the_settings_of_a_card_start_the_page(settings: str, started: str, card: Path) -> None:
+def test_the_settings_of_a_card_start_the_clients(settings: str, started: list[str], card: Path) -> None:
+    asked = clients(card, settings)
+    starts = [words.split()[2:] for words in asked if words.startswith("start --no-block ")]
+    assert starts == ([started] if started else [])
+    assert ("daemon-reload" in asked) == (PIECES in started)
+    assert (card / "run/systemd/system").exists() == (PIECES in started)
+
+
+def test_a_box_without_a_name_of_its_own_still_starts_the_page(card: Path) -> None:
+    (card / "etc/machine-id").mkdir()
+    assert clients(card, '[page]\nlisten = ":1"\n')[-1].split()[2:] == [PAGE]
+
+
+def clients(card: Path, settings: str) -> list[str]:
+    """What a card with these settings asks systemctl for."""
     (card / "etc/stellar-wind.toml").write_text(settings)
+    if not (card / "etc/machine-id").exists():
+        (card / "etc/machine-id").write_text(MACHINE_ID)
     (card / "bin/systemctl").write_text(f'#!/bin/sh\necho "$@" >>{card}/started\n')
     (card / "bin/systemctl").chmod(0o755)
     environ = os.environ | {"CARD_ROOT": str(card), "PATH": f"{card}/bin:{os.environ['PATH']}"}
     script = IMAGE / "card/usr/lib/stellar-wind/card"
     subprocess.run(["/bin/sh", str(script), "clients"], env=environ, check=False, capture_output=True)
     record = card / "started"
-    assert (record.read_text() if record.exists() else "") == started
+    return record.read_text().splitlines() if record.exists() else []
+
+
+def test_the_pieces_of_a_card_have_their_own_port_and_only_the_networks_that_they_need(card: Path) -> None:
+    allowed = card / "run/systemd/system/stellar-wind-pieces.service.d/card.conf"
+    clients(card, '[pieces]\nreach = "lan"\nport = 23456\n')
+    lan = allowed.read_text().splitlines()
+    assert {"SocketBindAllow=tcp:23456", "SocketBindAllow=udp:23456"} <= set(lan)
+    assert not any("IPAddress" in line for line in lan)
+    clients(card, '[pieces]\nreach = "internet"\n')
+    internet = allowed.read_text().splitlines()
+    assert internet[-2:] == ["IPAddressDeny=", "IPAddressAllow=any"]
+    drawn = {line.rpartition(":")[2] for line in internet if line.startswith("SocketBindAllow=")}
+    (port,) = drawn
+    assert 20_000 <= int(port) < 60_000
+    assert f"Environment=STELLAR_WIND_PIECES__PORT={port}" in internet
+    clients(card, '[pieces]\nreach = "internet"\n')
+    assert allowed.read_text().splitlines() == internet  # the same after the next start
+
+
+def test_what_the_services_keep_outlives_the_power() -> None:
+    """Each folder of state of a unit is on the partition of the card that is written to."""
+    lasting = (IMAGE / "card/etc/initramfs-tools/scripts/init-bottom/stellar-wind").read_text()
+    (folders,) = re.findall(r"^for folder in (.+); do$", lasting, re.MULTILINE)
+    made = (IMAGE / "image.sh").read_text()
+    for unit in (ROOT / "deploy/systemd").glob("*.service"):
+        for folder in re.findall(r"^StateDirectory=(\S+)$", unit.read_text(), re.MULTILINE):
+            first = f"var/lib/{folder.partition('/')[0]}"
+            assert first in folders.split()
+            assert f'"$root/{first}"' in made
 
 
 def test_a_password_on_the_card_is_for_the_box_alone(card: Path) -> None:

@@ -92,7 +92,10 @@ def test_one_that_does_not_play_is_left(box: Box, state: str) -> None:
     assert judged.returncode == 1
     assert "release 2" in judged.stderr
     assert box.links() == {"current": "releases/1"}
-    assert box.asked.read_text().splitlines()[-1] == "restart --no-block stellar-wind.service"
+    assert box.asked.read_text().splitlines()[-2:] == [
+        "restart --no-block stellar-wind.service",
+        "try-restart --no-block stellar-wind-page stellar-wind-mqtt stellar-wind-pieces",
+    ]
     assert box.releases() == ["1", "2", "3"]
 
 

@@ -63,9 +63,10 @@ def test_what_is_asked_for_is_what_changes(machine: Machine) -> None:
         stellar_wind_dac="hifiberry-dac",
         stellar_wind_card="sysdefault",
     )
-    assert (other.failed, other.changed) == (0, 2), other.said
+    assert (other.failed, other.changed) == (0, 3), other.said
     assert "dtparam=spi=on" not in config.read_text()
     assert "dtoverlay=hifiberry-dac" in config.read_text()
+    assert "enable_headphones=0" in (machine.folder / "etc/modprobe.d/stellar-wind.conf").read_text()
     settings = (machine.folder / "etc/stellar-wind.toml").read_text()
     assert 'knobs = "encoders"' in settings
     assert 'device = "sysdefault"' in settings

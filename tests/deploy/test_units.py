@@ -108,20 +108,57 @@ def test_the_page_can_neither_write_nor_reach_the_internet_nor_see_a_device() ->
     assert "kill" in page["SystemCallFilter"][1].split()  # but it does not end the player
 
 
-def test_the_role_starts_the_page_only_where_it_is_asked_to() -> None:
+CLIENTS = {  # the variable of the role that switches a process on, and its default
+    "page": ("stellar_wind_page", "stellar_wind_page: false"),
+    "mqtt": ("stellar_wind_mqtt | length > 0", 'stellar_wind_mqtt: ""'),
+    "pieces": ("stellar_wind_pieces != 'off'", 'stellar_wind_pieces: "off"'),
+}
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_the_role_starts_a_client_only_where_it_is_asked_to(name: str) -> None:
     """A unit that the role enables in any case would open a port on a box as delivered."""
     role = SYSTEMD.parent / "ansible/roles/stellar_wind"
-    assert "stellar_wind_page: false\n" in (role / "defaults/main.yml").read_text()
-    tasks = (role / "tasks/release.yml").read_text()
-    assert 'name: stellar-wind-page.service\n    enabled: "{{ stellar_wind_page }}"' in tasks
-    assert tasks.count("stellar-wind-page") == 1
+    wanted, default = CLIENTS[name]
+    assert f"{default}\n" in (role / "defaults/main.yml").read_text()
+    tasks = (role / "tasks/clients.yml").read_text()
+    assert f'- {{name: {name}, wanted: "{{{{ {wanted} }}}}"}}' in tasks
+    assert 'enabled: "{{ item.wanted }}"' in tasks
+    others = [
+        file for file in (role / "tasks").glob("*.yml") if file.name not in ("clients.yml", "remove.yml")
+    ]
+    assert not any(
+        re.search(r"name:.*stellar-wind-(page|mqtt|pieces)\.service", f.read_text())
+        for f in others
+        if f.name != "pieces.yml"
+    )
 
 
-def test_the_role_starts_mqtt_only_where_a_broker_is_named() -> None:
-    role = SYSTEMD.parent / "ansible/roles/stellar_wind"
-    assert 'stellar_wind_mqtt: ""\n' in (role / "defaults/main.yml").read_text()
-    tasks = (role / "tasks/release.yml").read_text()
-    assert 'name: stellar-wind-mqtt.service\n    enabled: "{{ stellar_wind_mqtt | length > 0 }}"' in tasks
+def test_no_unit_of_a_client_is_started_by_another() -> None:
+    """Only the role, or the card's settings file, switches them on."""
+    for unit in UNITS:
+        starts = [
+            line
+            for line in unit.read_text().splitlines()
+            if re.match(r"(Wants|Requires|BindsTo|Upholds|Also)=", line)
+        ]
+        assert not any(f"stellar-wind-{name}" in line for line in starts for name in CLIENTS)
+
+
+def test_the_pieces_have_one_port_which_only_their_box_names() -> None:
+    pieces = sections("stellar-wind-pieces.service")["Service"]
+    page = sections("stellar-wind-page.service")["Service"]
+    same = ("PrivateDevices", "ProtectSystem", "IPAddressDeny", "User", "CapabilityBoundingSet")
+    assert [pieces[key] for key in same] == [page[key] for key in same]
+    assert pieces["SocketBindDeny"] == ["any"]
+    assert {each.rpartition(":")[2] for each in pieces["SocketBindAllow"]} == {
+        "6771"
+    }  # local service discovery
+    role = SYSTEMD.parent / "ansible/roles/stellar_wind/templates/pieces.conf.j2"
+    card = SYSTEMD.parent / "image/card/usr/lib/stellar-wind/card"
+    for text in (role.read_text(), card.read_text()):
+        assert "SocketBindAllow=" in text
+        assert re.search(r"internet.*\n.*IPAddressDeny=.*\n?.*IPAddressAllow=any", text)
 
 
 def test_mqtt_writes_its_name_only_and_neither_listens_nor_reaches_the_internet() -> None:
