@@ -128,8 +128,8 @@ MAY_IMPORT: dict[str, str] = {
     "ledger.feed.inbox ledger.tape live music.composition music.scales music.scenes panel.gpio panel.lamps panel.mock "
     "panel.panel panel.pins parts saved.crashes saved.exporter saved.files saved.state score.files score.history "
     "score.player settings sound values",
-    "doctor.board": "doctor.computer doctor.finding doctor.instrument doctor.machine ledger.tape live panel.pins parts "
-    "performance render settings sound sound.outputs.cards sound.performer values",
+    "doctor.board": "doctor.computer doctor.finding doctor.instrument doctor.jack doctor.machine ledger.tape live "
+    "panel.pins parts performance render settings sound sound.outputs.cards sound.performer values",
     "doctor.bundle": "doctor.computer doctor.finding doctor.machine doctor.privacy doctor.report "
     "saved.replacing settings",
     "doctor.computer": "doctor.finding doctor.machine host.power saved.files settings values",
@@ -138,6 +138,7 @@ MAY_IMPORT: dict[str, str] = {
     "doctor.pieces doctor.servers doctor.surroundings settings",
     "doctor.finding": "",
     "doctor.instrument": "doctor.finding doctor.machine settings sound.outputs.cards",
+    "doctor.jack": "doctor.instrument doctor.machine settings sound.outputs.cards",
     "doctor.machine": "control status values",
     "doctor.parts": "",
     "doctor.pieces": "doctor.finding doctor.machine settings",

@@ -17,6 +17,7 @@ from statistics import median
 from appliance.doctor.computer import UNIT, hottest, throttled
 from appliance.doctor.finding import Finding, note, ok
 from appliance.doctor.instrument import STATUS, levels
+from appliance.doctor.jack import jack
 from appliance.doctor.machine import Machine
 from appliance.ledger.tape import bundled
 from appliance.live import speaker
@@ -140,6 +141,7 @@ READINGS: dict[str, Callable[[Machine, Settings], Iterator[str]]] = {
     "throttling": _throttling,
     "heat": _temperature,
     "frequency": _frequency,
+    "jack": jack,
     "cards": _cards,
     "mixers": _mixers,
     "GPIO chips": _chips,

@@ -61,6 +61,7 @@ EXPECTED = {
     "throttling": "0x50005; voltage too low now; throttled now",
     "heat": "48 °C",
     "frequency": "600 of 1000 MHz, ondemand",
+    "jack": "",
     "cards": "0 vc4hdmi (vc4-hdmi); 1 Device (USB-Audio)",
     "mixers": "Device PCM 79% on",
     "GPIO chips": "gpiochip0 [pinctrl-bcm2835] (54 lines); gpiochip1 [raspberrypi-exp-gpio] (8 lines)",
