@@ -85,7 +85,7 @@ def decode(content: bytes) -> State:
         fields = json.loads(content)
         if fields["version"] != VERSION:
             raise ValueError(f"its version is {fields['version']!r:.20}")
-        last = fields["last_ledger"]
+        last = fields["last_ledger"] if "last_ledger" in fields else fields["heard"]  # its name in 0.1.0
         return State(
             _controls(fields["settings"]),
             _controls(fields["controls"]),

@@ -192,6 +192,17 @@ def _describe(section: type[BaseModel], above: str = "") -> Iterator[tuple[str, 
 
 _FIELDS = {**dict(_describe(Settings)), **dict(_describe(CustomNetwork, "networks.NAME."))}
 _HEADERS = "networks.NAME.headers"
+# The names of 0.1.0, which are errors and no aliases, with the names of now.
+_RENAMED = {
+    "sound.loudest": "sound.max_volume",
+    "sound.voices": "sound.polyphony",
+    "sound.block": "sound.block_size",
+    "night.begins": "night.start",
+    "night.ends": "night.end",
+    "state": "state_dir",
+    "panel.factory": "panel.pin_factory",
+}
+_GONE = {"music.quirks": "the scene `original` always reads amounts in that way"}
 _NAMED = re.compile(r"networks\.[a-z0-9]+(?:[_-][a-z0-9]+)*\.")
 
 
@@ -225,6 +236,10 @@ def _unknown(origin: str, key: str, value: object, spell: Callable[[str], str]) 
 
 
 def _hint(key: str, spell: Callable[[str], str]) -> str:
+    if key in _RENAMED:
+        return f"it is now {spell(_RENAMED[key])}."
+    if key in _GONE:
+        return f"remove it, {_GONE[key]}."
     if key.startswith("networks.") and _field(key.lower()):
         return f"the name of a network is written in lower case: {spell(key.lower())}."
     if section := [other for other in _FIELDS if other.startswith(f"{key}.")]:

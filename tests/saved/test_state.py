@@ -48,6 +48,16 @@ def test_a_file_is_always_small_enough_to_be_read(state: State) -> None:
     assert len(encode(state)) <= LARGEST
 
 
+def test_the_state_of_the_first_edition_is_taken_over() -> None:
+    """As 0.1.0 wrote it; only the name of the last ledger was another one."""
+    old = (
+        b'{\n "version": 1,\n "settings": {\n  "volume": 0.7,\n  "tempo": 60.0,\n  "network": "public",\n'
+        b'  "scene": "wind"\n },\n "controls": {\n  "volume": 0.4,\n  "tempo": 60.0,\n  "network": "testnet",\n'
+        b'  "scene": "wind"\n },\n "heard": [\n  "testnet",\n  59000000\n ]\n}\n'
+    )
+    assert decode(old) == STATE
+
+
 def test_saved_controls_come_back() -> None:
     assert restored(SETTINGS, STATE, *KNOWN) == replace(SETTINGS, volume=0.4, network="testnet")
 

@@ -168,10 +168,93 @@ def test_unknown_keys_are_errors_in_every_source(file: Path) -> None:
         assert all(part in sentence for part in parts), sentence
 
 
-@pytest.mark.parametrize("key", ["state", "sound.loudest", "sound.voices", "sound.block", "music.quirks"])
-def test_a_name_that_a_setting_had_before_is_unknown(key: str) -> None:
-    (sentence,) = refused({key: "1"})
-    assert "no such setting" in sentence
+# Every setting of 0.1.0, as its `config` printed them, with values other than the defaults where they were renamed.
+FIRST_EDITION = """
+network = "public"
+scene = "night"
+volume = 0.7
+tempo = 60.0
+seed = 1
+state = "/srv/wind"
+[sound]
+device = "auto"
+latency = 128.0
+loudest = 0.6
+voices = 12
+block = 1024
+[night]
+begins = "22:30"
+ends = "06:30"
+volume = 0.75
+light = 0.25
+[music]
+root = "C"
+scale = "wind"
+invert = false
+quirks = true
+[listener]
+mode = "ledgers"
+pages = 3
+idle_timeout = 70.0
+socket = ""
+[recording]
+path = ""
+[keep]
+format = "tape"
+[panel]
+factory = "none"
+knobs = "potentiometers"
+hat = "any"
+lamps = "calm"
+power_off = "systemctl poweroff"
+[panel.pins]
+note_1 = 17
+network_button = 5
+volume_a = 11
+"""
+RENAMED = {
+    "state = ": "state_dir = ",
+    "loudest": "max_volume",
+    "voices": "polyphony",
+    "block": "block_size",
+    "begins": "start",
+    "ends": "end",
+    "factory": "pin_factory",
+    '"tape"': '"score"',
+    "quirks = true\n": "",
+}
+
+
+def test_each_old_name_of_a_setting_is_an_error_that_names_the_new_one(file: Path) -> None:
+    file.write_text(FIRST_EDITION)
+    expected = [
+        ("state = '/srv/wind'", "it is now state_dir."),
+        ("sound.loudest", "it is now sound.max_volume."),
+        ("sound.voices", "it is now sound.polyphony."),
+        ("sound.block", "it is now sound.block_size."),
+        ("night.begins", "it is now night.start."),
+        ("night.ends", "it is now night.end."),
+        ("music.quirks", "remove it"),
+        ("panel.factory", "it is now panel.pin_factory."),
+        ("keep.format = 'tape'", "score"),
+    ]
+    for sentence, parts in zip(refused(config=file), expected, strict=True):
+        assert all(part in sentence for part in (str(file), *parts)), sentence
+
+
+def test_with_the_new_names_the_old_settings_apply(file: Path) -> None:
+    text = FIRST_EDITION
+    for old, new in RENAMED.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    file.write_text(text)
+    settings = load({}, {}, file).settings
+    assert (settings.sound.max_volume, settings.sound.block_size, settings.night.end) == (0.6, 1024, "06:30")
+
+
+def test_an_old_name_in_the_environment_is_told_as_a_variable() -> None:
+    (sentence,) = refused(environ={"STELLAR_WIND_SOUND__LOUDEST": "0.5"})
+    assert sentence.endswith("it is now STELLAR_WIND_SOUND__MAX_VOLUME.")
 
 
 def test_several_errors_are_several_lines() -> None:
