@@ -180,7 +180,7 @@ ansible-test: needed-ansible-test $(VENV)/.installed-dev $(TOOLS)/.installed ## 
 
 nspawn-test: needed-nspawn-test $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the box in a container, kill, hang and upgrade it; needs systemd-nspawn as well
 	sh deploy/release/release.sh trixie amd64
-	$(MACHINE) tests/deploy/test_booted.py
+	$(MACHINE) tests/deploy/test_booted.py tests/deploy/test_upgrade.py
 
 IMAGE := build/image/stellar-wind-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml).img
 IMAGE_TEST = WIND_TEST_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/deploy/test_image.py

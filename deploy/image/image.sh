@@ -1,25 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes the card: build/image/stellar-wind-VERSION.img.xz, for 64-bit Pis, of Debian trixie and the role.
+# Builds the card image build/image/stellar-wind-VERSION.img.xz for 64-bit Pis from Debian trixie and the role.
 #
 #     deploy/image/image.sh        needs root, and the tools that deploy/needed.sh names
 #
-# BASE=debian is all Debian's. BASE=raspios has kernel, firmware and Wi-Fi of Raspberry Pi's archive, as Raspberry Pi OS
-# has, and so a Pi 5; nobody has started it yet.
+# BASE=debian uses Debian's packages only. BASE=raspios takes kernel, firmware and Wi-Fi from Raspberry Pi's archive and
+# supports a Pi 5; it is untested.
 #
-# The one rule: what a box is stands in the role; here, in card/, boot/ and the folder of the base is only what makes a
-# card of a system. No loop device is used, and no mount outlives this or reaches this machine.
+# The role defines the box. Only what turns a system into a card is here, in card/, boot/ and the folder of the base.
+# No loop device is used, and all mounts are in a mount namespace of their own.
 #
-#     1  bootfs  FAT32   firmware, kernel, and the files of the owner's: boot/
-#     2  rootfs  ext4    the system; never written to
-#     3  state   ext4    what lasts: card/etc/initramfs-tools/scripts/init-bottom/stellar-wind
+#     1  bootfs  FAT32   firmware, kernel, and the owner's files: boot/
+#     2  rootfs  ext4    the system, read-only
+#     3  state   ext4    persistent folders: card/etc/initramfs-tools/scripts/init-bottom/stellar-wind
 set -eu
 
 here=deploy/image
 base=${BASE:-debian}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-# out: where it is made; boots: what a Pi starts of; pis: which it starts, in the Imager's words.
+# out: build folder; boots: files that a Pi boots from; pis: supported boards, in the Imager's names.
 case $base in
     debian)
         out=build/image image=$out/stellar-wind-$version.img
@@ -31,7 +31,7 @@ case $base in
 esac
 root=$PWD/$out/root
 epoch=$(git log -1 --format=%ct)
-# Without it every function call of the guest costs a cipher: twenty times slower.
+# qemu's default processor emulates pointer authentication in each call, which is twenty times slower.
 export QEMU_CPU=cortex-a53
 export SOURCE_DATE_EPOCH="$epoch"
 
@@ -46,7 +46,7 @@ unpack() {
     cp -r --no-preserve=ownership "$here/$base/." "$root/"
 }
 
-# Run a command in the system, with what commands expect; the mounts go with the namespace.
+# Run a command in the system, with /proc, /dev and /run; the mounts end with the namespace.
 inside() {
     # shellcheck disable=SC2016 # the inner shell's own
     unshare -m sh -c '
@@ -55,10 +55,10 @@ inside() {
         exec chroot "$root" env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"' sh "$root" "$@"
 }
 
-# Where root lives in the system, seen from here.
+# root's home folder in the system, as a path of this machine.
 home() { printf '%s%s' "$root" "$(sed -n 's/^root:.*:\(.*\):.*/\1/p' "$root/etc/passwd")"; }
 
-# Over ssh into the folder, as into a Pi. Prints what it has changed.
+# Run the role over ssh in the folder, as on a Pi. Prints the number of changes.
 role() {
     if [ ! -e "$out/key" ]; then
         ssh-keygen -q -t ed25519 -N '' -f "$out/key"
@@ -89,7 +89,7 @@ INVENTORY
     grep -o 'ok=[0-9]* *changed=[0-9]*' "$out/role.log"
 }
 
-# What makes a card of the system. Nothing of it is the role's business, and the second run of the role sees it all.
+# Turn the system into a card. The second run of the role checks that none of this conflicts with the role.
 card() {
     cp -r --no-preserve=ownership "$here/card/." "$root/"
     chmod 600 "$root"/etc/netplan/*
@@ -100,30 +100,30 @@ card() {
     # The folders that the initramfs covers with the partition "state" must be there.
     mkdir -p "$root/var/lib/stellar-wind" "$root/var/lib/stellar-wind-pieces"
     sources
-    # No door until the owner asks for one. What waits for a network, or reads this card as if it were a computer in a
-    # cloud, is not started; nor is what would install Debian's updates in memory, day after day.
+    # No ssh until the owner enables it. Units that wait for a network, run cloud-init in its own way, or install
+    # Debian's updates (into memory, each day again) are disabled.
     inside systemctl --quiet disable ssh.service NetworkManager-wait-online.service
     inside systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
         e2scrub_reap.service fstrim.timer systemd-remount-fs.service cloud-init-main.service cloud-init-local.service \
         cloud-init-network.service cloud-config.service cloud-final.service cloud-init-hotplugd.socket
     inside systemctl --quiet enable stellar-wind-card.service
     inside update-initramfs -u -k all
-    # Of Debian's way to make config.txt what it has made stays, for the owner to change, as on Raspberry Pi OS.
+    # config.txt stays as Debian has generated it, and is then the owner's to edit, as on Raspberry Pi OS.
     sed -i '/^# Do not modify/,/^$/d' "$root/boot/firmware/config.txt"
     rm -f "$root"/boot/firmware/*_[cdx]* "$root"/boot/firmware/*4[cdx]* "$root/boot/firmware/README"*
     cp "$here"/boot/* "$root/boot/firmware/"
-    # It is the packages that have put these there.
+    # The packages must have installed these files.
     for file in $boots bootcode start start4 config.txt cmdline.txt; do
         ls "$root/boot/firmware/$file"* >/dev/null 2>&1 || fail "The first partition has no $file: no Pi would start."
     done
-    ! grep -q 'cma=\|ttyS\|ttyAMA' "$root/boot/firmware/cmdline.txt" || fail "cmdline.txt tells of the machine that made it."
+    ! grep -q 'cma=\|ttyS\|ttyAMA' "$root/boot/firmware/cmdline.txt" || fail "cmdline.txt has settings of the build machine."
     papers
     # shellcheck disable=SC2046 # patterns
     (cd "$root" && rm -rf $(sed '/^#/d' "$OLDPWD/$here/not-on-a-card.txt"))
     inside sh -c 'cd /lib/modules && for kernel in *; do depmod "$kernel"; done'
 }
 
-# Debian's own servers, as a package of Debian's names them: not the mirror that this machine happens to use.
+# Debian's own servers, from a package of Debian, instead of the mirror of the build machine.
 sources() {
     address() { sed -n "s/^ *$1: //p" "$root/etc/cloud/cloud.cfg"; }
     [ -n "$(address primary)" ] && [ -n "$(address security)" ] || fail "cloud.cfg does not name Debian's servers."
@@ -145,7 +145,7 @@ Signed-By: $keys
 SOURCES
 }
 
-# What it is made of, and under which licences: those of Debian's packages lie in /usr/share/doc/*/copyright already.
+# Lists of the contents with licences; the licences of Debian's packages are in /usr/share/doc/*/copyright already.
 papers() {
     papers=$root/usr/share/doc/stellar-wind
     mkdir -p "$papers"
@@ -157,7 +157,7 @@ papers() {
     git rev-parse HEAD >"$papers/commit"
 }
 
-# One card must not carry what would be the same on all of them, nor when and where it was made.
+# Remove secrets and identifiers that would be the same on all cards, and traces of the build machine and time.
 scrub() {
     rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/dbus/machine-id "$root"/etc/*- "$root"/var/lib/systemd/random-seed
     rm -rf "$(home)/.ssh" "$(home)/.ansible" "$(home)/.cache" "$root/etc/ansible"
@@ -166,17 +166,17 @@ scrub() {
     find "$root/tmp" "$root/var/tmp" "$root/var/log" "$root/run" -mindepth 1 -delete
     mkdir "$root/var/log/journal" && rmdir "$root/var/log/journal"
     : >"$root/etc/machine-id"
-    # Nothing is older than the system: no start has its caches to make anew.
+    # Mark all caches as up to date, so that no start rebuilds them.
     touch "$root/etc/.updated" "$root/var/.updated"
-    # Bytecode knows when its source was written: with every file of the same age it is the same bytecode.
+    # Bytecode contains the time of its source; with the same time for all files it is reproducible.
     find "$root" -xdev -newermt "@$epoch" -exec touch --no-dereference --date="@$epoch" {} +
     inside env -u SOURCE_DATE_EPOCH python3 -m compileall -q -f -j 2 /opt/stellar-wind/releases /usr/lib/python3/dist-packages || :
     find "$root" -xdev -newermt "@$epoch" -exec touch --no-dereference --date="@$epoch" {} +
-    # An account with a password would be one with a default password.
+    # A password in the image would be a default password on all cards.
     ! cut -d: -f2 "$root/etc/shadow" | grep -qv '^[*!][*!]*$' || fail "An account has a password."
 }
 
-# The list of what is on the card, the same for the same inputs: each file's kind, owner, size and name, then its hash.
+# The list of all files, equal for equal inputs: mode, owner, size and name, then the hashes.
 manifest() {
     cp "$root/usr/share/doc/stellar-wind/packages.txt" "$out/packages.txt"
     (
@@ -186,7 +186,7 @@ manifest() {
     ) >"$out/manifest.txt"
 }
 
-# Sizes in MiB. The identifiers are ours to choose, and the same for the same version.
+# Sizes in MiB. All identifiers are fixed, so that builds are reproducible.
 partition() {
     boot=192 state=64 uuid=5ee11a50-0000-4000-8000-00000000000
     mv "$root/boot/firmware" "$out/firmware"
@@ -197,7 +197,7 @@ partition() {
     mkfs.vfat -F 32 -n bootfs -i 5EE11A50 "$out/1" >/dev/null
     mcopy -s -m -i "$out/1" "$out"/firmware/* ::/
     make_ext4 2 rootfs "$system" -d "$root"
-    # Blocks as of a large partition, because it will be one.
+    # Block size of a large file system, because the partition grows at the first start.
     make_ext4 3 state "$state"
     truncate -s "$((4 + boot + system + state))M" "$image"
     sfdisk -q "$image" <<TABLE
@@ -220,8 +220,8 @@ make_ext4() {
     mkfs.ext4 -q -F -b 4096 -I 256 -m 0 -L "$label" -U "$uuid$number" -E "hash_seed=$uuid$number" "$@" "$out/$number"
 }
 
-# The Imager asks for Wi-Fi, name and account only where an image says that it can read the answers: this does.
-# URL is where the packed image will be fetched from; without one, it is the file here.
+# With this file the Imager asks for Wi-Fi, name and account and writes them to the card.
+# URL is the address of the packed image; the default is the local file.
 manifest_for_the_imager() {
     cat >"$out/stellar-wind-$version.rpi-imager-manifest" <<MANIFEST
 {"os_list": [{
@@ -247,7 +247,7 @@ say "The role: $made"
 say "The card"; card
 again=$(role)
 say "The role again: $again"
-[ "${again##* }" = changed=0 ] || fail "The role has changed what it had made: $out/role.log says what."
+[ "${again##* }" = changed=0 ] || fail "The second run of the role has changed something: see $out/role.log."
 scrub
 manifest
 say "The partitions"; partition

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Collects what a release is made of, as wheels in a tar, so that nothing is compiled on a box and nothing fetched by it.
+# Collects a release as wheels in a tar, so that a box compiles and downloads nothing.
 #
 #     deploy/release/release.sh SUITE ARCHITECTURE     makes build/releases/stellar-wind-VERSION-SUITE-ARCHITECTURE.tar
 #
-# The one rule: every file that comes from elsewhere is checked against the lock, and what is compiled here of those
-# files gets a hash of its own. PyPI's wheels are only fetched; the rest is compiled in a system of that architecture.
+# Each download is checked against the lock, and each wheel that is compiled here gets a hash of its own. Packages without
+# a wheel on PyPI are compiled in a system of that architecture.
 set -eu
 
 suite=$1 architecture=$2
@@ -14,11 +14,11 @@ here=$(dirname "$0")
 lock=$here/../locks/$architecture.txt
 name=$suite-$architecture
 out=build/wheels/$name
-# The same commit is the same release, to the byte: the role tells releases apart by their content.
+# The same commit gives the same bytes, because the role identifies a release by its hash.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-case $suite in bookworm) python=3.11 ;; trixie) python=3.13 ;; *) echo "Which Python has $suite?" >&2; exit 2 ;; esac
-case $architecture in arm64) machine=aarch64 ;; amd64) machine=x86_64 ;; *) echo "What is $architecture?" >&2; exit 2 ;; esac
+case $suite in bookworm) python=3.11 ;; trixie) python=3.13 ;; *) echo "SUITE=$suite: a release is for bookworm or trixie." >&2; exit 2 ;; esac
+case $architecture in arm64) machine=aarch64 ;; amd64) machine=x86_64 ;; *) echo "$architecture: a release is for arm64 or amd64." >&2; exit 2 ;; esac
 
 fetched=$out/fetched-$(sha256sum <"$lock" | cut -c1-12)
 if [ ! -e "$fetched" ]; then
@@ -28,7 +28,7 @@ if [ ! -e "$fetched" ]; then
         --platform "manylinux_2_28_$machine" --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" \
         --python-version "$python" --implementation cp
     find "$out" -maxdepth 1 -name '*.tar.gz' -exec mv {} "$out/sources/" \;
-    # PyPI's lgpio wants to be told that the library is to be compiled into it.
+    # PYPI=1 makes lgpio link its library statically.
     compiler=$(sh "$here/root.sh" "$suite" "$architecture" compiler)
     root=$(mktemp -d)
     tar -C "$root" -xf "$compiler"
@@ -42,7 +42,7 @@ fi
 
 rm -f "$out"/stellar_wind_box-*.whl
 setuptools=$(mktemp -d)
-python3 -m zipfile -e "$out"/setuptools-*.whl "$setuptools" # the lock's
+python3 -m zipfile -e "$out"/setuptools-*.whl "$setuptools" # as locked
 PYTHONPATH=$setuptools .venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w "$out" .
 rm -rf build/lib build/bdist.* "$setuptools"
 (cd "$out" && for wheel in *.whl; do

@@ -1,14 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes a Debian system as a tar, and keeps it: the same packages asked for again cost nothing.
+# Builds a Debian system as a tar, and caches it by its list of packages and the week.
 #
 #     deploy/release/root.sh SUITE ARCHITECTURE LIST...      prints the tar's path, under build/roots/
 #
-# LIST names files of packages, one a line, in deploy/release/packages/; LIST.sources beside it, an archive to take them
-# from. DEBIAN is the mirror for all the rest, and without it Debian's own. The one rule: one transaction, because every
-# hook of the initramfs takes a minute under emulation. Needs root, mmdebstrap, and for another architecture than this
-# machine's qemu-user-static and binfmt_misc.
+# LIST is the name of a file in deploy/release/packages/ with a package a line; LIST.sources beside it is an additional
+# archive. DEBIAN is the address of a mirror; the default is Debian's own. All packages are installed in one transaction,
+# because each run of the initramfs hooks takes a minute under emulation. deploy/needed.sh names the tools it needs.
 set -eu
 
 suite=$1 architecture=$2
@@ -16,13 +15,13 @@ shift 2
 here=$(dirname "$0")
 
 packages=$(for list in "$@"; do grep -v '^#' "$here/packages/$list.txt"; done | sort -u | paste -sd,)
-# A new week is a new system: security updates are in it.
+# Each week a new system is built, with new security updates.
 name=$(printf '%s' "$suite $architecture $packages $(date +%G-%V)" | sha256sum | cut -c1-12)
 tar=build/roots/$suite-$architecture-$name.tar
-part=build/roots/part-$$.tar # its ending tells mmdebstrap what to make
+part=build/roots/part-$$.tar # mmdebstrap chooses the format by the ending
 [ -e "$tar" ] && { echo "$tar"; exit; }
 
-# An archive's key must be here: apt is this machine's, and so is what it trusts.
+# The key of an archive must be on this machine, whose apt is used.
 for list in "$@"; do
     shift
     archive=$PWD/$here/packages/$list.sources
@@ -45,7 +44,7 @@ if [ "$(dpkg --print-architecture)" != "$architecture" ] && ! arch-test "$archit
         exit 1
     }
 fi
-# Without a source mmdebstrap takes Debian's own, with its updates and its security updates.
+# Without sources mmdebstrap uses Debian's own, with updates and security updates.
 sources() {
     [ -n "${DEBIAN-}" ] || return 0
     for each in "debian $suite" "debian $suite-updates" "debian-security $suite-security"; do
@@ -53,7 +52,7 @@ sources() {
     done
 }
 
-# qemu's default processor signs every return address, in software: twenty times slower.
+# qemu's default processor emulates pointer authentication in each call, which is twenty times slower.
 sources | QEMU_CPU=cortex-a53 mmdebstrap --quiet --variant=minbase --architectures="$architecture" \
     --include="$packages" --aptopt='Apt::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
