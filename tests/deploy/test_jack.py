@@ -16,6 +16,7 @@ import struct
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,14 +54,19 @@ def absent() -> str:
 on_a_card = pytest.mark.skipif(bool(absent()), reason=absent())
 
 
+@cache
+def partitions() -> list[int]:
+    """Where the first two partitions of the image begin, in bytes."""
+    return [int(start) * 512 for start in re.findall(r"start= *(\d+)", _output("sfdisk", "-d", IMAGE))[:2]]
+
+
+@cache
 def read(path: str) -> bytes:
     """A file of the card, by its path in the running system; nothing if it is not there."""
     if TREE.is_dir():
         file = TREE / path
         return file.read_bytes() if file.is_file() else b""
-    first, second = (
-        int(start) * 512 for start in re.findall(r"start= *(\d+)", _output("sfdisk", "-d", IMAGE))[:2]
-    )
+    first, second = partitions()
     if path.startswith("boot/firmware/"):
         command = ["mtype", "-i", f"{IMAGE}@@{first}", f"::/{path.removeprefix('boot/firmware/')}"]
     else:
@@ -72,8 +78,7 @@ def names(folder: str) -> list[str]:
     """The names in a folder of the second partition of the card."""
     if TREE.is_dir():
         return sorted(os.listdir(TREE / folder)) if (TREE / folder).is_dir() else []
-    start = int(re.findall(r"start= *(\d+)", _output("sfdisk", "-d", IMAGE))[1]) * 512
-    listed = _output("debugfs", "-R", f"ls -p /{folder}", f"{IMAGE}?offset={start}")
+    listed = _output("debugfs", "-R", f"ls -p /{folder}", f"{IMAGE}?offset={partitions()[1]}")
     return sorted(
         name for name in re.findall(r"^/\d+/\d+/\d*/\d*/([^/]+)/", listed, re.MULTILINE) if name[0] != "."
     )
@@ -159,6 +164,7 @@ def pins(tree: Node, player: Node) -> Mapping[int, str]:
 # --- the links of the chain, in order
 
 
+@pytest.mark.process
 @on_a_card
 @pytest.mark.parametrize("board", BOARDS)
 def test_the_device_tree_has_vchiq_and_puts_the_pins_of_the_jack_on_pwm(board: str) -> None:
@@ -173,6 +179,7 @@ def test_the_device_tree_has_vchiq_and_puts_the_pins_of_the_jack_on_pwm(board: s
     assert not any(others)  # no other driver takes them
 
 
+@pytest.mark.process
 @on_a_card
 def test_the_firmware_has_an_audio_service_and_takes_these_device_trees() -> None:
     for file in ("start.elf", "fixup.dat", "start4.elf", "fixup4.dat"):
@@ -191,15 +198,17 @@ def kernel() -> str:
 
 
 def matching(modalias: str) -> list[str]:
-    """The modules that the kernel loads for a device."""
-    lines = [line.split() for line in read(f"{kernel()}/modules.alias").decode().splitlines()]
-    return [line[2] for line in lines if line[:1] == ["alias"] and fnmatch.fnmatchcase(modalias, line[1])]
+    """The modules that the kernel loads for a device of Broadcom's."""
+    lines = [
+        line.split() for line in read(f"{kernel()}/modules.alias").decode().splitlines() if "bcm2" in line
+    ]
+    return [line[2] for line in lines if fnmatch.fnmatchcase(modalias, line[1])]
 
 
 def module(name: str) -> bytes:
     """The object file of a module that depmod knows."""
-    dependencies = read(f"{kernel()}/modules.dep").decode()
-    (path,) = re.findall(rf"^(\S*/{name.replace('_', '[-_]')}\.ko\S*):", dependencies, re.MULTILINE)
+    listed = [line.partition(":")[0] for line in read(f"{kernel()}/modules.dep").decode().splitlines()]
+    (path,) = [path for path in listed if Path(path).name.partition(".")[0].replace("-", "_") == name]
     packed = read(f"{kernel()}/{path}")
     return lzma.decompress(packed) if path.endswith(".xz") else packed
 
@@ -216,6 +225,7 @@ def configured() -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.process
 @on_a_card
 @pytest.mark.parametrize("board", BOARDS)
 def test_the_drivers_are_loaded_by_what_the_devices_say(board: str) -> None:
@@ -235,6 +245,7 @@ def test_the_drivers_are_loaded_by_what_the_devices_say(board: str) -> None:
     )
 
 
+@pytest.mark.process
 @on_a_card
 def test_the_driver_makes_the_card_of_the_jack_and_none_for_hdmi() -> None:
     driver = module("snd_bcm2835")
@@ -251,6 +262,7 @@ def test_the_driver_makes_the_card_of_the_jack_and_none_for_hdmi() -> None:
     assert b"bcm2835 Headphones\0" in driver  # ALSA makes the id of the last word
 
 
+@pytest.mark.process
 @on_a_card
 def test_the_mixer_is_not_at_zero() -> None:
     """alsactl applies the stored state to each card that appears; nothing else on the card changes a mixer."""
