@@ -134,6 +134,12 @@ def test_the_role_starts_a_client_only_where_it_is_asked_to(name: str) -> None:
     )
 
 
+def test_only_templates_use_what_only_templates_have() -> None:
+    """In the `content` of a copy, `ansible_managed` is undefined, and the role would fail there."""
+    tasks = SYSTEMD.parent / "ansible/roles/stellar_wind/tasks"
+    assert [file.name for file in tasks.glob("*.yml") if "ansible_managed" in file.read_text()] == []
+
+
 def test_no_unit_of_a_client_is_started_by_another() -> None:
     """Only the role, or the card's settings file, switches them on."""
     for unit in UNITS:
