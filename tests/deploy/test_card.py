@@ -133,6 +133,25 @@ def test_settings_under_a_wrong_name_are_named_on_the_card(name: str, card: Path
     assert take(card) == ""
 
 
+def test_every_wrong_setting_is_told_on_the_card(card: Path) -> None:
+    """All lines of this run of the player; the journal also has those of systemd and of earlier runs."""
+    lines = "".join(f"The file sets old_{number}.\n" for number in range(9))
+    (card / "bin/journalctl").write_text(
+        f'#!/bin/sh\ncase "$*" in *_SYSTEMD_INVOCATION_ID=abc*) printf "{lines}" ;; esac\n'
+    )
+    (card / "bin/journalctl").chmod(0o755)
+    script = IMAGE / "card/usr/lib/stellar-wind/card"
+    environ = os.environ | {
+        "CARD_ROOT": str(card),
+        "PATH": f"{card}/bin:{os.environ['PATH']}",
+        "INVOCATION_ID": "abc",
+    }
+    wrong = card / "boot/firmware/stellar-wind-is-wrong.txt"
+    for status, told in (("0", ""), ("78", lines.replace("\n", "\r\n"))):
+        subprocess.run(["/bin/sh", str(script), "tell"], env=environ | {"EXIT_STATUS": status}, check=True)
+        assert (wrong.read_bytes().decode() if wrong.exists() else "") == told
+
+
 MACHINE_ID = "0123456789abcdef0123456789abcdef\n"
 PAGE, MQTT, PIECES = (f"stellar-wind-{name}.service" for name in ("page", "mqtt", "pieces"))
 
