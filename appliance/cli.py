@@ -412,7 +412,9 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
     music = open_music(arguments.file) if arguments.file else bundled()
     settings, seconds = loaded.settings, arguments.seconds
     if isinstance(music, Score):
-        if own := [f"--{name}" for name in ("scene", "tempo", "seed") if getattr(arguments, name)]:
+        if own := [
+            f"--{name}" for name in ("scene", "tempo", "seed", "hour") if getattr(arguments, name) is not None
+        ]:
             raise BadUse(
                 f"{' and '.join(own)} cannot change {music.path}: it is a score, whose notes are written."
             )
@@ -430,6 +432,7 @@ def _render(arguments: argparse.Namespace, loaded: Loaded) -> None:
             arguments.output,
             seconds,
             program=_version(),
+            hour=arguments.hour,
             progress=lambda done: bar.update(task, completed=done),
             observers=[picture.observe] if picture else [],
         )
@@ -549,6 +552,16 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"a number of more than 0 seconds is needed, not {text!r}")
     return seconds
+
+
+def _hour(text: str) -> float:
+    try:
+        hour = float(text)
+    except ValueError:
+        hour = math.nan
+    if not 0 <= hour <= 24:
+        raise argparse.ArgumentTypeError(f"an hour of the day from 0 to 24 is needed, not {text!r}")
+    return hour
 
 
 def _pair(text: str) -> str:
@@ -675,6 +688,11 @@ def _parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     )
     render.add_argument("--plot", type=Path, metavar="FILE", help="also draw what was played, as a .png")
     render.add_argument("--seconds", type=_seconds, help="how much music; 60 of a tape, all of a score")
+    render.add_argument(
+        "--hour",
+        type=_hour,
+        help="the hour of the day at which a tape begins, 0 to 24: by night it is lower and sparser",
+    )
 
     piece = add("piece", _piece, "share, follow, buy and play pieces")
     if words[:1] == ["piece"]:

@@ -81,6 +81,7 @@ class Console:
         self.networks, self._recent = networks, Recent()
         self._lamps, self._clock, self._run = lamps, clock, run
         self._version, self._playing = version, playing
+        self._hours = settings.music.hours
         self._dimmer = Dimmer(NightHours.between(**settings.night.model_dump()), settings.sound.max_volume)
         self._supply, self._weak = UndervoltageMonitor(), False
         self._hushed = False
@@ -137,14 +138,15 @@ class Console:
         self._hushed = False
 
     def dim(self, minute: int | None) -> None:
-        """Let the night and the sleep timer have their effect; `minute` is of the day, None if it is not known."""
+        """Let the night, the sleep timer and the hour have their effect; `minute` is of the day, None if not known."""
         now = self.controls
+        hour = minute / 60 if self._hours and minute is not None else None
         dim = self._dimmer.look(self._clock(), minute, muted=now.muted or self._hushed)
         if dim.asleep:
             log.info("The sleep timer has run out: muted.")
             self.controls = replace(now, dim=dim.volume, muted=True, sleep=0)
-        elif dim.volume != now.dim:
-            self.controls = replace(now, dim=dim.volume)
+        elif (dim.volume, hour) != (now.dim, now.hour):
+            self.controls = replace(now, dim=dim.volume, hour=hour)
         self._lamps.night = dim.light
 
     def reload(self, reread: Callable[[], Settings] | None) -> None:

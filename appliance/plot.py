@@ -8,7 +8,7 @@ dependency. The rendering thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,10 +207,14 @@ def _chords(axes: Axes, bed: Sequence[NoteEvent], seconds: float) -> None:
         for until, alpha in ((event.length, 0.34), (event.length + RELEASE, 0.12)):
             bar = [(event.seconds, min(until, seconds - event.seconds))]
             axes.broken_barh(bar, (event.note.pitch - 0.42, 0.84), color=BED, alpha=alpha, linewidth=0)
-    changes = [(begins, list(tones)) for begins, tones in groupby(bed, lambda event: event.seconds)]
-    for begins, tones in changes:
-        root = min(event.note.pitch for event in tones) % 12
-        others = sorted({(event.note.pitch - root) % 12 for event in tones})
+    for drone in bed:
+        if drone.note.voice is not Voice.DRONE:
+            continue
+        # A drone begins with each chord, some of whose tones have begun before and some begin later.
+        begins, middle = drone.seconds, drone.seconds + drone.length / 2
+        tones = [event.note.pitch for event in bed if event.seconds <= middle < event.seconds + event.length]
+        root = drone.note.pitch % 12
+        others = sorted({(pitch - root) % 12 for pitch in tones})
         names = [NAMES[(root + other) % 12] for other in others]
         # One above the other with the root lowest, as a chord is written.
         axes.annotate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from appliance.ledger.tape import Tape, TapePlayer
@@ -36,13 +37,15 @@ def render(
     seconds: float,
     *,
     program: str = "",
+    hour: float | None = None,
     progress: Callable[[float], None] = lambda _: None,
     observers: Sequence[Observer] = (),
 ) -> None:
     """Perform `seconds` of `music` into `path`, whose ending says the format: .wav .flac .mid .score.gz .jsonl.
 
     The volume is full: a file is as loud as the box can be. `progress` gets the seconds that are done. `program` is the
-    version that a score names. If it fails, an existing file is left as it was. Raises UnknownFormat and CannotWrite.
+    version that a score names, `hour` the hour of the day at which the music begins, 0 to 24. If it fails, an existing
+    file is left as it was. Raises UnknownFormat and CannotWrite.
     """
     controls = Controls(1.0, settings.tempo, settings.network, scene=settings.scene)
     part = part_of(settings, music)
@@ -61,7 +64,12 @@ def render(
             instrument = NullInstrument(settings.sound.block_size) if recorder else synth(settings)
             record = [lambda block: recorder.observe(block.passage)] if recorder else []
             performer = Performer(part, instrument)
-            Performance(performer, output, lambda: controls, (*record, report, *observers)).play(seconds)
+
+            def now() -> Controls:
+                passed = performer.seconds / 3600
+                return controls if hour is None else replace(controls, hour=(hour + passed) % 24)
+
+            Performance(performer, output, now, (*record, report, *observers)).play(seconds)
     progress(seconds)
 
 

@@ -88,12 +88,13 @@ class Link:
 class Voice(StrEnum):
     """The instruments of the box. The values are the words that a score uses."""
 
-    BELL = "bell"  # payments
+    BELL = "bell"  # payments of lumens
     GLASS = "glass"  # path payments
-    PLUCK = "pluck"  # offers
+    PLUCK = "pluck"  # offers of lumens
+    MALLET = "mallet"  # offers of issued assets
     SWELL = "swell"  # an account is born
     FLOW = "flow"  # pools and contracts
-    CHIME = "chime"  # claimable balances
+    CHIME = "chime"  # payments of issued assets, claimable balances
     HOLLOW = "hollow"  # clawbacks
     MURMUR = "murmur"  # what the box hums while the ledger is silent
     PAD = "pad"  # the tones of the chord
@@ -109,7 +110,7 @@ class Note:
     duration: float  # beats from its attack to the start of its release
     voice: Voice
     pan: float = 0.0  # -1 left to 1 right
-    delay: float = 0.0  # beats after the beat, 0 to 1
+    delay: float = 0.0  # beats after the beat, not negative
     bright: float = 0.5  # 0 dark to 1 bright
     amount: Amount | None = None  # what it sounds, when it sounds an amount
     waited: float = 0.0  # seconds from the amount's arrival to that beat
@@ -132,6 +133,7 @@ class Bed:
     brightness: float  # 0 to 1: how far the pads' filter opens
     wind: float  # 0 to 1: level of the wind
     space: float  # 0 to 1: level of the reverb
+    air: float = 0.0  # 0 to 1: level of a breath of noise at 3 to 6 kHz
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ class Controls:
     dim: float = 1.0  # factor on the volume by night and before sleep, 0 to 1
     sleep: int = 0  # minutes for which the sleep timer was set, one of SLEEP_STEPS; 0 is off
     answer: Answer = Answer()
+    hour: float | None = None  # of the day, 0 to 24, where it is known and may be heard
 
 
 class Knob(StrEnum):

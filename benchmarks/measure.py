@@ -17,7 +17,7 @@ import numpy as np
 import pyloudnorm
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
-from scipy.signal import butter, resample_poly, sosfilt, stft
+from scipy.signal import butter, find_peaks, resample_poly, sosfilt, stft
 from scipy.stats import spearmanr
 
 from appliance.music.scales import Scale, clash
@@ -174,7 +174,8 @@ def likeness(score: Sequence[NoteEvent], seconds: float) -> tuple[float, float]:
 
     From the notes, without sound: for each half minute how much of each pitch class sounds, and how much of all; the
     mean correlation of frames at each lag from a minute to half the score, less the median of the lags within five
-    minutes of it.
+    minutes of it. Only a lag that is more alike than those beside it is a peak: a chord that is held for two minutes is
+    alike at the first lags.
     """
     frames = np.zeros((int(seconds / FRAME), 13))
     for event in score:
@@ -189,7 +190,9 @@ def likeness(score: Sequence[NoteEvent], seconds: float) -> tuple[float, float]:
         [(frames[lag:] * frames[:-lag]).sum(axis=1).mean() for lag in range(2, len(frames) // 2)]
     )
     above = alike - median_filter(alike, 21)
-    return float(above.max()), (2 + int(above.argmax())) * FRAME
+    peaks = find_peaks(alike)[0]
+    highest = int(peaks[above[peaks].argmax()])
+    return float(above[highest]), (2 + highest) * FRAME
 
 
 # --- the sound ----------------------------------------------------------------------------------------------

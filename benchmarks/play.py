@@ -54,7 +54,7 @@ class _Stemmed:
         self._bed = stem is Stem.BED
         self.block, self.release, self.volume = instrument.block, instrument.release, instrument.volume
         self.fade, self.limit, self.compute = instrument.fade, instrument.limit, instrument.compute
-        self._play, self._follow = instrument.play, instrument.follow
+        self._play, self._follow, self.breathe = instrument.play, instrument.follow, instrument.breathe
 
     def play(self, event: NoteEvent) -> None:
         if (event.note.voice in BED) is self._bed:

@@ -219,7 +219,7 @@ def test_the_scene_changes_while_it_plays(tmp_path: Path) -> None:
             await line_with(process, "the scene is night")
             config.write_text('scene = "storm"\n')
             process.send_signal(signal.SIGHUP)
-            assert "wind, night, original" in await line_with(process, "storm")
+            assert "wind, night, rain, original" in await line_with(process, "storm")
             assert await farewell(process, signal.SIGTERM) < LEAVES
 
     (tmp_path / "box.toml").write_text("")
@@ -561,7 +561,7 @@ def test_a_box_that_plays_is_steered_and_keeps_what_it_played(tmp_path: Path) ->
             await status(tmp_path)
             done = await asyncio.to_thread(use, steps)
             assert [each.returncode for each in done] == [0, 0, 1]
-            assert "wind, night, original" in done[2].stderr
+            assert "wind, night, rain, original" in done[2].stderr
             await asyncio.to_thread(steer, {"tempo": 90, "sleep": 30, "scene": "night"})
             async with asyncio.timeout(PATIENCE):  # the music enters a scene with its next burst of blocks
                 while (now := await status(tmp_path)).scene != "night":

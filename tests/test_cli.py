@@ -81,7 +81,14 @@ def test_a_render_is_the_same_every_time(tape: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--seed", "2"), ("--tempo", "90"), ("--scene", "night"), ("--set", "music.root=D")]
+    "words",
+    [
+        ("--seed", "2"),
+        ("--tempo", "90"),
+        ("--scene", "night"),
+        ("--hour", "3"),
+        ("--set", "music.root=D"),
+    ],
 )
 def test_seed_tempo_scene_and_settings_change_the_score(tape: Path, words: tuple[str, ...]) -> None:
     plain = render(tape, "plain.jsonl", "--seconds", "30").read_text()
@@ -160,7 +167,9 @@ def test_a_verb_has_only_the_options_that_it_obeys(
     assert any(word in said for word in words)
 
 
-@pytest.mark.parametrize("option", [("--tempo", "90"), ("--scene", "night"), ("--seed", "2")])
+@pytest.mark.parametrize(
+    "option", [("--tempo", "90"), ("--scene", "night"), ("--seed", "2"), ("--hour", "0")]
+)
 def test_a_score_cannot_be_changed_by_options(
     tape: Path, option: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,6 +231,16 @@ def test_a_length_is_a_positive_number(seconds: str, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().err
     assert "--seconds" in said
     assert repr(seconds) in said
+
+
+@pytest.mark.parametrize("hour", ["-1", "24.5", "nan", "noon"])
+def test_an_hour_is_of_a_day(hour: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["render", "-o", "x.wav", "--hour", hour])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert "--hour" in said
+    assert repr(hour) in said
 
 
 @pytest.mark.parametrize("pair", ["foo", ""])

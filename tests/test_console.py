@@ -80,6 +80,17 @@ def test_a_night_dims_from_the_start_and_ends() -> None:
     assert (day.console.controls.dim, day.console.status().light) == (1.0, 1.0)
 
 
+def test_the_hour_is_heard_where_it_is_known_and_the_owner_likes_it() -> None:
+    for given, minute, hour in (({}, 1350, 22.5), ({}, None, None), ({"music.hours": False}, 1350, None)):
+        desk = Desk(settings(**given))
+        desk.console.dim(minute)
+        assert desk.console.controls.hour == hour
+    desk = Desk()
+    for minute in (1439, 0, None):  # past midnight, and a clock that is lost
+        desk.console.dim(minute)
+        assert desk.console.controls.hour == (None if minute is None else minute / 60)
+
+
 def test_a_sleep_timer_is_counted_down_fades_and_mutes() -> None:
     desk = Desk()
     desk.console.dim(NOON)

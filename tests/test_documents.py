@@ -71,9 +71,30 @@ def test_the_readme_is_short() -> None:
 
 
 def test_each_file_that_contributors_are_shown_states_its_licence() -> None:
-    shown = [text for language, text, _ in blocks(ROOT / "CONTRIBUTING.md") if language in ("python", "toml")]
+    shown = [
+        text
+        for language, text, before in blocks(ROOT / "CONTRIBUTING.md")
+        if language == "toml" or (language == "python" and not shown_file(before).exists())
+    ]
     assert shown
     assert [text for text in shown if "SPDX-License-Identifier: " not in text.partition("\n")[0]] == []
+
+
+def shown_file(before: str) -> Path:
+    """The file that a block of Python shows: the last one that is named before it."""
+    name: str = re.findall(r"`((?:appliance|tests)/[\w/]+\.py)`", before)[-1]
+    return ROOT / name
+
+
+def test_what_contributors_are_shown_of_a_file_is_in_it() -> None:
+    excerpts = [
+        (shown_file(before), part)
+        for language, text, before in blocks(ROOT / "CONTRIBUTING.md")
+        if language == "python" and shown_file(before).exists()
+        for part in map(str.strip, text.split("...\n"))
+    ]
+    assert excerpts
+    assert [part for path, part in excerpts if part not in path.read_text(encoding="utf-8")] == []
 
 
 @pytest.fixture
@@ -82,7 +103,9 @@ def example(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "appliance", tmp_path / "appliance", ignore=shutil.ignore_patterns("__pycache__"))
     for language, text, before in blocks(ROOT / "CONTRIBUTING.md"):
         if language == "python":
-            path = tmp_path / re.findall(r"`((?:appliance|tests)/[\w/]+\.py)`", before)[-1]
+            if shown_file(before).exists():
+                continue  # an excerpt
+            path = tmp_path / shown_file(before).relative_to(ROOT)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         elif language == "toml":
@@ -128,8 +151,8 @@ def test_the_examples_for_contributors_work(example: Path) -> None:
                 listener.stdin.close()  # which ends it
     render("demo.tape", "-o", "demo.mid", "--seconds", "5")
 
-    # Scene, voice and output.
-    render("--scene", "dusk", "-o", "dusk.raw", "--seconds", "2")
-    assert (example / "dusk.raw").stat().st_size == pytest.approx(2 * 48_000 * 8, rel=0.01)
-    render("--scene", "dusk", "-o", "dusk.jsonl", "--seconds", "60")
-    assert '"voice":"reed"' in (example / "dusk.jsonl").read_text(encoding="utf-8")
+    # Voice and output.
+    render("--scene", "rain", "-o", "rain.raw", "--seconds", "2")
+    assert (example / "rain.raw").stat().st_size == pytest.approx(2 * 48_000 * 8, rel=0.01)
+    render("--scene", "rain", "-o", "rain.jsonl", "--seconds", "60")
+    assert '"voice":"reed"' in (example / "rain.jsonl").read_text(encoding="utf-8")

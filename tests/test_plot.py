@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from appliance.cli import main
+from appliance.performance import Block
 from appliance.plot import COLOURS, NIGHT, NoMatplotlib, Picture, Sound
 from appliance.saved.replacing import CannotWrite
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs import UnknownFormat
-from appliance.values import Kind
+from appliance.values import Context, Controls, Kind, Note, NoteEvent, Passage, Voice
 
 pytestmark = pytest.mark.process
 
@@ -63,6 +64,27 @@ def test_equal_performances_are_equal_pictures(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         draw(tmp_path / name, "x.jsonl", "20")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_chord_is_named_once_by_all_its_tones_also_where_they_enter_later(tmp_path: Path) -> None:
+    def drawn(name: str, *begins: float) -> NDArray[np.float64]:
+        voices = [Voice.DRONE, Voice.PAD, Voice.PAD, Voice.PAD]
+        bed = [
+            NoteEvent(Note(pitch, 0.5, 30.0, voice), at, at, 30.0 - at)
+            for pitch, voice, at in zip((36, 60, 63, 67), voices, begins, strict=True)
+        ]
+        context = Context("public", "wind", "wind", "C", 60.0)
+        picture = Picture(tmp_path / name, "title")
+        silence = np.zeros((30 * SAMPLE_RATE, 2), np.float32)
+        passage = Passage(0.0, context, (*bed, NoteEvent(Note(60, 0.5, 1.0, Voice.BELL), 1.0, 1.0, 1.0)))
+        picture.observe(Block(passage, Controls(1.0, 60.0, "public"), silence, 0.0, 0.0))
+        picture.draw()
+        return pixels(tmp_path / name)
+
+    names = slice(70, 105)  # rows, above the highest tone
+    together, entering = drawn("a.png", 0.0, 0.0, 0.0, 0.0), drawn("b.png", 0.0, 0.0, 3.0, 6.0)
+    assert (together != entering).any()
+    assert (together[names] == entering[names]).all()
 
 
 def test_loudness_is_what_the_standard_says() -> None:

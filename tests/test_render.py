@@ -115,6 +115,20 @@ def test_a_part_of_a_score_is_its_beginning(kept: Path, tmp_path: Path) -> None:
     assert json.loads(part[-1])["t"] <= 5.0 + BLOCK
 
 
+def test_the_hour_of_a_render_passes_with_its_music(tmp_path: Path) -> None:
+    """From nine in the morning the music gets brighter, from nine in the evening darker."""
+
+    def brightness(hour: float) -> list[float]:
+        blocks: list[Block] = []
+        rendered(bundled(), tmp_path / "x.jsonl", 5.0, hour=hour, observers=[blocks.append])
+        return [block.passage.bed.brightness for block in blocks if block.passage.bed]
+
+    apart = [one - other for one, other in zip(brightness(9.0), brightness(21.0), strict=True)]
+    assert apart[0] == pytest.approx(0.0, abs=1e-9)
+    assert apart == sorted(apart)
+    assert apart[-1] > 1e-5
+
+
 def test_progress_is_told_ten_times_a_second_and_at_the_end(tmp_path: Path) -> None:
     told: list[float] = []
     rendered(bundled(), tmp_path / "x.jsonl", 5.0, progress=told.append)

@@ -14,7 +14,8 @@ from statistics import median
 from appliance.values import Ledger
 
 MEMORY = 101  # ledgers, about ten minutes
-SMOOTHING = 60.0  # s, time constant
+SMOOTHING = 25.0  # s, time constant: four or five ledgers
+SILENT = 60.0  # s without a ledger
 BREATH = 2.5  # s, time constant of the swell after each ledger
 CALM = 0.3  # the activity without ledgers
 
@@ -39,11 +40,16 @@ class Activity:
         self._closed = seconds
 
     def level(self, seconds: float) -> float:
-        """The activity, smoothed over a minute; it returns to CALM when no ledger has arrived for that long."""
-        target = self._target if seconds - self._closed < SMOOTHING else CALM
+        """The activity, smoothed; it returns to CALM when no ledger has arrived for SILENT s."""
+        target = self._target if seconds - self._closed < SILENT else CALM
         self._level += (target - self._level) * (1 - math.exp(-(seconds - self._at) / SMOOTHING))
         self._at = seconds
         return self._level
+
+    def relative(self, seconds: float) -> float:
+        """How busy the network is against its median: 1 as usual, 4 four times as busy; at most 8."""
+        level = self.level(seconds)
+        return min(8.0, level / max(1e-3, 1.0 - level))
 
     def breath(self, seconds: float) -> float:
         """1 when a ledger arrives, decaying within seconds."""

@@ -22,18 +22,22 @@ from dataclasses import replace
 from random import Random
 
 from appliance.music.activity import Activity
-from appliance.music.harmony import Harmony, voicing
+from appliance.music.harmony import Harmony, Tone
 from appliance.music.movements import MelodyLoad, Movements, Murmur
 from appliance.music.phrase import Candidates
 from appliance.music.queue import Pace, Waiting
 from appliance.music.ranking import Ranking
 from appliance.music.scales import Scale, clash
-from appliance.music.scene import BATCH, Melody, MelodyContext, Scene
+from appliance.music.scene import BATCH, LOUDEST, Melody, MelodyContext, Scene
 from appliance.music.transport import Moment
 from appliance.values import Amount, Bed, Ledger, Note, Voice
 
-FILL = 0.1  # share by which chord and drone are louder where there is no melody
+USUAL = 0.47  # activity of a ledger like the others, approximately
+DARKER, BRIGHTER = 1.6, 0.4  # by how much the brightness follows the activity below and above it
+WIND = 1.82  # exponent: how steeply the wind follows the activity
+FILL = 0.06  # share by which chord and drone are louder where there is no melody
 BACKLOG = 8  # ledgers; ten thousand amounts a second cannot be taken in, and the oldest ledger is dropped
+LEVEL = 0.06  # share by which the tides change chord and drone
 DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
 
 
@@ -54,7 +58,8 @@ class Composer:
         self._ranking, self._pace, self._activity = Ranking(warm), Pace(), Activity()
         self._movements, self._murmur, self._load = Movements(rng), Murmur(rng), MelodyLoad()
         self.scale = self._scale_of(scene)
-        self._harmony = Harmony(self.scale, scene.hold, rng)
+        self._harmony = Harmony(self.scale, scene.hold, rng, self._pad_low)
+        self._entering: list[Tone] = []  # of the chord
         self._melody = self._melody_of(())
         self._intake: deque[Iterator[None]] = deque(maxlen=BACKLOG)
         self._last_played = 0.0  # s; when an amount was last played
@@ -66,8 +71,10 @@ class Composer:
             pass  # what the melody before has begun to take in, it hands over
         self._scene = scene
         self.scale = self._scale_of(scene)
-        before, self._harmony = self._harmony, Harmony(self.scale, scene.hold, self._rng)
-        self._harmony.continue_from(before, now.seconds)
+        self._harmony = Harmony(
+            self.scale, scene.hold, self._rng, self._pad_low, now.seconds, before=self._harmony
+        )
+        self._entering.clear()
         self._melody = self._melody_of(self._melody.waiting())
 
     def _scale_of(self, scene: Scene) -> Scale:
@@ -80,6 +87,7 @@ class Composer:
                 scale=self.scale,
                 rng=self._rng,
                 ranking=self._ranking,
+                activity=self._activity,
                 pace=self._pace,
                 movements=self._movements,
                 harmony=self._harmony,
@@ -127,24 +135,35 @@ class Composer:
             self._last_played = now.seconds
         self._load.add(sum(note.velocity for note in melody), now.beat_seconds)
         gain = self._load.gain(self._scene.density)
-        softened = (replace(note, velocity=gain * note.velocity) for note in melody)
+        softened = (
+            replace(note, velocity=gain * note.velocity) if note.velocity <= LOUDEST else note
+            for note in melody
+        )
         return [*notes, *softened, *self._murmurs(now)]
 
     def bed(self, now: Moment) -> Bed:
         """The targets of the bed's continuous voices at `now`."""
-        lfo, scene = self._movements.lfo, self._scene
+        lfo, tide, scene = self._movements.lfo, self._movements.tide, self._scene
         activity, breath = self._activity.level(now.seconds), self._activity.breath(now.seconds)
+        # A usual ledger has an activity of 0.5; four times as busy is twice the wind, a tenth as busy hardly any.
+        wind = 0.005 + 1.235 * activity**WIND + 0.14 * breath
+        wind = scene.wind * _clip(wind * (1.0 + 0.07 * lfo("wind", now.seconds)))
         return Bed(
             brightness=_clip(
                 scene.brightness
-                + 0.5 * (activity - 0.4)
+                + (DARKER if activity < USUAL else BRIGHTER) * (activity - USUAL)
                 + 0.2 * lfo("brightness", now.seconds)
-                + 0.1 * breath
-                + 0.15 * self._load.left(scene.density)
+                + 0.1 * tide("brightness", now.seconds)
+                + 0.05 * self._load.left(scene.density)
             ),
-            wind=scene.wind * _clip(0.15 + 0.8 * activity + 0.2 * lfo("wind", now.seconds) + 0.25 * breath),
+            wind=wind,
             space=_clip(scene.space + 0.2 * lfo("space", now.seconds)),
+            air=scene.air * (0.5 + 0.5 * wind),
         )
+
+    def hour(self, hour: float | None) -> None:
+        """Set the hour of the day, 0 to 24, or None where it is not known."""
+        self._movements.hour = hour
 
     def answer(self, phrase: Iterable[int], now: Moment) -> Iterator[Note]:
         """The notes of a phrase, in steps above the root in the middle; each is the nearest that does not clash."""
@@ -164,19 +183,26 @@ class Composer:
         self._intake.clear()
 
     def _bed_notes(self, now: Moment) -> Iterator[Note]:
-        held = self._harmony.move(now.seconds)
-        if held is None:
-            return
-        beats = held / now.beat_seconds
-        # The long form moves the chord by up to a fourth, so that the register keeps changing.
-        low = self._scene.pad_low + round(2.5 * self._movements.lfo("register", now.seconds))
-        pitches = voicing(self._harmony.chord, self.scale, low)
-        velocity = _clip(self._scene.bed * (1.0 + FILL * self._load.left(self._scene.density)))
-        for pitch in pitches:
-            yield Note(pitch, velocity, beats, Voice.PAD)
-        # The root of this chord, not of the scale: one pedal tone for all would cancel itself where two drones overlap.
-        root = DEEPEST + (self.scale.root + self._harmony.chord.tones[0] - DEEPEST) % 12
-        yield Note(root, velocity, beats, Voice.DRONE)
+        fill = 1.0 + FILL * self._load.left(self._scene.density)
+        level = 1.0 + LEVEL * self._movements.tide("level", now.seconds)
+        velocity = _clip(self._scene.bed * fill * level)
+        if (tones := self._harmony.move(now.seconds)) is not None:
+            self._entering = tones
+            # The root of this chord, not of the scale: one pedal tone for all would cancel itself where two overlap.
+            root = DEEPEST + (self.scale.root + self._harmony.chord[0] - DEEPEST) % 12
+            held = (self._harmony.ends - now.seconds) / now.beat_seconds
+            yield Note(root, velocity, held, Voice.DRONE)
+        for tone in self._entering:
+            if tone.begins <= now.seconds:
+                yield Note(tone.pitch, velocity, (tone.ends - now.seconds) / now.beat_seconds, Voice.PAD)
+        self._entering = [tone for tone in self._entering if tone.begins > now.seconds]
+
+    def _pad_low(self, seconds: float) -> int:
+        """MIDI pitch from which chords are spread. The long form moves it, so that the register keeps changing."""
+        movements = self._movements
+        return self._scene.pad_low + round(
+            2.0 * movements.lfo("register", seconds) + 2.0 * movements.tide("register", seconds)
+        )
 
     def _chime(self) -> Iterator[list[Note]]:
         """The opening chime: the degrees of the middle octave, rising, two a beat."""
@@ -198,11 +224,11 @@ class Composer:
         chord = self._harmony.chord
         for loop, loudness in self._murmur.due(now.seconds, now.seconds - self._last_played):
             # A tone of this chord clashes with no neighbouring chord either, by the rule of harmony.py.
-            tone = chord.tones[loop % len(chord.tones)]
+            tone = chord[loop % len(chord)]
             pitch = self._scene.low + 12 + (self.scale.root + tone - self._scene.low) % 12 + 12 * (loop % 2)
             yield Note(
                 pitch=pitch,
-                velocity=0.44 * loudness,
+                velocity=0.6 * loudness,
                 duration=4.0 / now.beat_seconds,
                 voice=Voice.MURMUR,
                 pan=0.7 * math.sin(2.4 * loop + 0.01 * now.seconds),

@@ -22,6 +22,7 @@ from appliance.music.scenes import SCENES
 from appliance.music.transport import Moment, Transport
 from appliance.values import Answer, Context, Controls, Ledger, Note, NoteEvent, Passage
 
+DIGITS = 4  # of a moment in seconds, as in a score, so that a score's notes fall into the same blocks
 STRIDE = 0.18  # s between two notes of an answer, whatever the tempo
 
 
@@ -63,6 +64,7 @@ class Composition:
             context = self.context(controls)
             release = True
         self._context = context
+        self._composer.hour(controls.hour)
         beats = self._transport.advance(frames, controls.tempo)
         for ledger in ledgers:
             self._composer.add(ledger, begins)
@@ -77,11 +79,15 @@ class Composition:
         return Passage(begins.seconds, context, notes, bed, release, ledgers)
 
     def _due(self, begins: Moment, ends: Moment) -> Iterable[NoteEvent]:
-        while self._pending and self._pending[0][0] < ends.beat:
-            beat, _, note = heapq.heappop(self._pending)
+        while self._pending:
+            beat, _, note = self._pending[0]
             # Where in the block its beat falls, at this block's tempo; after a tempo change it can be in the past.
             ahead = max(0.0, beat - begins.beat) * ends.beat_seconds
-            yield NoteEvent(note, begins.seconds + ahead, beat, note.duration * ends.beat_seconds)
+            seconds = round(begins.seconds + ahead, DIGITS)
+            if seconds >= ends.seconds:
+                return
+            heapq.heappop(self._pending)
+            yield NoteEvent(note, seconds, beat, note.duration * ends.beat_seconds)
 
     def _answer(self, answer: Answer, now: Moment) -> None:
         """Begin an answer at once: a press does not wait for a beat."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The long form: slow changes over minutes, how dense the melody is, and the murmur of an idle network.
+"""The long form: slow changes over minutes and hours, how dense the melody is, and the murmur of an idle network.
 
-The periods are incommensurable, so their combination does not repeat. Pure; the performer's thread.
+Movements last minutes, tides hours; the hour of the day, where the clock is known, adds to both. The periods are
+incommensurable, so their combination does not repeat. Pure; the performer's thread.
 """
 
 from __future__ import annotations
@@ -10,15 +11,23 @@ import math
 from random import Random
 
 # Minutes. Neighbouring periods stand in no simple ratio.
-MOVEMENTS = {"brightness": 8.0, "density": 13.1, "wind": 20.9, "space": 29.3, "register": 47.0}
+MOVEMENTS = {"phrase": 3.4, "brightness": 8.0, "density": 13.1, "wind": 20.9, "space": 29.3, "register": 47.0}
+
+# Hours.
+TIDES = {"density": 2.3, "register": 3.1, "brightness": 5.3, "level": 1.7}
+DARKEST = 3.0  # the hour of the day at which the music is lowest, darkest and sparsest; twelve hours later it is not
 
 # Seconds; unequal and incommensurable, as the tape loops of "Music for Airports".
 LOOPS = (17.1, 18.43, 19.81, 21.37, 22.93)
 
-LOAD = 60.0  # s, time constant of the melody's density
+BREATHS = (97.3, 61.7)  # s, periods of the murmur's phrases
+
+LOAD = 30.0  # s, time constant of the melody's density
 USUAL = 0.54  # velocity of a note of the public network, approximately
 
-IDLE_AFTER = 7.0  # s without a note of the ledger; more than the longest ordinary ledger
+HEADROOM = 0.57  # times the usual density of the melody, up to which it is as loud as it is
+
+IDLE_AFTER = 16.0  # s without a note of the ledger; more than a rest of the melody
 IDLE_RISE = 12.0  # s over which the murmur fades in
 
 
@@ -27,10 +36,19 @@ class Movements:
 
     def __init__(self, rng: Random) -> None:
         self._phase = {name: rng.random() for name in MOVEMENTS}
+        self._tide = {name: rng.random() for name in TIDES}
+        self.hour: float | None = None  # of the day, 0 to 24; None where it is not known
 
     def lfo(self, name: str, seconds: float) -> float:
         """The value of a movement, -1 to 1."""
         return math.sin(2 * math.pi * (seconds / (60 * MOVEMENTS[name]) + self._phase[name]))
+
+    def tide(self, name: str, seconds: float) -> float:
+        """The value of a tide, -1 to 1; the hour of the day, if it is known, makes half of it."""
+        tide = math.sin(2 * math.pi * (seconds / (3600 * TIDES[name]) + self._tide[name]))
+        if self.hour is None:
+            return tide
+        return (tide - math.cos(2 * math.pi * (self.hour - DARKEST) / 24)) / 2
 
 
 class MelodyLoad:
@@ -48,9 +66,12 @@ class MelodyLoad:
         return max(0.0, 1.0 - self._dense / (densest * USUAL))
 
     def gain(self, densest: float) -> float:
-        """The factor on the velocities of a melody that is too loud, such as one of very large amounts; otherwise 1."""
-        loudest = densest * USUAL
-        return loudest / max(loudest, self._dense)
+        """The factor on the velocities of a melody that is much too loud, such as one of very large amounts; else 1.
+
+        Not by all of the excess: a busy network may be a little louder than a usual one.
+        """
+        loudest = HEADROOM * densest * USUAL
+        return math.pow(loudest / max(loudest, self._dense), 0.9)
 
 
 class Murmur:
@@ -61,7 +82,10 @@ class Murmur:
 
     def due(self, seconds: float, silent_for: float) -> list[tuple[int, float]]:
         """The loops that are due, as (which loop, loudness 0 to 1); none until IDLE_AFTER s without an amount."""
-        loudness = min(1.0, (silent_for - IDLE_AFTER) / IDLE_RISE)
+        # Phrases that come and go, the second one less: a little piece, not a hum.
+        swell = 0.6 + 0.4 * math.sin(2 * math.pi * seconds / BREATHS[0])
+        swell *= 0.75 + 0.25 * math.sin(2 * math.pi * seconds / BREATHS[1])
+        loudness = swell * min(1.0, (silent_for - IDLE_AFTER) / IDLE_RISE)
         due: list[tuple[int, float]] = []
         for loop, period in enumerate(LOOPS):
             if self._next[loop] <= seconds:

@@ -17,6 +17,7 @@ from appliance.values import Amount, Kind
 
 RARE = 20  # the smallest amount of a ledger is at most one note of so many, and so is the largest
 PLACE = 24  # bits for the place of an amount in its ledger
+PLACES = (1 << PLACE) - 1
 STEPWISE = 1.5  # rate of an exponential distribution: the nearest amount is taken 78 times of 100
 
 
@@ -35,6 +36,11 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self._amounts)
+
+    @property
+    def largest(self) -> Amount | None:
+        """The largest amount; None if there is none."""
+        return self._amounts[self._by_size[-1] & PLACES] if self._by_size else None
 
     def add(self, amounts: Iterable[Amount]) -> list[Amount]:
         """Add amounts, and return those that are new: spam repeats one amount a hundred times in a ledger."""
@@ -59,11 +65,13 @@ class Candidates:
         by_size = self._by_size
         if len(by_size) <= slots:
             return list(self._amounts)
+        if not slots:
+            return []
         edges = [stratum * len(by_size) // slots for stratum in range(slots + 1)]
         picked = [self._pick(by_size[start], by_size[end - 1], rng) for start, end in pairwise(edges)]
         if rng.random() * RARE < slots:
             picked[0], picked[-1] = by_size[0], by_size[-1]
-        return [self._amounts[place] for place in sorted(entry & (1 << PLACE) - 1 for entry in picked)]
+        return [self._amounts[place] for place in sorted(entry & PLACES for entry in picked)]
 
     def _pick(self, first: int, last: int, rng: Random) -> int:
         """An entry of the stratum between two entries, which belong to it."""

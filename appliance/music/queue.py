@@ -30,6 +30,9 @@ CROWD = 2  # notes that can begin together
 STEP = 0.525  # s: a beat is halved until its parts are no longer than this
 ROOM = 40  # amounts taken over from another scene: as many as can be played before they expire
 WHOLE = LATEST / STEP * CROWD  # amounts of one ledger that can be played; a quiet network has no more
+REST = 11.0  # s from the first ledger that is passed over; the bed is alone for 8 s, after the last note has ended
+BETWEEN_RESTS = (100.0, 190.0)  # s; so five minutes always hold one
+RETRY = 40.0  # s after which the melody rests again when a notable amount has broken a rest
 FULL = 0.85  # of the steps that a busy network fills; a rhythm needs rests
 
 
@@ -40,6 +43,7 @@ class Waiting:
     amount: Amount
     arrived: float
     due: float
+    event: bool = False  # the amount is exceptional
 
 
 class Pace:
@@ -79,6 +83,9 @@ class AmountQueue:
         # From a scene without an expiry only the newest amounts can still be played in time.
         self.waiting: deque[Waiting] = deque(sorted(waiting, key=lambda waiting: waiting.due)[-ROOM:])
         self._height = 0.5  # of the amount that ended the last phrase; the next one begins near it
+        self._begun = False  # whether a ledger has been added
+        self._rest_until = 0.0  # s of the audio clock
+        self._rest_at: float | None = None  # when the next rest begins
         self.passed_over = 0  # amounts that were not chosen, or expired
 
     def add(
@@ -88,33 +95,61 @@ class AmountQueue:
         now: Moment,
         height: Callable[[Amount], float],
         density: float = 1.0,
+        *,
+        notable: Amount | None = None,
+        event: bool = False,
     ) -> None:
         """Add a ledger and its distinct amounts.
 
-        `height` gives the height of an amount, 0 to 1, and `density` scales how many are chosen.
+        `height` gives the height of an amount, 0 to 1, and `density` scales how many are chosen. `notable` is one that
+        must be played, as an event or not.
         """
         interval, steps = self._pace.interval, parts(now) / now.beat_seconds
         # The square root of the tempo: three times as fast is not three times as many notes.
         rate = min(self._density * density * math.sqrt(now.tempo / 60.0), FULL * steps)
         span = min(SPREAD * interval, LATEST)
-        slots = max(1, math.ceil(rate * span / SPREAD))
-        if self._pace.amounts * QUIET < slots:
+        slots = int(rate * span / SPREAD + self._rng.random())
+        quiet = self._pace.amounts * QUIET < self._density * math.sqrt(now.tempo / 60.0) * interval
+        if quiet:
             # All amounts of a quiet network, as far as there is time for them.
             slots = int(LATEST * steps * CROWD)
             span = min(LATEST, len(ledger.amounts) * interval / 2)
+        elif self._rests(now.seconds):
+            slots = 0
         # If all fit, those that repeat are played again.
         fits = len(ledger.amounts) <= slots
-        sample = ledger.amounts if fits else candidates.choose(slots, self._rng)
+        sample = list(ledger.amounts) if fits else candidates.choose(slots, self._rng)
+        if notable and notable not in sample:
+            sample[-1:] = [notable]  # in the place of another one, so that it makes no crowd
+            if not slots:
+                self._rest_at = now.seconds + RETRY
         chosen = list(walk(sample, height, self._height, self._rng))
         if chosen:
             self._height = height(chosen[-1])
         self.passed_over += len(ledger.amounts) - len(chosen)
+        # The few notes of a quiet network do not keep the time of its ledgers; only the first one is heard at once.
+        after = self._rng.random() * self._begun if quiet else 0.0
+        self._begun = True
         self.waiting.extend(
-            Waiting(amount, now.seconds, now.seconds + span * index / len(chosen))
+            Waiting(
+                amount,
+                now.seconds,
+                now.seconds + span * (index + after) / len(chosen),
+                event and amount == notable,
+            )
             for index, amount in enumerate(chosen)
         )
         # The phrases of two ledgers that arrive together interleave by their due moments.
         self.waiting = deque(sorted(self.waiting, key=lambda waiting: waiting.due))
+
+    def _rests(self, seconds: float) -> bool:
+        """Whether the melody rests for the ledger that arrives now."""
+        if self._rest_at is None:
+            self._rest_at = seconds + self._rng.uniform(*BETWEEN_RESTS)
+        if seconds >= self._rest_at:
+            self._rest_until = seconds + REST
+            self._rest_at = self._rest_until + self._rng.uniform(*BETWEEN_RESTS)
+        return seconds < self._rest_until
 
     def drain(self, now: Moment) -> list[tuple[Waiting, float]]:
         """The amounts of the beat that begins now, each with its delay in beats. Expired ones are dropped."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 
 ROOTS = {
     name: pitch_class
@@ -28,32 +29,11 @@ STEPS = {
     "original": (0, 2, 3, 7, 8, 9),  # C D Eb G Ab A: the web page of 2018
 }
 
-# Chords chosen by hand; those of the other scales are stacked. For every chord of one scale here there is one of the
-# other that does not clash with it, so that a change of scene is smooth.
-_CHORDS = {
-    "wind": {
-        "Cm7": (0, 3, 7, 10),
-        "Ab6/9": (8, 0, 3, 5, 10),
-        "Fm7": (5, 8, 0, 3),
-        "Eb(add9)": (3, 7, 10, 5),
-        "Bbsus": (10, 3, 5),
-    },
-    "original": {
-        "Cm": (0, 3, 7),
-        "Eb6": (3, 7, 0),
-        "C5": (0, 7),
-        "Cm(no5)": (0, 3),
-        "Ab": (8, 0, 3),
-    },
-}
+Chord = tuple[int, ...]  # pitch classes above the root of the scale, the chord's own root first
+SIZES = (3, 4, 5)  # tones of a chord
 
-
-@dataclass(frozen=True, slots=True)
-class Chord:
-    """Pitch classes above the root, the chord's own root first. Its name is spelled for the root C."""
-
-    name: str
-    tones: tuple[int, ...]
+# The bed of the page of 2018 was a recording, in which these chords were heard: Cm, Eb6, C5, Cm without its fifth, Ab.
+_CHORDS: dict[str, tuple[Chord, ...]] = {"original": ((0, 3, 7), (3, 7, 0), (0, 7), (0, 3), (8, 0, 3))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +71,21 @@ class Scale:
         return (pitch - self.root) % 12
 
     def chords(self) -> tuple[Chord, ...]:
-        """The chords for the bed; none holds a semitone within itself."""
+        """The chords for the bed: every set of three to five tones that holds no semitone."""
         if self.name in _CHORDS:
-            return tuple(Chord(name, tones) for name, tones in _CHORDS[self.name].items())
-        steps = self.steps
-        stacked = (
-            Chord(
-                f"on {steps[first]}", tuple(steps[(first + 2 * third) % len(steps)] for third in range(count))
-            )
-            for first in range(len(steps))
-            for count in (4, 3)
+            return _CHORDS[self.name]
+        return tuple(
+            _from_its_root(tones)
+            for size in SIZES
+            for tones in combinations(self.steps, size)
+            if not any(clash(tone, tones) for tone in tones)
         )
-        return tuple(chord for chord in stacked if not any(clash(tone, chord.tones) for tone in chord.tones))
+
+
+def _from_its_root(tones: Chord) -> Chord:
+    """A chord that begins with its root: the first tone with a fifth above it, else the first one."""
+    root = next((tone for tone in tones if (tone + 7) % 12 in tones), tones[0])
+    return (root, *(tone for tone in tones if tone != root))
 
 
 def clash(tone: int, others: Iterable[int]) -> bool:

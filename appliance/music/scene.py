@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from appliance.music.activity import Activity
 from appliance.music.harmony import Harmony
 from appliance.music.movements import Movements
 from appliance.music.phrase import Candidates
@@ -21,6 +22,7 @@ from appliance.music.scales import Scale
 from appliance.music.transport import Moment
 from appliance.values import Kind, Ledger, Note, Voice
 
+LOUDEST = 0.6  # velocity of an ordinary note; a louder one is an event, which nothing softens
 BATCH = 32  # amounts of a ledger that are taken in with one block of sound: half a million instructions, as a rule
 
 
@@ -47,6 +49,7 @@ class Scene:
     name: str
     melody: Callable[[MelodyContext], Melody]
     voices: Mapping[Kind, Voice]  # which instrument plays which kind of operation
+    issued: Mapping[Kind, Voice]  # and which one instead, where the amount is of an issued asset
     low: int  # MIDI pitch from which the notes rise; the lowest is the first root at or above it
     octaves: int  # how far they rise
     pad_low: int  # MIDI pitch from which chords are spread
@@ -54,6 +57,7 @@ class Scene:
     bed: float  # velocity of chord and drone, such that a quiet network is as loud as a busy one
     hold: tuple[float, float]  # s for which a chord is held, shortest and longest
     wind: float  # 0 to 1: level of the wind
+    air: float  # 0 to 1: level of the noise at 3 to 6 kHz
     space: float  # 0 to 1: level of the reverb
     brightness: float  # 0 to 1: how far the filters open
     murmur: bool = True  # whether there is a murmur while no amount is played
@@ -68,8 +72,9 @@ class MelodyContext:
     scale: Scale
     rng: Random
     ranking: Ranking
+    activity: Activity
     pace: Pace
     movements: Movements
     harmony: Harmony
-    invert: bool  # larger amounts are lower notes
+    invert: bool  # larger amounts are lower notes, or higher ones in a scene where they are lower
     waiting: tuple[Waiting, ...]  # the amounts that the melody before has not played

@@ -84,6 +84,7 @@ INKS: dict[Voice, Colour] = {
     Voice.BELL: (255, 184, 90),
     Voice.GLASS: (250, 220, 170),
     Voice.PLUCK: (110, 190, 230),
+    Voice.MALLET: (90, 160, 200),
     Voice.SWELL: (240, 140, 150),
     Voice.FLOW: (120, 210, 170),
     Voice.CHIME: (200, 170, 250),

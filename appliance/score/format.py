@@ -6,7 +6,7 @@
     {"t":0.0,"beat":0.0,"voice":"pluck","pitch":67,"velocity":0.61,"length":1.84,"beats":1.84,"pan":-0.2,
      "bright":0.5, and, for a note that sounds an amount, "kind":"offer","native":true,"stroops":4492925806,
      "ledger":30822015,"waited":0.5}                                                             a note
-    {"t":1.0,"brightness":0.5,"wind":0.4,"space":0.6}                                            the bed's targets
+    {"t":1.0,"brightness":0.5,"wind":0.4,"space":0.6,"air":0.5}                                  the bed's targets
     {"t":5.8,"ledger":30822016,"closed_at":1596000000,"operations":210}                          a ledger
     {"t":9.1,"network":"testnet","scene":"night","scale":"wind","root":"C","tempo":72.0}         a change of context
 
@@ -93,11 +93,12 @@ def _fields(line: Header | Line) -> dict[str, Any]:
     match line.entry:
         case NoteEvent():
             return start | _note_fields(line.entry)
-        case Bed(brightness, wind, space):
+        case Bed(brightness, wind, space, air):
             return start | {
                 "brightness": round(brightness, 3),
                 "wind": round(wind, 3),
                 "space": round(space, 3),
+                "air": round(air, 3),
             }
         case Close(sequence, closed_at, operations):
             return start | {"ledger": sequence, "closed_at": closed_at, "operations": operations}
@@ -161,6 +162,9 @@ def _entry(fields: Mapping[str, Any]) -> NoteEvent | Bed | Close | Context:
             _number(fields, "brightness", 0.0, 1.0),
             _number(fields, "wind", 0.0, 1.0),
             _number(fields, "space", 0.0, 1.0),
+            _number(fields, "air", 0.0, 1.0)
+            if "air" in fields
+            else 0.0,  # scores before version 0.2 have none
         )
     if "operations" in fields:
         return Close(

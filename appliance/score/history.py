@@ -2,8 +2,9 @@
 """The last half hour of what was played, always in memory, as packed score lines of less than 1 MB. The main thread.
 
 A minute of lines is one packed piece, and the oldest piece goes when it is no longer needed. So that a kept score
-begins as music does, it begins with a chord: with the last one that began half an hour ago or earlier. `last` only
-copies the list of pieces; unpacking them takes a small board seconds, so the thread that writes the file does that.
+begins as music does, it begins with a chord: with the last one that began half an hour ago or earlier. A drone begins
+with each chord; tones that are tied over from a chord before are begun again. `last` only copies the list of pieces;
+unpacking them takes a small board seconds, so the thread that writes the file does that.
 
     passages ─▶ lines of this minute ─(a minute is full)─▶ pieces ─▶ `last` ─▶ Kept ─▶ header and lines of a score
 """
@@ -16,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from appliance.score.files import ScoreLines, packed
 from appliance.score.format import Header, Line, decode, encode
@@ -23,7 +25,9 @@ from appliance.values import Bed, BoxError, Context, NoteEvent, Passage, Voice
 
 HALF_HOUR = 1800.0  # s
 PIECE = 60.0  # s
-CHORD = 120.0  # s before the half hour in which a chord begins; scenes hold one for 60 s at most
+CHORD = (
+    240.0  # s before the half hour in which its first chord begins, and each tone of it: four chords of 60 s
+)
 BOUND = 1 << 20  # bytes
 
 
@@ -110,23 +114,29 @@ class Kept:
         chords = [line.seconds for line in lines if _is_chord(line)]
         begins = max((at for at in chords if at <= begins), default=min(chords, default=lines[0].seconds))
         context, bed, beat = None, None, 0.0
+        tied: list[NoteEvent] = []
         for line in lines:
             if line.seconds > begins:
                 break
             match line.entry:
                 case Context():
+                    if context and line.entry.scene != context.scene:
+                        tied.clear()  # another scene releases the chord
                     context = line.entry
                 case Bed():
                     bed = line.entry
-                case NoteEvent():
+                case NoteEvent(note=note):
                     beat = line.entry.beat
+                    if note.voice is Voice.PAD and line.seconds < begins < line.seconds + line.entry.length:
+                        tied.append(line.entry)
         assert context  # noqa: S101 - the first line of every piece is one
         header = Header(context, self._ended - begins, self._program)
         # The header and the first line say what held at the beginning.
         kept = (
             line for line in lines if line.seconds > begins or (line.seconds == begins and _is_note(line))
         )
-        shifted = (_shifted(line, begins, math.floor(beat)) for line in kept)
+        again = (Line(begins, _rest(event, begins, beat)) for event in tied)
+        shifted = (_shifted(line, begins, math.floor(beat)) for line in chain(again, kept))
         return header, (*([Line(0.0, bed)] if bed else []), *shifted)
 
     def _all(self) -> Iterator[Line]:
@@ -153,7 +163,14 @@ def _packed(begins: int, lines: Sequence[str]) -> _Piece:
 
 
 def _is_chord(line: Line) -> bool:
-    return isinstance(line.entry, NoteEvent) and line.entry.note.voice is Voice.PAD
+    return isinstance(line.entry, NoteEvent) and line.entry.note.voice is Voice.DRONE
+
+
+def _rest(event: NoteEvent, seconds: float, beat: float) -> NoteEvent:
+    """What is left of a note at a moment within it."""
+    length = event.seconds + event.length - seconds
+    note = replace(event.note, duration=event.note.duration * length / event.length)
+    return replace(event, note=note, seconds=seconds, beat=beat, length=length)
 
 
 def _is_note(line: Line) -> bool:

@@ -21,6 +21,7 @@ PROGRAMS = {
     Voice.BELL: 14,  # tubular bells
     Voice.GLASS: 92,  # bowed glass pad
     Voice.PLUCK: 46,  # harp
+    Voice.MALLET: 12,  # marimba
     Voice.SWELL: 48,  # strings
     Voice.FLOW: 91,  # choir pad
     Voice.CHIME: 10,  # music box

@@ -170,6 +170,9 @@ class Music(_Section):
         "wind", STEPS, "The notes that are played; `wind` is minor pentatonic with a minor sixth."
     )
     invert: bool = _setting(False, "true or false", "Larger amounts are higher notes; true reverses that.")
+    hours: bool = _setting(
+        True, "true or false", "Whether the hour of the day is heard: by night lower, darker and sparser."
+    )
 
 
 class Listener(_Section):

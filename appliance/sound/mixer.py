@@ -18,9 +18,11 @@ where the master finds it, and then the whole graph is rebuilt. The performer's 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 from pyo import Allpass, ButBP, ButHP, ButLP, DataTable, Delay, Mix, Osc, PyoObject, Sig, WGVerb
 
 from appliance.sound import SYNTH_RATE
@@ -30,6 +32,7 @@ from appliance.values import Bed
 
 MOVE_EVERY = 0.04  # s; in that time the filters move too little for the step to be audible
 GLIDE = 3.0  # s in which the bed reaches a new target
+WIND = 1.66  # level of the wind at its strongest
 GUST = 1.4  # s in which a gust rises or falls
 ECHO = [0.47, 0.61]  # s, left and right; not a multiple of each other
 REVERB = 0.95  # feedback; the decay by 60 dB takes 6 s
@@ -37,24 +40,40 @@ WALLS = [
     0.0311,
     0.0437,
 ]  # s, left and right: delays of the allpasses that make two channels of the one reverb
-PADS = (280.0, 1500.0)  # Hz: cutoff of the pads' low-pass at brightness 0, and how much 1 adds
-SWELLS = (32.3, 23.3)  # s, periods, left and right
-WHISTLE = (320.0, 900.0)  # Hz between which the wind's band-pass moves
+RISE, FALL = 0.3, 2.0  # s: how fast the bed opens when a ledger closes, and the time constant of its return
+OPENS = 1.2  # octaves
+PADS = (250.0, 1200.0)  # Hz: cutoff of the pads' low-pass at brightness 0, and how much 1 adds
+SWELLS = (173.0, 131.0)  # s, periods of the pads, left and right
+GUSTS = (197.0, 149.0)  # s, periods of the wind's gusts
+HUSH = 167.0  # s, period of the air
+# Level of the pads in a storm, how much more in a calm, and how soon they give way to the wind.
+YIELD = (0.15, 2.2, 2.8)
+SHADE = 211.0  # s, period in which the pads darken and brighten
+WHISTLE = (400.0, 880.0)  # Hz between which the wind's band-pass moves
 # An inaudible constant that keeps decaying signals in a feedback loop from becoming denormal numbers, which cost x86 up
 # to five times as much. (pyo's own Denorm does it with a noise that costs as much as ten oscillators.)
 ANTI_DENORMAL = 1e-9
+AIR = 0.0487  # level of a breath of noise at 3 to 6 kHz, without which the sound is dull
+AIR_SIZE = 1 << 16  # samples
 NOISE = 1 << 18  # samples: 11 s of wind, read at two speeds, so that the pair never repeats
+
+
+Samples = NDArray[np.float32]
 
 
 class Mixer:
     """The bus."""
 
-    def __init__(self, voices: Voices, envelopes: Envelopes, noise: DataTable, seed: int) -> None:
+    def __init__(
+        self, voices: Voices, envelopes: Envelopes, noise: DataTable, air: DataTable, seed: int
+    ) -> None:
         self._envelopes = envelopes
         self._rng = Random(seed)
         self._bed = Bed(0.3, 0.0, 0.5)
         self._brightness = 0.3
         self._moved = 0.0  # s of the audio clock
+        self._air_level = 0.0
+        self._closed = -math.inf  # when the last ledger came
 
         # The level of each side swells with a period of its own, so that a held chord is never static.
         self._swells = [envelopes.curve(), envelopes.curve()]
@@ -73,8 +92,14 @@ class Mixer:
         self._leads = Sig(voices.leads.out, add=ANTI_DENORMAL)
         self._echo = Delay(self._leads, delay=ECHO, feedback=0.36, maxdelay=1.0, mul=0.30)
         self._dark_echo = ButLP(self._echo, freq=1900.0, add=voices.leads.out)
-        self._wind = ButBP(self._air, freq=[500.0, 600.0], q=1.3, mul=self._gusting, add=self._dark_echo)
-        self._dry = Sig(self._wind, add=self._pads_and_drone)
+        self._wind = ButBP(self._air, freq=[500.0, 600.0], q=1.9, mul=self._gusting, add=self._dark_echo)
+        self._hush = envelopes.curve()
+        self._hushing = envelopes.line(self._hush)
+        speed = SYNTH_RATE / AIR_SIZE
+        self._breath = Osc(
+            air, freq=[speed, 1.03 * speed], phase=[0.0, 0.5], mul=self._hushing, add=self._wind
+        )
+        self._dry = Sig(self._breath, add=self._pads_and_drone)
 
         self._pad_send = Sig(self._pad_middle, mul=0.3 / 0.35)
         self._wet_in = Mix(self._wind, voices=1, mul=0.5, add=self._pad_send)
@@ -88,11 +113,18 @@ class Mixer:
         self._sent = self._out.out()
 
     def follow(self, bed: Bed) -> None:
-        """Set the bed's targets, once a beat; it reaches them in GLIDE s. Each side of the wind gets a random gust."""
+        """Set the bed's targets, once a beat; it reaches them in GLIDE s."""
         self._bed = bed
         self._envelopes.ramp_to(self._room, 0.55 * bed.space, GLIDE, exponential=False)
-        for gust in self._gusts:
-            self._envelopes.ramp_to(gust, bed.wind * self._rng.uniform(0.3, 1.0), GUST, exponential=False)
+        turn = 2 * math.pi * self._moved
+        self._air_level = AIR * bed.air * (0.7 + 0.3 * math.sin(turn / HUSH))
+        for gust, period in zip(self._gusts, GUSTS, strict=True):
+            level = (0.66 + 0.34 * math.sin(turn / period)) * self._rng.uniform(0.8, 1.0)
+            self._envelopes.ramp_to(gust, WIND * bed.wind * level, GUST, exponential=False)
+
+    def breathe(self) -> None:
+        """Open the filters for a moment, because a ledger has closed."""
+        self._closed = self._moved
 
     def move(self, seconds: float) -> None:
         """Set the slow modulation for the moment `seconds`."""
@@ -102,16 +134,21 @@ class Mixer:
         self._moved = seconds
         # The filters of the two sides have different periods (7 to 17 s), which makes most of the pads' stereo width.
         turn = 2 * math.pi * seconds
-        cutoff = PADS[0] + PADS[1] * self._brightness
+        since = seconds - self._closed
+        breath = 2.0 ** (OPENS * min(1.0, since / RISE) * math.exp(-max(0.0, since - RISE) / FALL))
+        self._envelopes.ramp_to(self._hush, self._air_level * breath, MOVE_EVERY, exponential=False)
+        cutoff = (PADS[0] + PADS[1] * self._brightness) * breath * 2.0 ** (1.55 * math.sin(turn / SHADE))
         middle, range_ = sum(WHISTLE) / 2, (WHISTLE[1] - WHISTLE[0]) / 2
         # The base objects' setters skip pyo's type checks, which cost more than the filters.
         for side, period in zip(self._pads.getBaseObjects(), (8.9, 7.3), strict=True):
             side.setFreq(cutoff * (1 + 0.22 * math.sin(turn / period)))
+        storm, calm, soon = YIELD
+        given = storm + calm * math.exp(-soon * self._bed.wind)
         for swell, period in zip(self._swells, SWELLS, strict=True):
-            level = 0.72 + 0.40 * math.sin(turn / period)
+            level = (0.74 + 0.65 * math.sin(turn / period)) * given
             self._envelopes.ramp_to(swell, level, MOVE_EVERY, exponential=False)
         for side, period in zip(self._wind.getBaseObjects(), (11.3, 16.7), strict=True):
-            side.setFreq(middle + range_ * math.sin(turn / period + 2))
+            side.setFreq((middle + range_ * math.sin(turn / period + 2)) * breath**0.5)
 
     def stop(self) -> None:
         """Stop computing for good."""
@@ -120,20 +157,37 @@ class Mixer:
                 part.stop()
 
 
-def noise_table(seed: int) -> DataTable:
-    """A loop of noise whose power falls by 6 dB an octave above 1 kHz.
+def wind_noise(seed: int) -> Samples:
+    """A loop of noise whose power falls by 6 dB an octave above 1 kHz."""
+    return _noise(NOISE, seed, lambda hertz: 1 / np.sqrt(1 + np.square(hertz / np.float32(1000.0))))
+
+
+def air_noise(seed: int) -> Samples:
+    """A loop of noise between 3 and 6 kHz."""
+    return _noise(
+        AIR_SIZE, seed, lambda hertz: np.exp(-np.square((hertz - np.float32(4500.0)) / np.float32(1100.0)))
+    )
+
+
+def noise_table(samples: Samples) -> DataTable:
+    """A loop as a table of pyo's."""
+    table = DataTable(size=len(samples))
+    # Written to the table's own buffer: a list of so many numbers takes a Pi half a second.
+    np.asarray(table.getBuffer())[:] = samples
+    return table
+
+
+def _noise(size: int, seed: int, shape: Callable[[Samples], Samples]) -> Samples:
+    """A loop of `size` samples of noise with a spectrum of this shape, over frequencies in Hz.
 
     One inverse FFT of a random spectrum, once; each random sample of pyo's own would cost as much as ten oscillators.
     """
-    table = DataTable(size=NOISE)
-    bins = NOISE // 2 + 1
-    # A sum of so many sines is normal, whatever their levels. (To load numpy.random takes 27 M instructions.)
-    levels = np.frombuffer(Random(seed).randbytes(4 * bins), np.int16).astype(np.float32)
-    spectrum = levels.view(np.complex64)
-    frequencies = np.arange(bins, dtype=np.float32) * np.float32(SYNTH_RATE / NOISE)
-    spectrum /= np.sqrt(1 + (frequencies / np.float32(1000.0)) ** 2)
+    bins = size // 2 + 1
+    # The sum of so many sines is normal, whatever they are. (numpy.random would take 27 M instructions to import.)
+    numbers = np.frombuffer(Random(seed).randbytes(4 * bins), np.int16).astype(np.float32)
+    spectrum = numbers.view(np.complex64)
+    spectrum *= shape(np.arange(bins, dtype=np.float32) * np.float32(SYNTH_RATE / size))
     shaped = np.fft.irfft(spectrum)
-    shaped *= 0.118 / shaped.std()
-    # Written to the table's own buffer: a list of so many numbers takes a Pi half a second.
-    np.asarray(table.getBuffer())[:] = shaped
-    return table
+    shaped *= 0.12 / shaped.std()
+    # After its last sample pyo reads one of its own, which stays 0; so the loop begins where the noise is nearest to 0.
+    return np.roll(shaped, -int(np.abs(shaped).argmin()))

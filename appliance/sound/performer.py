@@ -54,6 +54,9 @@ class Instrument(Protocol):
     def follow(self, bed: Bed) -> None:
         """Steer the bed."""
 
+    def breathe(self) -> None:
+        """Brighten the bed for a moment, because a ledger has closed."""
+
     def volume(self, position: float) -> None:
         """Set the volume to a knob's position, 0 to 1."""
 
@@ -83,6 +86,9 @@ class NullInstrument:
         """Do nothing."""
 
     def follow(self, bed: Bed) -> None:
+        """Do nothing."""
+
+    def breathe(self) -> None:
         """Do nothing."""
 
     def volume(self, position: float) -> None:
@@ -140,6 +146,8 @@ class Performer:
             instrument.release()
         if passage.bed:
             instrument.follow(passage.bed)
+        if passage.ledgers:
+            instrument.breathe()
         for event in passage.notes:
             instrument.play(event)
         self.samples = instrument.compute(self.seconds)

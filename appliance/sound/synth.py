@@ -33,7 +33,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyo prints a greeting when it
     from pyo import Server
 
     from appliance.sound.envelopes import Envelopes
-    from appliance.sound.mixer import MOVE_EVERY, Mixer, noise_table
+    from appliance.sound.mixer import MOVE_EVERY, Mixer, air_noise, noise_table, wind_noise
     from appliance.sound.voices import Voices, Waves
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ class Synth:
         self._server.setVerbosity(1)
         self._server.boot()
         self._server.setGlobalSeed(seed)
-        self._waves, self._noise = Waves(), noise_table(seed)
+        self._waves = Waves()
+        self._noise, self._air = noise_table(wind_noise(seed)), noise_table(air_noise(seed))
         self._build()
         self._server.start()
         address = int(self._server.getOutputAddr(), 16)
@@ -76,7 +77,7 @@ class Synth:
         self._envelopes = Envelopes(self._frames)
         self._voices = Voices(self._lead_count, self._envelopes, self._waves)
         self._voices.leads.limit(self._most, 0.0)
-        self._mixer = Mixer(self._voices, self._envelopes, self._noise, self._seed)
+        self._mixer = Mixer(self._voices, self._envelopes, self._noise, self._air, self._seed)
 
     def play(self, event: NoteEvent) -> None:
         """Begin a note with the next block."""
@@ -89,6 +90,10 @@ class Synth:
     def follow(self, bed: Bed) -> None:
         """Set the targets of the bed's continuous sounds."""
         self._mixer.follow(bed)
+
+    def breathe(self) -> None:
+        """Brighten the bed for a moment, because a ledger has closed."""
+        self._mixer.breathe()
 
     def limit(self, leads: int) -> None:
         """Let at most so many leads sound at once."""

@@ -19,9 +19,10 @@ The decay is exponential; envelopes.py computes it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pyo import HarmTable, Osc, PyoObject, Sig
 
@@ -30,7 +31,7 @@ from appliance.values import Note, NoteEvent, Voice
 
 STEAL_FADE = 0.03  # s to mute a voice that is stolen; a shorter fade is heard as a click
 SHED_FADE = 0.1  # s to mute voices beyond the limit; a machine that is late has no more time
-LEAD = 0.309  # level of all leads beside the bed
+LEAD = 1.1  # level of all leads beside the bed
 TABLE_SIZE = 4096  # samples; the eighth harmonic's error is -94 dB, and larger tables do not fit into a cache
 NEVER = float("inf")
 PIERCING = 261.6  # Hz; above, notes of equal amplitude sound louder with their pitch
@@ -42,38 +43,85 @@ class Timbre:
 
     body: tuple[float, ...]  # amplitudes of the harmonics, at most 8, of which high notes have fewer
     edge: tuple[float, ...]  # likewise, of the bright part
-    attack: float  # below 30 ms its corner is audible above 14 kHz, as a click
-    decay: float
+    attack: float  # of a note of velocity 0.5; a soft one is slower
+    decay: float  # of middle C; low notes decay more slowly
     sustain: float  # level, 0 to 1, until the release
     release: float
     edge_decay: float
     level: float  # loudness relative to the other instruments
-    detune: float  # ratio of the second oscillator to the first
+    ratio: float  # of the frequency of the edge to that of the body; far from a whole number, as in a bell
+
+    def rise(self, velocity: float) -> float:
+        """Seconds of the attack of a note."""
+        return self.attack * (1.0 + SOFTER * (0.5 - velocity))
+
+    def harmonics(self, most: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Amplitudes of the harmonics of body and edge, as far as they are at most the `most`-th of the body."""
+        return self.body[:most], self.edge[: max(1, round(most / self.ratio))]
 
 
+# The partials of a bell are those of a free bar, 2.76 and 5.40 times the fundamental; a marimba's bar is carved until
+# the first of them is a double octave. (Fletcher and Rossing, The Physics of Musical Instruments, chapters 19 and 21.)
 TIMBRES = {
-    Voice.BELL: Timbre(
-        (1, 0, 0.22), (0, 0.2, 0.5, 0.1, 0.35, 0, 0.15), 0.034, 7.0, 0.03, 2.6, 1.6, 0.52, 1.0023
-    ),
-    Voice.GLASS: Timbre((1, 0.35), (0, 0.5, 0, 0.5, 0, 0, 0.15), 0.070, 2.4, 0.45, 3.0, 2.2, 0.42, 1.0041),
+    Voice.BELL: Timbre((1, 0, 0.10), (0.8, 0.35), 0.030, 7.0, 0.03, 2.6, 2.2, 0.56, 2.76),
+    Voice.GLASS: Timbre((1, 0.2), (0, 0.5, 0, 0.7, 0, 0, 0.25), 0.070, 2.4, 0.45, 3.0, 2.2, 0.46, 1.0041),
     Voice.PLUCK: Timbre(
-        (1, 0.25, 0.06), (0.1, 0.6, 0.5, 0.4, 0.28, 0.2, 0.1), 0.034, 5.0, 0.02, 1.8, 0.9, 0.54, 1.0017
+        (1, 0.25, 0.06), (0, 0.7, 0.8, 0.6, 0.45, 0.35, 0.25, 0.15), 0.030, 4.0, 0.02, 1.8, 0.8, 0.58, 1.0017
     ),
-    Voice.SWELL: Timbre((1, 0.35, 0.15), (0, 0.3, 0.3, 0.15, 0.1), 1.600, 1.5, 0.85, 4.5, 4.0, 0.42, 1.0060),
-    Voice.FLOW: Timbre((1, 0.1, 0.3), (0, 0.1, 0.3, 0.1, 0.2), 0.500, 2.0, 0.75, 3.2, 3.0, 0.40, 1.0050),
-    Voice.CHIME: Timbre(
-        (1, 0, 0, 0.15), (0, 0, 0, 0.6, 0, 0, 0, 0.3), 0.034, 8.0, 0.03, 3.2, 2.4, 0.42, 1.0012
-    ),
-    Voice.HOLLOW: Timbre((1, 0, 0.35), (0, 0, 0.3, 0, 0.3, 0, 0.2), 0.120, 1.4, 0.60, 2.5, 1.2, 0.40, 0.9950),
+    Voice.MALLET: Timbre((1, 0.04), (1, 0.25), 0.026, 1.5, 0.0, 0.9, 0.35, 0.80, 3.93),
+    Voice.SWELL: Timbre((1, 0.35, 0.15), (0, 0.3, 0.3, 0.15, 0.1), 0.200, 1.5, 0.85, 4.5, 4.0, 0.50, 1.0060),
+    Voice.FLOW: Timbre((1, 0.1, 0.3), (0, 0.1, 0.3, 0.1, 0.2), 0.350, 2.0, 0.75, 3.2, 3.0, 0.40, 1.0050),
+    Voice.CHIME: Timbre((1, 0.06), (0.6, 0.25), 0.028, 8.0, 0.03, 3.2, 2.8, 0.46, 3.36),
+    Voice.HOLLOW: Timbre((1, 0, 0.18), (0, 0, 0.5, 0, 0.6, 0, 0.4), 0.120, 1.4, 0.60, 2.5, 1.2, 0.40, 0.9950),
     Voice.MURMUR: Timbre((1, 0.2), (0, 0.2, 0.1), 1.200, 2.0, 0.80, 4.0, 3.0, 0.50, 1.0035),
     Voice.PAD: Timbre((1, 0.42, 0.26, 0.15, 0.10, 0.06), (), 4.5, 4.0, 0.92, 12.0, 0.0, 0.0464, 1.0040),
-    Voice.DRONE: Timbre((1, 0.35, 0.12, 0.05), (), 5.0, 4.0, 0.92, 4.0, 0.0, 0.0809, 1.0),
+    # Most of its power is an octave above the root, where small speakers still sound.
+    Voice.DRONE: Timbre((0.38, 1, 0.35, 0.15), (), 5.0, 4.0, 0.92, 4.0, 0.0, 0.0400, 1.0),
 }
+SOFTER = 1.1  # by how much of its attack a note of velocity 0 is slower than one of 0.5
+TOUCH = (0.15, 1.15)  # level of the edge at velocity 0, and how much velocity 1 adds to it, squared
+RING = 36.0  # semitones by which a note must be lower to decay twice as slowly
+# No two notes in a row are alike: each varies by a number that follows from its moment, so that a score sounds the same
+# again.
+UNEVEN = 0.35  # of the edge's level
+DRIFT = 0.0012  # of the edge's frequency: two cents either way
+GOLDEN = 0.618034  # multiples of it are spread most evenly between whole numbers
 
 
 def hertz(pitch: int) -> float:
     """Frequency of a MIDI pitch, equal temperament, A4 = 440 Hz."""
     return float(440.0 * 2.0 ** ((pitch - 69) / 12))
+
+
+class Stroke(NamedTuple):
+    """The numbers of a note of a lead."""
+
+    body: float  # Hz
+    edge: float  # Hz
+    loud: float  # level
+    bright: float  # level of the edge, relative to `loud`
+    decay: float  # s
+
+
+def stroke(event: NoteEvent) -> Stroke:
+    """How a lead plays a note: what its velocity, its pitch and its moment make of its timbre."""
+    note, timbre = event.note, TIMBRES[event.note.voice]
+    frequency = hertz(note.pitch)
+    luck = event.seconds * 100 * GOLDEN % 1.0 - 0.5
+    # The edge follows velocity twice as steeply as the body: a hard stroke is bright, not only loud.
+    touch = TOUCH[0] + TOUCH[1] * note.velocity**2
+    return Stroke(
+        frequency,
+        frequency * timbre.ratio * (1.0 + 2 * DRIFT * luck),
+        timbre.level * LEAD * note.velocity**1.4 * min(1.0, PIERCING / frequency) ** 0.5,
+        1.6 * note.bright * touch * (1.0 + 2 * UNEVEN * luck),
+        timbre.decay * 2.0 ** ((60 - note.pitch) / RING),
+    )
+
+
+def bed_level(note: Note) -> float:
+    """Level of a tone of a chord, or of the drone."""
+    return TIMBRES[note.voice].level * note.velocity * math.sqrt(min(1.0, 130.8 / hertz(note.pitch)))
 
 
 class _Playing:
@@ -93,17 +141,17 @@ class _Playing:
     def begin(self, event: NoteEvent, seconds: float) -> None:
         """Play a note from now on, `seconds` of the audio clock. Only for a voice that is silent."""
         self.note, self._timbre = event, TIMBRES[event.note.voice]
-        self._segments = self.tune(event.note, self._timbre)
+        self._segments = self.tune(event, self._timbre)
         for part in self._parts:
             part.play()
-        attack = self._timbre.attack
+        attack = self._timbre.rise(event.note.velocity)
         for curve, (peak, _, _) in zip(self._curves, self._segments, strict=True):
             self._envelopes.ramp_to(curve, peak, attack, exponential=False)
         self.decay_at = seconds + attack
         self.release_at = seconds + max(event.length, attack + 0.05)
         self.ends = self.release_at + self._timbre.release
 
-    def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
+    def tune(self, event: NoteEvent, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note, and return peak, sustain (levels) and decay (s) of each envelope.
 
         Only while the voice is silent: a step here would click.
@@ -154,8 +202,8 @@ class Waves:
         self.pad, self.drone = _table(TIMBRES[Voice.PAD].body), _table(TIMBRES[Voice.DRONE].body)
         leads = {voice: timbre for voice, timbre in TIMBRES.items() if timbre.edge}
         self._full, self._high = (
-            {voice: (_table(lead.body[:most]), _table(lead.edge[:most])) for voice, lead in leads.items()}
-            for most in (None, self.HARMONICS)
+            {voice: _tables(*lead.harmonics(most)) for voice, lead in leads.items()}
+            for most in (8, self.HARMONICS)
         )
 
     def of(self, voice: Voice, pitch: int) -> tuple[HarmTable, HarmTable]:
@@ -165,6 +213,10 @@ class Waves:
 
 def _table(amplitudes: tuple[float, ...]) -> HarmTable:
     return HarmTable(list(amplitudes), TABLE_SIZE)
+
+
+def _tables(body: tuple[float, ...], edge: tuple[float, ...]) -> tuple[HarmTable, HarmTable]:
+    return _table(body), _table(edge)
 
 
 class Lead(_Playing):
@@ -181,19 +233,18 @@ class Lead(_Playing):
         parts = (self._loud, self._bright, self._edge, self._body, self._pan)
         super().__init__(envelopes, (envelope, fade), parts)
 
-    def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
+    def tune(self, event: NoteEvent, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
-        frequency = hertz(note.pitch)
+        note = event.note
+        frequency, edge_frequency, loud, bright, decay = stroke(event)
         body, edge = self._waves.of(note.voice, note.pitch)
         self._body.setTable(body)
         self._edge.setTable(edge)
         self._body.setFreq(frequency)
-        self._edge.setFreq(frequency * timbre.detune)
+        self._edge.setFreq(edge_frequency)
         self._pan.setMul([(0.5 - note.pan / 2) ** 0.5, (0.5 + note.pan / 2) ** 0.5])
-        loud = timbre.level * LEAD * note.velocity**1.4 * min(1.0, PIERCING / frequency) ** 0.5
-        bright = 1.1 * note.bright * (0.4 + 0.6 * note.velocity)
         return (
-            (loud**0.5, (loud * timbre.sustain) ** 0.5, timbre.decay),
+            (loud**0.5, (loud * timbre.sustain) ** 0.5, decay),
             (bright * loud**0.5, 0.0, timbre.edge_decay),
         )
 
@@ -218,12 +269,13 @@ class Pad(_Playing):
         self._sides = Osc(table, freq=[110.0] * sides, mul=line)
         super().__init__(envelopes, (curve,), (line, self._sides))
 
-    def tune(self, note: Note, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
+    def tune(self, event: NoteEvent, timbre: Timbre) -> tuple[tuple[float, float, float], ...]:
         """Set every number of the note."""
+        note = event.note
         frequency = hertz(note.pitch)
         for side, oscillator in enumerate(self._sides.getBaseObjects()):
-            oscillator.setFreq(frequency * timbre.detune**side)
-        level = timbre.level * note.velocity * min(1.0, 130.8 / frequency) ** 0.5
+            oscillator.setFreq(frequency * timbre.ratio**side)
+        level = bed_level(note)
         return ((level, level * timbre.sustain, timbre.decay),)
 
 

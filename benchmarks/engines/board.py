@@ -5,6 +5,7 @@ Of the box, composition, performer, synth and master are counted; start, card an
 programs it needs sclang, of the Debian package supercollider-language.
 
     python -m benchmarks.engines.board recording 60     million instructions a second of each engine
+    python -m benchmarks.engines.board public 600       likewise a tape of benchmarks.tapes
     python -m benchmarks.engines.board dense 20
 """
 
@@ -14,7 +15,8 @@ import shutil
 import sys
 
 from benchmarks.engines import csound, guest, supercollider
-from benchmarks.engines.box import BLOCK, FULL, score
+from benchmarks.engines.box import BLOCK, FULL
+from benchmarks.engines.twin import piece
 
 POOL = 16  # the box's default
 TWINS = (csound, supercollider)
@@ -26,18 +28,18 @@ def missing() -> str:
 
 
 def of_box(what: str, seconds: int) -> list[float]:
-    """Million instructions of each second of the dense score, once it is dense, or of the recording."""
+    """Million instructions of each second of the dense score, once it is dense, or of a tape."""
     length = seconds + FULL if what == "dense" else seconds
     return [count / 1e6 for count in guest.spans("benchmarks.engines.box", what, POOL, length)]
 
 
 def of_twins(what: str, seconds: int) -> dict[str, float]:
     """Million instructions a second of the other engines, by name. They play the same notes in the same blocks."""
-    notes = score(what, POOL, seconds + FULL)
+    played = piece(what, POOL, seconds + FULL)
     cost = lambda command: guest.count(*command)[-1]  # noqa: E731 - as short as its name
     return {
         # The difference of two lengths leaves out the start.
-        twin.NAME: (twin.run(notes, seconds + FULL, BLOCK, cost) - twin.run(notes, FULL, BLOCK, cost))
+        twin.NAME: (twin.run(played, seconds + FULL, BLOCK, cost) - twin.run(played, FULL, BLOCK, cost))
         / (1e6 * seconds)
         for twin in TWINS
     }

@@ -6,6 +6,7 @@ import. It needs only numpy and pyo, so that it also runs where the settings' li
 
     python -m benchmarks.engines.box dense 16 40        a pool of 16, 40 s of the fixed score
     python -m benchmarks.engines.box recording 16 600   the bundled recording, scene wind, seed 1
+    python -m benchmarks.engines.box public 16 600      a tape of benchmarks.tapes; needs the settings' libraries
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
 from random import Random
 
-from appliance.ledger.tape import TapePlayer, bundled
+from appliance.ledger.tape import Line, TapePlayer, bundled
 from appliance.music.composer import Composer
 from appliance.music.composition import Composition
 from appliance.music.scales import Scale
@@ -26,40 +28,45 @@ from appliance.music.scenes import SCENES
 from appliance.performance import Block, Observer, Performance
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.silent import Discard
-from appliance.sound.performer import NullInstrument, Part, Performer
+from appliance.sound.performer import Part, Performer
 from appliance.sound.synth import Synth
-from appliance.values import Controls, Ledger, NoteEvent
-from benchmarks.engines.dense import Dense, dense
+from appliance.values import Controls, Ledger
+from benchmarks.engines.dense import Dense
 from benchmarks.processes import resident
 
 BLOCK = 512  # frames; the box's default
 CONTROLS = Controls(1.0, 60.0, "public")  # the tempo is the box's default
+SEED = 2  # of the synth: one more than the settings', which is 1
 WARM = 2000  # amounts, as in appliance.parts
 FULL = 4.0  # s after which every voice of the dense score has begun
 
 
 def recording() -> Composition:
     """What the box plays without a network."""
+    return _composed(bundled().__iter__)
+
+
+def part(what: str, voices: int, seconds: float) -> Part:
+    """What is played: `dense`, `recording`, or the name of a tape."""
+    if what == "dense":
+        return Dense(voices, seconds)
+    if what == "recording":
+        return recording()
+    from benchmarks.tapes import TAPES  # with the libraries of the listener
+
+    return _composed(TAPES[what](seconds).__iter__)
+
+
+def _composed(lines: Callable[[], Iterator[Line]]) -> Composition:
     amounts = (line.entry.amounts for line in bundled() if isinstance(line.entry, Ledger))
     warm = islice((amount for of_ledger in amounts for amount in of_ledger), WARM)
     composer = Composer(SCENES["wind"], Scale("wind", 0), Random(1), warm)
-    return Composition(composer, TapePlayer(bundled().__iter__).until, SAMPLE_RATE)
-
-
-def score(what: str, voices: int, seconds: float) -> list[NoteEvent]:
-    """The notes of what is played, for the engines that only play notes."""
-    if what == "dense":
-        return dense(voices, seconds)
-    performer, notes = Performer(recording(), NullInstrument(BLOCK)), list[NoteEvent]()
-    while performer.seconds < seconds:
-        notes += performer.block(CONTROLS).notes
-    return notes
+    return Composition(composer, TapePlayer(lines).until, SAMPLE_RATE)
 
 
 def perform(part: Part, voices: int, seconds: float, *observers: Observer) -> None:
     """Play a part; the sound is computed and dropped."""
-    # Of the recording: the settings' seed is 1, and the synth's one more.
-    with closing(Synth(block=BLOCK, voices=voices, seed=2)) as synth:
+    with closing(Synth(block=BLOCK, voices=voices, seed=SEED)) as synth:
         Performance(Performer(part, synth), Discard(), lambda: CONTROLS, observers).play(seconds)
 
 
@@ -78,8 +85,7 @@ def main(what: str, voices: int, seconds: float) -> None:
         marked += 1
         os.getppid()  # count.c writes its count
 
-    part: Part = Dense(voices, seconds) if what == "dense" else recording()
-    perform(part, voices, seconds, observe)
+    perform(part(what, voices, seconds), voices, seconds, observe)
     os.getppid()
     figures = {
         "cpu": time.process_time() - begun,

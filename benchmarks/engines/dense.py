@@ -10,17 +10,27 @@ from __future__ import annotations
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.voices import TIMBRES
-from appliance.values import Bed, Context, Controls, Note, NoteEvent, Passage, Voice
+from appliance.values import Bed, Context, Controls, Ledger, Note, NoteEvent, Passage, Voice
 
-BED = Bed(brightness=0.5, wind=0.6, space=0.6)  # a busy hour of the public network
+BED = Bed(brightness=0.65, wind=0.4, space=0.5, air=0.7)  # means of five minutes of the public network
+LEDGER = 5.8  # s between two ledgers
 CHORD = 30.0  # s; `wind` holds a chord for 24 to 56
 CHORDS = ((36, 48, 63, 67, 82), (32, 51, 60, 65, 79))  # MIDI pitches; the first is the drone's
 DEGREES = (0, 3, 5, 7, 8, 10)  # semitones of the box's scale
 GAP = 0.25  # s between a note's end and the next one in its slot; the synth frees a voice after 0.1
 # As often as the public network plays them: offers and payments first.
 LEADS = (
-    *(Voice.PLUCK, Voice.BELL, Voice.GLASS, Voice.PLUCK, Voice.BELL, Voice.FLOW, Voice.PLUCK, Voice.CHIME),
-    *(Voice.BELL, Voice.GLASS, Voice.PLUCK, Voice.MURMUR, Voice.BELL, Voice.SWELL, Voice.PLUCK, Voice.HOLLOW),
+    *(Voice.PLUCK, Voice.MALLET, Voice.GLASS, Voice.PLUCK, Voice.BELL, Voice.FLOW, Voice.MALLET, Voice.CHIME),
+    *(
+        Voice.BELL,
+        Voice.GLASS,
+        Voice.PLUCK,
+        Voice.MURMUR,
+        Voice.MALLET,
+        Voice.SWELL,
+        Voice.PLUCK,
+        Voice.HOLLOW,
+    ),
 )
 
 
@@ -32,7 +42,7 @@ def dense(voices: int, seconds: float) -> list[NoteEvent]:
 
 
 class Dense:
-    """The score as a part for the performer; the bed is steered once a second, as by a beat."""
+    """The score as a part for the performer; the bed is steered once a second, as by a beat, and ledgers close."""
 
     def __init__(self, voices: int, seconds: float) -> None:
         self._coming = dense(voices, seconds)[::-1]
@@ -46,14 +56,16 @@ class Dense:
         notes = []
         while self._coming and self._coming[-1].seconds < ends:
             notes.append(self._coming.pop())
+        closed = int(ends / LEDGER) > int(begins / LEDGER)
+        ledgers = (Ledger(1, 0, 0, 0, 0, ()),) if closed else ()
         context = Context(controls.network, controls.scene, "wind", "C", controls.tempo)
-        return Passage(begins, context, tuple(notes), bed)
+        return Passage(begins, context, tuple(notes), bed, ledgers=ledgers)
 
 
 def ends(event: NoteEvent) -> float:
     """When a note has rung out, in seconds of the audio clock."""
     timbre = TIMBRES[event.note.voice]
-    return event.seconds + max(event.length, timbre.attack + 0.05) + timbre.release
+    return event.seconds + max(event.length, timbre.rise(event.note.velocity) + 0.05) + timbre.release
 
 
 def _slot(slot: int, voices: int, seconds: float) -> list[NoteEvent]:

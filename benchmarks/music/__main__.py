@@ -15,8 +15,9 @@ loudness, clicks); a row from 1 to 13 is described in the module of its family:
     11 12   long_form.py      hours, half minutes, murmur
 
 Sound is measured on three minutes from 5 s on, notes on an hour, rows 5 and 11 on eight hours. For `night`, row 2's
-wind (it has none) and row 8's notes a second (it has half as many) have no bounds, and rows 7 and 10 have their own.
-Other scenes are measured without bounds. A tape whose recorded data are absent is skipped, with a word.
+wind (it has none), row 8's notes a second and row 1's least grid strength (it has half as many notes) have no bounds,
+and rows 7 and 10 have their own. Other scenes are measured without bounds. A tape whose recorded data are absent is
+skipped, with a word.
 
     make bench-music ARGS="--rows 1,3,5 --scene wind --tape public --seed 1"
 """
@@ -113,7 +114,7 @@ def sound(job: Job) -> list[Figure]:
     played = job.play(SOUND + END)
     heard = _from(played.samples, SKIPPED, SOUND)
     notes = [event for event in played.notes if SKIPPED <= event.seconds < SOUND]
-    busy = job.tape in BUSY
+    busy = job.tape in BUSY and job.scene not in SPARSE
     return [
         *pulse.of_notes(notes),
         *pulse.of_sound(heard, busy=busy),

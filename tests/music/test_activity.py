@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,17 @@ def test_a_busy_minute_raises_the_activity_and_passes() -> None:
         activity.add(ledger(1000), 300.0 + 5.0 * index)
     assert activity.level(360.0) > before + 0.15
     assert abs(activity.level(900.0) - CALM) < 0.02
+
+
+@pytest.mark.parametrize(("operations", "times"), [(0, 0.0), (10, 0.1), (100, 1.0), (400, 4.0), (10**6, 8.0)])
+def test_how_many_times_busier_than_usual_a_network_is(operations: int, times: float) -> None:
+    activity = Activity()
+    for index in range(100):
+        activity.add(ledger(100), 6.0 * index)
+    assert activity.relative(600.0) == pytest.approx(1.0, abs=0.02)
+    for index in range(100, 125):
+        activity.add(ledger(operations), 6.0 * index)
+    assert activity.relative(750.0) == pytest.approx(times, rel=0.05, abs=0.01)
 
 
 def test_each_ledger_begins_a_breath() -> None:

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from appliance.music.composer import Composer
 from appliance.music.composition import STRIDE, Composition
+from appliance.music.rank_melody import BEHIND, JITTER
 from appliance.music.scales import Scale
 from appliance.music.scenes import SCENES
-from appliance.values import Amount, Answer, Context, Controls, Kind, Ledger, NoteEvent, Passage, Voice
+from appliance.values import Amount, Answer, Bed, Context, Controls, Kind, Ledger, NoteEvent, Passage, Voice
 
 RATE = 48_000
 BLOCK = 512
 LONG = BLOCK / RATE  # s
+ROUNDED = 0.6e-4  # s; moments have four digits
 CONTROLS = Controls(0.7, 60.0, "public")
 TESTNET = replace(CONTROLS, network="testnet")
 
@@ -95,8 +97,8 @@ def test_notes_begin_at_their_moments_within_the_block_in_order() -> None:
     passages = music.play(8.0)
     for passage in passages:
         for event in passage.notes:
-            assert passage.seconds - 1e-9 <= event.seconds < passage.seconds + LONG + 1e-9
-            assert event.seconds == pytest.approx(event.beat)  # 60 beats a minute
+            assert passage.seconds - ROUNDED <= event.seconds < passage.seconds + LONG
+            assert event.seconds == pytest.approx(event.beat, abs=ROUNDED)  # 60 beats a minute
     assert any(event.seconds - passage.seconds > LONG / 4 for passage in passages for event in passage.notes)
     assert [event.seconds for event in notes(passages)] == sorted(event.seconds for event in notes(passages))
 
@@ -117,8 +119,10 @@ def test_the_tempo_changes_without_a_jump_of_the_beat(turns: Sequence[tuple[floa
             assert passage.context.tempo == tempo
             ends = beat + block / RATE * tempo / 60
             for event in passage.notes:
-                assert beat - 1e-6 <= event.beat < ends + 1e-6
-                assert event.beat == pytest.approx(beat + (event.seconds - begins) * tempo / 60, abs=1e-6)
+                # Rounded up, it begins with this block instead of the last one, whose tempo was another.
+                assert beat - ROUNDED * 180 / 60 <= event.beat < ends + ROUNDED * tempo / 60
+                heard = beat + (event.seconds - begins) * tempo / 60
+                assert event.beat == pytest.approx(heard, abs=2 * ROUNDED * 180 / 60)
             beat = ends
 
 
@@ -146,7 +150,7 @@ def test_an_amount_is_played_in_time() -> None:
         music.arriving = [ledger(400, sequence)]
         played += music.play(5.3)
     heard = amounts(played)
-    assert len(heard) > 20
+    assert len(heard) > 12
     assert all(-1.0 <= event.note.waited + event.note.delay <= 8.0 for event in heard)
     beats = [event.beat for event in notes(played)]
     assert beats == sorted(beats)
@@ -163,6 +167,20 @@ def test_the_context_says_what_the_music_is_made_with() -> None:
     assert music.next(other).context == Context("testnet", "original", "original", "C", 72.0)
 
 
+def test_the_hour_is_heard_as_long_as_it_is_known() -> None:
+    def brightness(*hours: float | None) -> float:
+        music = Music()
+        for hour in hours:
+            bed = music.play(1.5, replace(CONTROLS, hour=hour))[-1].bed or bed_of(music)
+        return bed.brightness
+
+    def bed_of(music: Music) -> Bed:
+        return next(passage.bed for passage in reversed(music.passages) if passage.bed)
+
+    assert brightness(3.0) < brightness(None) < brightness(15.0)
+    assert brightness(15.0, None) == brightness(None, None)
+
+
 def test_another_network_drops_what_waits_of_the_last_one() -> None:
     music = Music()
     music.arriving = [ledger(400)]
@@ -170,7 +188,7 @@ def test_another_network_drops_what_waits_of_the_last_one() -> None:
     assert amounts(music.passages)
     # Notes of the beat that has begun are played to the end.
     begun = music.play(1.0, TESTNET)
-    assert all(event.beat < 2.0 for event in amounts(begun))
+    assert all(event.beat < 3.0 and event.note.waited <= 2.0 for event in amounts(begun))
     assert not amounts(music.play(8.0, TESTNET))
 
 
@@ -187,13 +205,13 @@ def test_another_network_is_played_a_beat_after_its_first_ledger_at_most(tempo: 
     """The listener needs a tenth of a second for it: two seconds from the press to the note at 60 beats a minute."""
     before, after = replace(CONTROLS, tempo=tempo), replace(TESTNET, tempo=tempo)
     for eighth in range(8):
-        music = Music()
+        music = Music(seed=eighth)
         music.play(9.0 + eighth / 8, before)
         music.next(after)
         came = music.seconds
         music.arriving = [ledger(3)]
         first = amounts(music.play(4.0, after))[0]
-        assert 0.0 <= first.seconds - came <= 60.0 / tempo + 0.02
+        assert 0.0 <= first.seconds - came <= 60.0 / tempo + BEHIND + 4 * JITTER
 
 
 def test_what_was_learned_of_a_network_does_not_apply_to_another_one() -> None:
@@ -287,7 +305,7 @@ def test_the_size_of_a_block_moves_no_note(seed: int, tempo: float) -> None:
         return [event for event in notes(passages) if event.beat < 4.0]
 
     first, *others = (played(block) for block in (256, 512, 1024))
-    assert len(first) > 8
+    assert len(first) > 6
     for other in others:
         assert [event.note.pitch for event in other] == [event.note.pitch for event in first]
         for mine, its in zip(first, other, strict=True):

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from appliance.music.phrase import Candidates
 from appliance.music.queue import (
+    BETWEEN_RESTS,
     CROWD,
     EXPIRY,
+    REST,
+    RETRY,
     ROOM,
     AmountQueue,
     Pace,
@@ -58,7 +61,10 @@ def test_a_burst_is_spread_over_the_time_to_the_next_ledger() -> None:
     heard, queue = play(arrivals, 340.0)
     moments = [at for at, _ in heard]
     assert 1.0 <= len(heard) / 340 <= 2.0
-    assert max(b - a for a, b in itertools.pairwise(moments)) <= 2.0
+    gaps = [b - a for a, b in itertools.pairwise(moments)]
+    rests = [gap for gap in gaps if gap > 3.0]
+    assert 1 <= len(rests) <= 3
+    assert all(REST < rest < REST + 7.0 for rest in rests)
     assert max(at - waiting.arrived for at, waiting in heard) < 8.0
     assert queue.passed_over > 20_000
 
@@ -128,6 +134,36 @@ def test_nothing_is_ever_old_and_no_step_is_crowded(
         assert 0.0 <= moment - waiting.arrived <= EXPIRY + 1e-9
     steps = [moment for moment, _ in heard]
     assert all(steps.count(step) <= CROWD for step in set(steps))
+
+
+@pytest.mark.parametrize("notables", [False, True])
+def test_a_notable_amount_is_played_also_in_a_rest_and_crowds_none(notables: bool) -> None:
+    pace = Pace()
+    queue = AmountQueue(Random(1), 1.25, pace)
+    chosen: list[int] = []
+    for index in range(120):
+        at, arrived = 5.8 * index, ledger(*range(1, 401), sequence=index)
+        now, largest = Moment(at, at, 60.0), arrived.amounts[-1]
+        candidates = Candidates()
+        candidates.add(arrived.amounts)
+        pace.add(arrived, len(candidates), at)
+        notable, event = (largest if notables else None), notables and index % 2 == 0
+        queue.add(
+            arrived, candidates, now, lambda amount: amount.stroops / 1000, notable=notable, event=event
+        )
+        chosen.append(len(queue.waiting))
+        assert {waiting.amount for waiting in queue.waiting if waiting.event} == (
+            {largest} if event else set()
+        )
+        assert not notables or largest in [waiting.amount for waiting in queue.waiting]
+        queue.waiting.clear()
+    rests = [5.8 * index for index in range(1, 120) if chosen[index] == notables < chosen[index - 1]]
+    apart = [b - a for a, b in itertools.pairwise(rests)]
+    assert apart
+    # A rest that is broken is made up for.
+    shortest, longest = (RETRY, RETRY + REST) if notables else BETWEEN_RESTS
+    assert all(shortest < gap < longest + REST + 5.8 for gap in apart)
+    assert {count for count in chosen if count > 1} == {7, 8}
 
 
 def test_an_amount_that_waited_too_long_is_dropped() -> None:

@@ -40,8 +40,16 @@ def test_a_foreign_pitch_counts_as_the_degree_below_it() -> None:
 def test_chords_are_of_the_scale_and_hold_no_semitone(scale: Scale) -> None:
     assert len(scale.chords()) >= 3
     for chord in scale.chords():
-        assert set(chord.tones) <= set(scale.steps)
-        assert not any((a - b) % 12 in (1, 11) for a, b in combinations(chord.tones, 2))
+        assert set(chord) <= set(scale.steps)
+        assert not any((a - b) % 12 in (1, 11) for a, b in combinations(chord, 2))
+
+
+def test_the_default_scale_has_every_chord_without_a_semitone_from_its_root() -> None:
+    chords = Scale("wind", 0).chords()
+    assert len(chords) == len({frozenset(chord) for chord in chords}) == 27
+    assert (0, 3, 7, 10) in chords  # Cm7: C is the first tone with a fifth above it
+    assert (5, 0, 8) in chords  # Fm
+    assert all(not {7, 8} <= set(chord) for chord in chords)
 
 
 @pytest.mark.parametrize(

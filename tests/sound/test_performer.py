@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.performer import FADE_IN, FADE_OUT, MUTE, TURN, NullInstrument, Performer
 from appliance.sound.polyphony import RESTORE, PolyphonyLimiter
-from appliance.values import Bed, Context, Controls, Note, NoteEvent, Passage, Voice
+from appliance.values import Bed, Context, Controls, Ledger, Note, NoteEvent, Passage, Voice
 from tests.support.written import Written
 
 BLOCK = 512
@@ -39,6 +39,9 @@ class Recorder(NullInstrument):
 
     def follow(self, bed: Bed) -> None:
         self.calls.append(("follow", bed))
+
+    def breathe(self) -> None:
+        self.calls.append(("breathe", None))
 
     def volume(self, position: float) -> None:
         self.calls.append(("volume", position))
@@ -103,6 +106,18 @@ def test_a_passage_is_played_in_order_before_its_block_is_computed() -> None:
     instrument.calls.clear()
     player.block(CONTROLS)
     assert {kind for kind, _ in instrument.calls} == {"volume", "compute"}
+
+
+def test_the_bed_breathes_once_with_each_block_that_brings_ledgers() -> None:
+    context, closed = Context("public", "wind", "wind", "C", 60.0), Ledger(1, 0, 3, 1, 0, ())
+    passages = {
+        1: Passage(0.0, context, ledgers=(closed,)),
+        3: Passage(0.0, context, ledgers=(closed, closed)),
+    }
+    player, instrument = performer(passages)
+    for block, breaths in enumerate([0, 1, 1, 2, 2]):
+        player.block(CONTROLS)
+        assert len(instrument.all("breathe")) == breaths, block
 
 
 def test_the_start_is_soft_and_the_end_is_a_fade() -> None:

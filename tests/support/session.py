@@ -20,7 +20,7 @@ from appliance.sound.outputs.silent import Discard
 from appliance.sound.performer import NullInstrument, Performer
 from appliance.values import Amount, Answer, Controls, Kind, Ledger, NoteEvent, Passage
 
-SCENES = ("wind", "night", "original")
+SCENES = ("wind", "night", "rain", "original")
 TURN = 0.002  # probability that a control changes before a block: every 5 s
 BUSY = 0.002  # likewise, of a ledger that is not on the tape
 

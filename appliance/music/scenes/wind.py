@@ -20,13 +20,15 @@ WIND = Scene(
         Kind.CLAIMABLE: Voice.CHIME,
         Kind.CLAWBACK: Voice.HOLLOW,
     },
+    issued={Kind.PAYMENT: Voice.CHIME, Kind.OFFER: Voice.MALLET},
     low=48,  # C3 up to C6: 19 degrees
     octaves=3,
-    pad_low=48,
-    density=1.25,
-    bed=0.755,
+    pad_low=50,
+    density=0.94,
+    bed=0.70,
     hold=(20.0, 60.0),
     wind=1.0,
+    air=1.0,
     space=0.6,
     brightness=0.5,
 )

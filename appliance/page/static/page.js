@@ -12,10 +12,11 @@ const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // The colour of a voice, as in the terminal, and what it plays in the scenes `wind` and `night`.
 const VOICES = {
-  bell: ["255,184,90", "payments"], glass: ["250,220,170", "path payments"],
-  pluck: ["110,190,230", "offers"], swell: ["240,140,150", "new accounts"],
-  flow: ["120,210,170", "pools, contracts"], chime: ["200,170,250", "claimable sums"],
-  hollow: ["190,130,130", "clawbacks"], murmur: ["130,145,185", "a busy ledger"], pad: ["120,130,220", "the chord"],
+  bell: ["255,184,90", "payments of lumens"], chime: ["200,170,250", "payments of other assets, claimable sums"],
+  glass: ["250,220,170", "path payments"], pluck: ["110,190,230", "offers of lumens"],
+  mallet: ["90,160,200", "offers of other assets"], swell: ["240,140,150", "new accounts"],
+  flow: ["120,210,170", "pools, contracts"], hollow: ["190,130,130", "clawbacks"],
+  murmur: ["130,145,185", "an idle network"], pad: ["120,130,220", "the chord"],
 };
 const LOWEST = 42, PITCHES = 46; // MIDI pitch at the bottom, and how many there are
 const STAYS = 60; // s that a note stays in the sky
