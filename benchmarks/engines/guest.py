@@ -31,9 +31,12 @@ ENVIRONMENT = {
     "PYTHONPATH": f"{ROOT}:{PACKAGES}",
     # What installing would have linked into place.
     "LD_LIBRARY_PATH": ":".join(f"{LIBRARIES}/{name}" for name in ("blas", "lapack", "pulseaudio")),
-    # qemu-user finds files in the guest, but no folders.
-    "SC_PLUGIN_PATH": str(GUEST / "usr/lib/SuperCollider/plugins"),
 }
+PLUGINS = "usr/lib/SuperCollider/plugins"
+if not Path("/", PLUGINS).exists():
+    # qemu-user finds files in the guest, but lists the folders of this computer. With both, scsynth would load each
+    # plugin twice, and end.
+    ENVIRONMENT["SC_PLUGIN_PATH"] = str(GUEST / PLUGINS)
 
 
 def missing() -> str:

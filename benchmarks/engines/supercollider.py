@@ -11,15 +11,15 @@ import os
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.voices import TABLE_SIZE
-from appliance.values import NoteEvent
-from benchmarks.engines.twin import TABLES, Cost, Tone, tones
+from benchmarks.engines.twin import NUMBERS, TABLES, Cost, Piece, Tone, noises, tones
 
 NAME = "SuperCollider"
 PATCH = Path(__file__).with_name("wind.scd")
@@ -27,43 +27,62 @@ PATCH = Path(__file__).with_name("wind.scd")
 HEADLESS = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_CHROMIUM_FLAGS": "--no-sandbox"}
 HEADLESS |= {"QTWEBENGINE_DISABLE_SANDBOX": "1"}
 NAMES = tuple(field.name for field in fields(Tone))[2:]  # the controls of a definition
+MIXER = 1000  # node
 TAIL = 1  # of SuperCollider's "add action": after what is there
+WAVETABLE = 6  # flags of "sine1": the format of Osc, cleared before, and not scaled to a peak of 1
 Atom = int | float | str | bytes
 
 
-def run(score: Sequence[NoteEvent], seconds: float, block: int, cost: Cost) -> float:
-    """What so many seconds of a score cost, with the start."""
+def run(played: Piece, seconds: float, block: int, cost: Cost, file: Path | None = None) -> float:
+    """What so many seconds of a piece cost, with the start. `file` is written, if there is one."""
     with tempfile.TemporaryDirectory() as folder:
         notes = Path(folder) / "wind.osc"
-        notes.write_bytes(b"".join(_score(score, seconds)))
+        notes.write_bytes(b"".join(_score(played, seconds, noises(Path(folder)))))
+        to = file or Path(folder) / "wind.wav"
         format_ = [str(SAMPLE_RATE), "WAV", "float"]
         options = ["-i", "0", "-o", "2", "-z", str(block), "-m", "65536"]
-        return cost(["scsynth", "-N", str(notes), "_", f"{folder}/wind.wav", *format_, *options])
+        return cost(["scsynth", "-N", str(notes), "_", str(to), *format_, *options])
 
 
 @cache
 def _definitions() -> tuple[bytes, ...]:
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | HEADLESS | {"XDG_RUNTIME_DIR": folder}
-        command = ["sclang", str(PATCH), folder]
+        numbers = Path(folder) / "numbers.scd"
+        values = {**NUMBERS, "noise": len(TABLES)}
+        numbers.write_text("".join(f"~{name} = {value!r};\n" for name, value in values.items()))
+        command = ["sclang", str(PATCH), folder, str(numbers)]
         subprocess.run(command, check=True, capture_output=True, env=environment, timeout=120)  # noqa: S603 - as installed
         return tuple(file.read_bytes() for file in sorted(Path(folder).glob("*.scsyndef")))
 
 
-def _score(score: Sequence[NoteEvent], seconds: float) -> Iterator[bytes]:
+def _score(played: Piece, seconds: float, noise: list[Path]) -> Iterator[bytes]:
     opening: list[bytes] = [_message("/d_recv", definition) for definition in _definitions()]
     for number, partials in enumerate(TABLES):
         opening.append(_message("/b_alloc", number, TABLE_SIZE, 1))
-        opening.append(_message("/b_gen", number, "sine1", 7, *map(float, partials)))
+        opening.append(_message("/b_gen", number, "sine1", WAVETABLE, *map(float, partials)))
+    for number, path in enumerate(noise, len(TABLES)):
+        opening.append(_message("/b_allocRead", number, str(path)))
     opening.append(_message("/g_new", 1, TAIL, 0))
-    opening.append(_message("/s_new", "mixer", -1, TAIL, 0))
+    opening.append(_message("/s_new", "mixer", MIXER, TAIL, 0))
     yield _bundle(0.0, *opening)
-    leads, bed = tones(score, seconds)
-    notes = [(tone, kind) for tone in leads for kind in ("lead", "edge")] + [(tone, "pad") for tone in bed]
-    for tone, definition in sorted(notes, key=lambda note: note[0].begins):
-        controls = (atom for pair in zip(NAMES, tone.numbers[2:], strict=True) for atom in pair)
-        yield _bundle(tone.begins, _message("/s_new", definition, -1, TAIL, 1, *controls))
+    messages = [
+        (tone.begins, _message("/s_new", definition, -1, TAIL, 1, *_controls(tone)))
+        for definition, of_each in tones(played, seconds).items()
+        for tone in of_each
+    ]
+    for begins, bed in played.beds:
+        targets = (atom for field in fields(bed) for atom in (field.name, float(getattr(bed, field.name))))
+        messages.append((begins, _message("/n_set", MIXER, *targets)))
+    messages += [(begins, _message("/n_set", MIXER, "t_closed", 1.0)) for begins in played.ledgers]
+    for begins, message in sorted(messages, key=itemgetter(0)):
+        if begins < seconds:
+            yield _bundle(begins, message)
     yield _bundle(seconds, _message("/c_set", 0, 0.0))  # the last bundle says how long the piece is
+
+
+def _controls(tone: Tone) -> Iterator[Atom]:
+    return (atom for pair in zip(NAMES, tone.numbers[2:], strict=True) for atom in pair)
 
 
 # --- OSC 1.0, as much as a score needs -------------------------------------------------------------------------
