@@ -544,21 +544,22 @@ def _help(arguments: argparse.Namespace) -> None:
     _parser(words).parse_args(words)
 
 
-def _seconds(text: str) -> float:
+def _number(text: str) -> float:
     try:
-        seconds = float(text)
+        return float(text)
     except ValueError:
-        seconds = math.nan
+        return math.nan
+
+
+def _seconds(text: str) -> float:
+    seconds = _number(text)
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"a number of more than 0 seconds is needed, not {text!r}")
     return seconds
 
 
 def _hour(text: str) -> float:
-    try:
-        hour = float(text)
-    except ValueError:
-        hour = math.nan
+    hour = _number(text)
     if not 0 <= hour <= 24:
         raise argparse.ArgumentTypeError(f"an hour of the day from 0 to 24 is needed, not {text!r}")
     return hour

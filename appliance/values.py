@@ -202,7 +202,7 @@ class Controls:
     dim: float = 1.0  # factor on the volume by night and before sleep, 0 to 1
     sleep: int = 0  # minutes for which the sleep timer was set, one of SLEEP_STEPS; 0 is off
     answer: Answer = Answer()
-    hour: float | None = None  # of the day, 0 to 24, where it is known and may be heard
+    hour: float | None = None  # of the day, 0 to 24, where it is known and `music.hours` is on
 
 
 class Knob(StrEnum):

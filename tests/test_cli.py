@@ -223,24 +223,22 @@ def test_a_word_becomes_the_value_that_it_means(text: str, value: object, tmp_pa
     assert json.loads(asked[0]) == {"do": "set", "control": "volume", "value": value}
 
 
-@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
-def test_a_length_is_a_positive_number(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("option", "number"),
+    [
+        *(("--seconds", number) for number in ("-1", "0", "nan", "inf", "soon")),
+        *(("--hour", number) for number in ("-1", "24.5", "nan", "noon")),
+    ],
+)
+def test_a_length_is_positive_and_an_hour_of_a_day(
+    option: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["render", "-o", "x.wav", "--seconds", seconds])
+        main(["render", "-o", "x.wav", option, number])
     assert caught.value.code == 2
     said = capsys.readouterr().err
-    assert "--seconds" in said
-    assert repr(seconds) in said
-
-
-@pytest.mark.parametrize("hour", ["-1", "24.5", "nan", "noon"])
-def test_an_hour_is_of_a_day(hour: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["render", "-o", "x.wav", "--hour", hour])
-    assert caught.value.code == 2
-    said = capsys.readouterr().err
-    assert "--hour" in said
-    assert repr(hour) in said
+    assert option in said
+    assert repr(number) in said
 
 
 @pytest.mark.parametrize("pair", ["foo", ""])

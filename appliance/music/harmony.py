@@ -27,9 +27,8 @@ from appliance.music.scales import Chord, Scale, clash
 RELEASE = 12.0  # s; a chord's tones ring this long into the next one
 AHEAD = 3  # chords that are planned, and the most that one tone is tied through
 ENTER = (0.8, 2.6)  # s between two tones that enter; five tones enter within 8 s
-ROOT_ALONE: Chord = (
-    0,
-)  # clashes with no tone of any scale; for a scale whose chords all clash with what rings
+# Clashes with no tone of any scale; for a scale whose chords all clash with what rings.
+ROOT_ALONE: Chord = (0,)
 SPAN = 24  # semitones above `low` within which a chord lies
 KEPT = 5.0  # exponent: how strongly the walk prefers a chord that shares tones
 RECENT = 12  # chords that are less likely because they were heard lately

@@ -54,6 +54,10 @@ class Pace:
         self.amounts = 0.0  # running mean of distinct amounts a ledger
         self._last: float | None = None
 
+    def quiet(self, rate: float) -> bool:
+        """Whether the network is quiet for a melody that can play `rate` notes a second."""
+        return self.amounts * QUIET < rate * self.interval
+
     def add(self, ledger: Ledger, amounts: int, seconds: float) -> None:
         """Add a ledger of so many distinct amounts that arrived at `seconds` of the audio clock.
 
@@ -109,7 +113,7 @@ class AmountQueue:
         rate = min(self._density * density * math.sqrt(now.tempo / 60.0), FULL * steps)
         span = min(SPREAD * interval, LATEST)
         slots = int(rate * span / SPREAD + self._rng.random())
-        quiet = self._pace.amounts * QUIET < self._density * math.sqrt(now.tempo / 60.0) * interval
+        quiet = self._pace.quiet(self._density * math.sqrt(now.tempo / 60.0))
         if quiet:
             # All amounts of a quiet network, as far as there is time for them.
             slots = int(LATEST * steps * CROWD)

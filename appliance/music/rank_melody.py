@@ -97,7 +97,7 @@ class RankMelody:
 
     def _note(self, waiting: Waiting, now: Moment, delay: float) -> Note:
         amount, scene = waiting.amount, self._context.scene
-        size = _clip((math.log10(amount.stroops) - 7 - SMALL) / (LARGE - SMALL))
+        size = size_of(amount)
         begins = now.seconds + delay * now.beat_seconds
         movements, rng = self._context.movements, self._context.rng
         lfo = movements.lfo("brightness", begins)
@@ -113,12 +113,11 @@ class RankMelody:
         deep = _clip((scene.low + 12 - pitch) / 12)
         if not waiting.event:
             velocity = min(HARDEST, velocity * (1.0 + DEEP * deep))
-        voices = scene.voices if amount.native else {**scene.voices, **scene.issued}
         return Note(
             pitch=pitch,
             velocity=_clip(velocity),
             duration=seconds / now.beat_seconds,
-            voice=voices[amount.kind],
+            voice=scene.voice(amount),
             # Low notes are near the middle, high ones further to the sides.
             pan=rng.uniform(-0.8, 0.8) * (0.4 + 0.6 * (pitch - self._degrees[0]) / (12 * scene.octaves)),
             delay=delay,
@@ -201,6 +200,11 @@ class RankMelody:
             return rng.choice(fresh or near or [middle])
         slip = rng.random()
         return place if slip >= FUZZ else max(0, min(last, place + (1 if slip < FUZZ / 2 else -1)))
+
+
+def size_of(amount: Amount) -> float:
+    """The absolute size of an amount, 0 small to 1 large."""
+    return _clip((math.log10(amount.stroops) - 7 - SMALL) / (LARGE - SMALL))
 
 
 def _clip(value: float) -> float:

@@ -20,7 +20,7 @@ from appliance.music.queue import Pace, Waiting
 from appliance.music.ranking import Ranking
 from appliance.music.scales import Scale
 from appliance.music.transport import Moment
-from appliance.values import Kind, Ledger, Note, Voice
+from appliance.values import Amount, Kind, Ledger, Note, Voice
 
 LOUDEST = 0.6  # velocity of an ordinary note; a louder one is an event, which nothing softens
 BATCH = 32  # amounts of a ledger that are taken in with one block of sound: half a million instructions, as a rule
@@ -62,6 +62,11 @@ class Scene:
     brightness: float  # 0 to 1: how far the filters open
     murmur: bool = True  # whether there is a murmur while no amount is played
     scale: str | None = None  # a scale of its own on the root of the settings; None: that of the settings
+
+    def voice(self, amount: Amount) -> Voice:
+        """The instrument that plays an amount."""
+        voice = self.voices[amount.kind]
+        return voice if amount.native else self.issued.get(amount.kind, voice)
 
 
 @dataclass(frozen=True, slots=True)

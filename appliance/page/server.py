@@ -43,13 +43,8 @@ VIEWERS, LISTENERS = 8, 4
 CONNECTIONS = 64  # at once, with those that browsers keep open for later
 UNREAD = 256  # messages, or chunks of samples, that a client can leave unread
 UNSENT = 64 << 10  # bytes that the kernel holds for a viewer
-COMMANDS = (
-    "turn",
-    "set",
-    "press",
-    "keep",
-    "stop",
-)  # of control.py; not "hold", which can switch the power off
+# Of control.py; not "hold", which can switch the power off.
+COMMANDS = ("turn", "set", "press", "keep", "stop")
 PLAY = re.compile(r"[0-9a-f]{64}")  # a piece, for the command "play" of our own
 RATE = 20.0  # commands a second of a viewer
 FRAME = 0.05  # s between two looks at the lamps

@@ -7,7 +7,7 @@
     shelf.py      what is on the disk                           swarm.py    other boxes (libtorrent)
 
     seeds.py      what is on the shelf, in the swarm            own.py      the artist's feed: publish, sell, deliver
-    following.py  the feeds of others: follow, buy              library.py  the pieces: fetch, show, play, forget, list
+    following.py  the feeds of others: follow, buy              catalogue.py the pieces: fetch, show, play, forget, list
     node.py       the process: all of these together            server.py   its Unix socket
     repeating.py  what is done again and again                  client.py   who asks it: the command line, the page
 

@@ -21,9 +21,9 @@ from typing import Any
 
 from appliance.host.log import start as start_log
 from appliance.ledger.networks import Network
+from appliance.pieces.catalogue import Catalogue
 from appliance.pieces.following import Following
 from appliance.pieces.horizon import Horizon
-from appliance.pieces.library import Library
 from appliance.pieces.own import OwnFeed
 from appliance.pieces.repeating import Pace
 from appliance.pieces.seeds import Seeds
@@ -77,23 +77,23 @@ class Node:
         self._seeds = Seeds(shelf, self._swarm, pace.patience)
         self._own = OwnFeed(shelf, self._seeds, self._swarm, horizon, pace, time.time)
         self._following = Following(shelf, self._seeds, self._swarm, horizon, pace)
-        self._library = Library(shelf, self._seeds, self._own, options.boxes)
+        self._catalogue = Catalogue(shelf, self._seeds, self._own, options.boxes)
 
     @property
     def commands(self) -> Mapping[str, Command]:
         """What it can be asked for."""
-        own, following, library = self._own, self._following, self._library
+        own, following, catalogue = self._own, self._following, self._catalogue
         commands: tuple[Command, ...] = (
             *(own.artist, own.publish, own.price, own.sales),
             *(following.follow, following.unfollow, following.buy),
-            *(library.list, library.show, library.cover, library.fetch, library.forget),
-            *(library.play, library.stop, self.status),
+            *(catalogue.list, catalogue.show, catalogue.cover, catalogue.fetch, catalogue.forget),
+            *(catalogue.play, catalogue.stop, self.status),
         )
         return {command.__name__: command for command in commands}
 
     async def status(self) -> dict[str, Any]:
         """How it is: for the command line, and for a page."""
-        return self._said | self._library.status()
+        return self._said | self._catalogue.status()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

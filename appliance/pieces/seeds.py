@@ -54,7 +54,7 @@ class Seeds:
         return self._swarm.share(self._shelf.placed(written, torrent))
 
     async def fetch_feed(self, torrent: str) -> bytes:
-        """The text in a torrent, which nobody has judged yet. Raises NotFound and Untrusted."""
+        """The text in a torrent, which is not checked yet. Raises NotFound and Untrusted."""
         folder = await self._swarm.fetch(torrent, _check_feed, self._patience)
         return (folder / "feed").read_bytes()
 

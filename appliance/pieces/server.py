@@ -101,7 +101,7 @@ class PieceServer:
             log.warning("A command failed: %s.", error)
             return _error(f"The box cannot do that: {error.strerror or error}.")
         except Exception:
-            log.exception("A command failed in a way that nobody expected.")
+            log.exception("A command failed with an unexpected error.")
             return _error("The box cannot do that: its log says why.")
 
 

@@ -61,7 +61,7 @@ def open_packed(path: Path) -> Score:
     Only its header is checked: a check of all lines would take a small board's processor from the sound for seconds.
     """
     try:
-        # Without blocking, a named pipe that nobody writes into is an empty file.
+        # Without blocking, a named pipe without a writer is an empty file.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             content = file.read(MAX_PACKED + 1) or b""
     except (OSError, ValueError) as error:  # ValueError: of a path that no file can have

@@ -25,9 +25,8 @@ from appliance.values import Bed, BoxError, Context, NoteEvent, Passage, Voice
 
 HALF_HOUR = 1800.0  # s
 PIECE = 60.0  # s
-CHORD = (
-    240.0  # s before the half hour in which its first chord begins, and each tone of it: four chords of 60 s
-)
+# Before the half hour in which its first chord begins, and each tone of it, in s: four chords of 60 s.
+CHORD = 240.0
 BOUND = 1 << 20  # bytes
 
 

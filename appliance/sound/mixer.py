@@ -57,7 +57,6 @@ AIR = 0.0487  # level of a breath of noise at 3 to 6 kHz, without which the soun
 AIR_SIZE = 1 << 16  # samples
 NOISE = 1 << 18  # samples: 11 s of wind, read at two speeds, so that the pair never repeats
 
-
 Samples = NDArray[np.float32]
 
 

@@ -27,6 +27,7 @@ from appliance.values import BoxError, Chosen, Gesture, Ledger
 from tests.support.horizon_tls import authority
 from tests.support.mosquitto import PASSWORD, PROGRAM, USER, Mosquitto
 from tests.support.statuses import STATUS
+from tests.support.waiting import LIMIT, eventually
 
 pytestmark = [
     pytest.mark.process,
@@ -36,7 +37,6 @@ pytestmark = [
 NETWORKS, SCENES = STATUS.networks, ("wind", "night")
 NAMED = "stellar-wind-0123456789ab"
 BASE = f"house/{NAMED}"
-LIMIT = 60.0  # s, to end a hang
 
 
 class Box:
@@ -104,12 +104,6 @@ class Joined:
     async def line(self, words: str) -> None:
         """Wait for a line about the connection."""
         await eventually(lambda: any(words in line for line in self.lines))
-
-
-async def eventually(ready: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT):
-        while not ready():
-            await asyncio.sleep(0.01)
 
 
 def run(folder: Path, test: Callable[[Joined], Awaitable[None]], **options: Any) -> None:

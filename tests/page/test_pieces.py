@@ -14,16 +14,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from appliance.control import SOCKET, ControlServer
 from appliance.follower import Follower
 from appliance.page.pieces import MAX_COVER, MOST, NEWEST, Pieces, shown
-from appliance.page.server import Page
 from appliance.pieces.client import ANSWER
 from appliance.pieces.client import SOCKET as PIECES
 from appliance.pieces.server import PieceServer
 from appliance.values import BoxError, Gesture
 from tests.support.artists import PNG
+from tests.support.pages import served, until
 from tests.support.statuses import STATUS
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.process
 
@@ -120,34 +120,11 @@ class Serving:
 
 def serve(folder: Path, test: Callable[[Serving], Awaitable[None]], *, steer: bool = True) -> None:
     async def run() -> None:
-        box = Box()
-        control = ControlServer(folder / SOCKET, box, STATUS.networks, ("wind",))
-        pieces = Pieces(Follower([folder], name=PIECES, longest=ANSWER))
-        page = Page(Follower([folder], pause=0.02), pieces, (), steer=steer)
-        timeout = aiohttp.ClientTimeout(60)
-        async with (
-            control.running(),
-            page.running("127.0.0.1", 0) as port,
-            aiohttp.ClientSession(timeout=timeout) as http,
-        ):
+        box, pieces = Box(), Pieces(Follower([folder], name=PIECES, longest=ANSWER))
+        async with served(folder, box, pieces, (), steer=steer) as (_, port, http):
             await test(Serving(folder, box, http, f"http://127.0.0.1:{port}"))
 
     asyncio.run(run())
-
-
-async def until(viewer: aiohttp.ClientWebSocketResponse, key: str) -> Any:
-    """The value of the next message with this key."""
-    async with asyncio.timeout(60):
-        while True:
-            message = await viewer.receive_json()
-            if key in message:
-                return message[key]
-
-
-async def eventually(ready: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not ready():
-            await asyncio.sleep(0.005)
 
 
 def test_the_room_shows_what_there_is_and_nothing_of_money_that_was_paid() -> None:

@@ -35,7 +35,9 @@ from appliance.page.server import (
 )
 from appliance.sound import SAMPLE_RATE
 from appliance.values import BoxError, Button, Chosen, Gesture, Ledger, Note, NoteEvent, Pressed, Voice
+from tests.support.pages import served, until
 from tests.support.statuses import STATUS
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.process
 
@@ -99,34 +101,11 @@ def serve(
     names: tuple[str, ...] = NAMES,
 ) -> None:
     async def run() -> None:
-        box = Box(folder)
-        control = ControlServer(folder / SOCKET, box, STATUS.networks, ("wind",))
-        page = Page(
-            Follower([folder], pause=0.02), Pieces(Follower([folder], name="pieces.sock")), names, steer=steer
-        )
-        async with (
-            control.running(),
-            page.running("127.0.0.1", 0) as port,
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60)) as http,
-        ):
+        box, pieces = Box(folder), Pieces(Follower([folder], name="pieces.sock"))
+        async with served(folder, box, pieces, names, steer=steer) as (control, port, http):
             await test(Serving(box, control, port, http))
 
     asyncio.run(run())
-
-
-async def until(viewer: aiohttp.ClientWebSocketResponse, key: str) -> Any:
-    """The value of the next message with this key."""
-    async with asyncio.timeout(60):
-        while True:
-            message = await viewer.receive_json()
-            if key in message:
-                return message[key]
-
-
-async def eventually(ready: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not ready():
-            await asyncio.sleep(0.005)
 
 
 def test_three_files_are_the_page(tmp_path: Path) -> None:
@@ -442,7 +421,7 @@ def test_garbage_costs_an_answer_at_most(
         assert await serving.status("/") == 200
 
     serve(tmp_path, test)
-    assert caplog.messages == []  # whoever looks for open ports would fill the log
+    assert caplog.messages == []  # a scan for open ports would fill the log
 
 
 def test_a_refusal_ends_the_connection(tmp_path: Path) -> None:

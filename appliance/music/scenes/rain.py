@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 
 from appliance.music.exceptions import Exceptions
 from appliance.music.phrase import Candidates
-from appliance.music.queue import EXPIRY, LATEST, QUIET, ROOM, Waiting
-from appliance.music.rank_melody import LARGE, SMALL
+from appliance.music.queue import EXPIRY, LATEST, ROOM, Waiting
+from appliance.music.rank_melody import size_of
 from appliance.music.scales import clash
 from appliance.music.scene import MelodyContext, Scene
 from appliance.music.transport import Moment
@@ -80,7 +80,7 @@ class Rain:
         """How many drops a ledger gives that arrives now."""
         context = self._context
         usual = context.scene.density * math.sqrt(now.tempo / 60.0)
-        if context.pace.amounts * QUIET < usual * context.pace.interval:
+        if context.pace.quiet(usual):
             return ROOM  # every amount of a quiet network
         shower = 1.0 + SHOWER * context.movements.lfo("phrase", now.seconds)
         rate = min(STEADY, usual * shower * context.activity.relative(now.seconds) ** BUSIER)
@@ -89,13 +89,12 @@ class Rain:
     def _drop(self, waiting: Waiting, now: Moment) -> Iterator[Note]:
         """The notes of an amount: one, or three of an event."""
         amount, rng, scene = waiting.amount, self._context.rng, self._context.scene
-        size = min(1.0, max(0.0, (math.log10(amount.stroops) - 7 - SMALL) / (LARGE - SMALL)))
+        size = size_of(amount)
         # If it could not fall when it was due, at any moment of this beat.
         early = waiting.due > now.seconds
         delay = (waiting.due - now.seconds) / now.beat_seconds if early else rng.random()
         pitch = self._pitch(waiting, now.seconds + delay * now.beat_seconds)
         depth = 1.0 - (pitch - self._pitches[0]) / (self._pitches[-1] - self._pitches[0])
-        voices = scene.voices if amount.native else {**scene.voices, **scene.issued}
         pan = rng.uniform(-0.9, 0.9)
         if waiting.event:
             for splash, seconds in enumerate(SPLASH, 1):
@@ -111,7 +110,7 @@ class Rain:
             pitch=pitch - 12 if waiting.event else pitch,
             velocity=1.0 if waiting.event else 0.28 + 0.22 * size + rng.uniform(0.0, 0.14),
             duration=(0.08 + 0.3 * depth + 0.3 * size + 1.2 * waiting.event) / now.beat_seconds,
-            voice=Voice.MALLET if waiting.event else voices[amount.kind],
+            voice=Voice.MALLET if waiting.event else scene.voice(amount),
             pan=pan,
             delay=delay,
             bright=1.0 - 0.7 * depth,

@@ -383,7 +383,7 @@ async function look() { // while the room is open
 function showPieces(found) {
   const said = [`Seeding ${found.seeding} ${found.reach === "lan" ? "at home" : "on the internet"}`, `${found.peers} peers`, `${Math.round(found.up / 1000)} kB/s up`];
   if (found.searching) said.push(`searching for ${found.searching} more`);
-  if (!found.feeds.length) said.push("nobody is followed yet");
+  if (!found.feeds.length) said.push("no artist is followed yet");
   put($("sharing"), said.join("  ·  "));
   const now = JSON.stringify(found.feeds.map((feed) => [feed.artist, feed.count, feed.pieces.map((piece) => [piece.piece, piece.cover])]));
   if (now !== shelf) { shelf = now; buildShelf(found.feeds); }
@@ -450,7 +450,7 @@ function listen(on) {
   put($("listen"), on ? "Listening" : "Listen along");
   $("loudness").hidden = !on;
   if (on) {
-    audio.src = `listen.mp3?${Date.now()}`; // anew, not what an earlier one has buffered
+    audio.src = `listen.mp3?${Date.now()}`; // a new request, not what an earlier one has buffered
     audio.volume = ($("loudness").lastElementChild.value / 100) ** 2;
     audio.play().catch((error) => error.name === "NotAllowedError" && listen(false));
   } else {

@@ -23,7 +23,7 @@ from appliance.values import BoxError
 LISTED = 100  # pieces of a feed, the newest
 
 
-class Library:
+class Catalogue:
     """The pieces of all feeds. The control socket of the box that plays them is in one of the folders `boxes`."""
 
     def __init__(self, shelf: Shelf, seeds: Seeds, own: OwnFeed, boxes: Iterable[str]) -> None:
