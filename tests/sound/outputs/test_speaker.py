@@ -290,8 +290,10 @@ def test_a_device_without_a_clock_takes_no_more_music_than_real_time(cards: Card
 
 
 def test_a_better_card_is_taken_with_a_fade(cards: Cards, caplog: pytest.LogCaptureFixture) -> None:
+    """The cards' clocks stop without samples: a slow machine that makes a card dry has it opened again, unfaded."""
     caplog.set_level(logging.INFO)
     usb, hat = cards["usb"], cards["hat"]
+    usb.be("waits")
     there = [Choice(usb.device, "the USB card")]
     hat.be("busy")
     with music(Speaker(AUTO, latency=0.128, block=BLOCK, find=lambda: list(there))) as it:
@@ -300,7 +302,7 @@ def test_a_better_card_is_taken_with_a_fade(cards: Cards, caplog: pytest.LogCapt
         there.insert(0, Choice(hat.device, "the sound board"))
         it.go_on(1.5)
         assert hat.heard == 0  # busy, and not tried again within REFUSED seconds
-        hat.be("ok")
+        hat.be("waits")
         there[0] = Choice(f"plug:'{hat.device}'", "the sound board")
         it.until(lambda: hat.heard > 200_000)
         assert it.speaker.status.card == "the sound board"
