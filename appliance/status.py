@@ -53,13 +53,17 @@ class Status:
         return self.state if self.card else BoxState.NO_CARD
 
     @property
-    def words(self) -> str:
-        """What plays, and the sound card, in a line, for systemd and people."""
+    def plays(self) -> str:
+        """What plays, in a few words."""
         state = BoxState.TROUBLE if self.safe_mode else self.state
         what = f"{state.value}: {self.piece}" if self.piece else f"{self.network}: {state.value}"
-        sleeping = f", sleeps within {self.sleep} min" if self.sleep else ""
+        return f"{what}, sleeps within {self.sleep} min" if self.sleep else what
+
+    @property
+    def words(self) -> str:
+        """What plays, and the sound card, in a line, for systemd and people."""
         dry = f", ran dry {self.underruns} times" if self.underruns else ""
-        return f"{what}{sleeping}; {f'on {self.card}{dry}' if self.card else self.silent}"
+        return f"{self.plays}; on {self.card}{dry}" if self.card else f"{self.plays}. {self.silent}"
 
     def as_json(self) -> dict[str, Any]:
         """The fields, as JSON writes them."""

@@ -108,7 +108,7 @@ def standing_still(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def tells(status: str, news: list[str]) -> bool:
     """Whether a status was among the news; behind it stands how the sound card does."""
-    return any(line.startswith(f"{status}; ") for line in news)
+    return any(line.startswith((f"{status}; ", f"{status}. ")) for line in news)
 
 
 # --- what systemd is told -------------------------------------------------------------------------------------

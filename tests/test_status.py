@@ -49,7 +49,7 @@ def test_the_words_name_network_card_sleep_and_trouble() -> None:
     assert card.startswith(f"on {STATUS.card}, ")
     assert "3" in card
     mute = replace(STATUS, card="", silent="No card.", safe_mode=True)
-    assert mute.words == f"public: {BoxState.TROUBLE}; No card."
+    assert mute.words == f"public: {BoxState.TROUBLE}. No card."
 
 
 def test_the_words_name_the_piece_that_plays_and_not_the_network() -> None:

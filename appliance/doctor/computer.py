@@ -148,7 +148,7 @@ def service(machine: Machine, _: Settings) -> Iterator[Finding]:
     if state.get("LoadState") != "loaded":
         return
     active, status = state.get("ActiveState", ""), machine.status()
-    words = status.words if status else state.get("StatusText", "")
+    words = (status.words if status else state.get("StatusText", "")).rstrip(".")
     runs = f"It runs{f': {words}' if words else ''}."
     if active == "failed":
         yield wrong(

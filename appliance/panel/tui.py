@@ -518,7 +518,7 @@ def headline(status: Status, level: float, width: int) -> str:
     facts.append("silent" if level <= SILENT else f"{level:.0f} dB")
     if status.delay is not None:
         facts.append(f"{status.delay:.1f} s behind")
-    words = status.words.partition(";")[0]
+    words = status.plays
     while facts and len(words) + len(" · ".join(facts)) + 2 > width:
         facts.pop()
     right = " · ".join(facts)

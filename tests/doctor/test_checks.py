@@ -249,6 +249,7 @@ def test_without_a_box_nothing_is_found(tmp_path: Path) -> None:
         # These are findings of the check of the box.
         (replace(STATUS, safe_mode=True), 0, "ok", "It runs"),
         (replace(STATUS, underruns=3), 0, "ok", "It runs"),
+        (replace(STATUS, card="", silent="There is none."), 0, "ok", "none."),
     ],
 )
 def test_the_service_has_the_words_of_the_box_that_answers(
@@ -258,6 +259,7 @@ def test_the_service_has_the_words_of_the_box_that_answers(
     (found,) = service(patient(tmp_path, {}, systemd, status=status), SETTINGS)
     assert found.verdict == verdict
     assert words in found.says
+    assert not found.says.endswith("..")
     assert "told before" not in found.says
 
 

@@ -521,7 +521,7 @@ def test_the_headline_says_what_there_is_room_for() -> None:
 
 def test_the_headline_names_the_piece_that_plays_whatever_its_title() -> None:
     async def test(desk: Desk, _: Pilot[None]) -> None:
-        for title in ("Evening, Ada", "[red]Evening[/], [b]Ada", "Evening [/nothing]", "Evening\\"):
+        for title in ("Evening; Ada", "[red]Evening[/], [b]Ada", "Evening [/nothing]", "Evening\\"):
             desk.panel.take({"status": replace(STATUS, state=BoxState.SCORE, piece=title).as_json()})
             await desk.drawn()
             assert title in desk.text

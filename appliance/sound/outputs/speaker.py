@@ -64,12 +64,6 @@ class OutputStatus:
     underruns: int  # of all cards since the start
     latency: float  # s
 
-    def __str__(self) -> str:
-        if not self.card:
-            return self.why
-        dry = f", ran dry {self.underruns} times" if self.underruns else ""
-        return f"on {self.card}{dry}"
-
 
 class Device(Protocol):
     """An open card."""
