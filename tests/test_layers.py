@@ -135,7 +135,7 @@ MAY_IMPORT: dict[str, str] = {
     "doctor.computer": "doctor.finding doctor.machine host.power saved.files settings values",
     "doctor.clients": "doctor.finding doctor.machine settings settings.model",
     "doctor.examine": "doctor.clients doctor.computer doctor.finding doctor.instrument doctor.machine doctor.parts "
-    "doctor.pieces doctor.servers doctor.surroundings settings",
+    "doctor.pieces doctor.servers doctor.surroundings ledger.networks saved.state settings settings.sources values",
     "doctor.finding": "",
     "doctor.instrument": "doctor.finding doctor.machine settings sound.outputs.cards",
     "doctor.jack": "doctor.instrument doctor.machine settings sound.outputs.cards",

@@ -11,6 +11,7 @@ import platform
 import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from appliance.doctor.finding import Finding, note, ok, wrong
 from appliance.doctor.machine import MODEL, Machine
@@ -86,12 +87,16 @@ def memory(machine: Machine, _: Settings) -> Iterator[Finding]:
         yield ok("memory", says)
 
 
+def saved_in(machine: Machine, settings: Settings) -> Path | None:
+    """The folder for the saved controls; that of the service, whichever user runs this check. None without one."""
+    if machine.has(SERVICE) and not settings.state_dir:
+        return SERVICE
+    return state_dir(settings.state_dir, machine.environ)
+
+
 def disk(machine: Machine, settings: Settings) -> Iterator[Finding]:
     """Can the controls be saved?"""
-    place = state_dir(settings.state_dir, machine.environ)
-    if machine.has(SERVICE) and not settings.state_dir:
-        place = SERVICE  # of the service, whichever user runs this check
-    if place is None:
+    if (place := saved_in(machine, settings)) is None:
         yield note(
             "disk", "There is no folder for the saved controls.", "Name one in the setting `state_dir`."
         )

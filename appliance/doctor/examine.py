@@ -13,13 +13,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from appliance.doctor import clients, computer, instrument, pieces, surroundings
 from appliance.doctor.finding import Finding, ok, wrong
 from appliance.doctor.machine import Machine
 from appliance.doctor.parts import PARTS
 from appliance.doctor.servers import servers
+from appliance.ledger.networks import Network
+from appliance.saved.state import decode, restored
 from appliance.settings import Loaded, Settings, SettingsError, networks
+from appliance.settings.sources import COMMAND_LINE
+from appliance.values import Controls
 
 Check = Callable[[Machine, Settings], Iterator[Finding]]
 
@@ -49,8 +54,7 @@ def examine(
     with ThreadPoolExecutor(1) as asking:  # the servers are asked while the checks run
         asked = None
         if "network" in parts and not refused:
-            network = networks(loaded.settings)[loaded.settings.network]
-            asked = asking.submit(asyncio.run, servers(machine, network))
+            asked = asking.submit(asyncio.run, servers(machine, _chosen(machine, loaded)))
         for name in parts:
             found[name] = _settings(loaded, refused) if name == "settings" else []
             for check in CHECKS.get(name, ()):
@@ -58,6 +62,22 @@ def examine(
         if asked:
             found["network"] += asked.result()
     return [finding for name in parts for finding in found[name]]
+
+
+def _chosen(machine: Machine, loaded: Loaded) -> Network:
+    """The network that the box plays, or would play: the one of the settings, unless another one was chosen since."""
+    settings, known = loaded.settings, networks(loaded.settings)
+    name = settings.network
+    if loaded.origin("network") == COMMAND_LINE:
+        return known[name]
+    if (status := machine.status()) and status.network in known:
+        return known[status.network]
+    if place := computer.saved_in(machine, settings):
+        controls = Controls(settings.volume, settings.tempo, name, scene=settings.scene)
+        with suppress(ValueError):  # there is no saved state, or it is not valid
+            state = decode(machine.read(str(place / "state.json")).encode())
+            name = restored(controls, state, known, ()).network
+    return known[name]
 
 
 def _settings(loaded: Loaded, refused: SettingsError | None) -> list[Finding]:

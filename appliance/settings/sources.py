@@ -30,6 +30,7 @@ from appliance.values import BoxError
 
 DEFAULT_FILE = Path("/etc/stellar-wind.toml")
 PREFIX = "STELLAR_WIND_"
+COMMAND_LINE = "the command line"  # as an origin
 
 
 class SettingsError(BoxError, ValueError):
@@ -105,7 +106,7 @@ def _place(
 
 def _from_command_line(command_line: Mapping[str, Any]) -> _Place:
     values = {key: value for key, value in command_line.items() if value is not None}
-    return _place(values, dict.fromkeys(values, "the command line"))
+    return _place(values, dict.fromkeys(values, COMMAND_LINE))
 
 
 def _from_environment(environ: Mapping[str, str]) -> _Place:

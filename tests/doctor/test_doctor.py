@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from appliance.cli import main
 from appliance.doctor.examine import CHECKS, examine
 from appliance.doctor.finding import Finding, Verdict
 from appliance.doctor.parts import PARTS
+from appliance.saved.state import SavedControls, State, encode
 from appliance.settings import SettingsError, load
 from tests.support.patient import patient
+from tests.support.statuses import STATUS
 
 MINE = '[networks.mine]\nendpoints = ["http://127.0.0.1:9"]\npassphrase = "first"\n'
 
@@ -40,6 +43,38 @@ def test_it_reports_where_the_settings_come_from(tmp_path: Path, config: Path) -
     assert on_line.startswith("1 ")
     (server,) = of("server mine", findings)
     assert (server.verdict, server.says.split()[0]) == (Verdict.WRONG, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("given", "plays", "saved", "expected"),
+    [
+        ({}, None, None, "mine"),
+        ({}, None, ("mine", "other"), "other"),  # a button was pressed
+        ({}, None, ("public", "other"), "mine"),  # the settings have changed since
+        ({}, None, ("mine", "gone"), "mine"),
+        ({}, "other", ("mine", "mine"), "other"),  # which is saved some seconds later
+        ({}, "gone", None, "mine"),
+        ({"network": "mine"}, "other", ("mine", "other"), "mine"),
+    ],
+)
+def test_the_servers_are_those_of_the_network_that_was_chosen(
+    tmp_path: Path,
+    config: Path,
+    given: dict[str, str],
+    plays: str | None,
+    saved: tuple[str, str] | None,
+    expected: str,
+) -> None:
+    config.write_text(f'network = "mine"\n{MINE}{MINE.replace("mine", "other")}')
+    before, now = (SavedControls(0.7, 60.0, name, "wind") for name in saved or ("mine", "mine"))
+    machine = patient(
+        tmp_path / "root",
+        {"/state/stellar-wind/state.json": encode(State(before, now)).decode() if saved else "{"},
+        environ={"XDG_STATE_HOME": "/state"},
+        status=replace(STATUS, network=plays) if plays else None,
+    )
+    checks = {finding.check for finding in examine(machine, load(given, {}, config), part="network")}
+    assert {check for check in checks if check.startswith("server")} == {f"server {expected}"}
 
 
 def test_wrong_settings_are_findings(tmp_path: Path, config: Path) -> None:
