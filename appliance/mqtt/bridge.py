@@ -143,13 +143,14 @@ class Bridge:
         """Join them, for ever."""
         pause = self._soonest
         while True:
-            began = time.monotonic()
+            began, connected = time.monotonic(), False
             try:
                 async with self._client() as client:
+                    connected = True
                     self._say(logging.INFO, f"Connected to the MQTT server {self._broker}.")
                     await self._serve(client)
             except (MqttError, NoPassword) as error:
-                self._say(logging.WARNING, _complaint(self._broker, error))
+                self._say(logging.WARNING, _complaint(self._broker, error, connected=connected))
             _heed_cancellation()
             if time.monotonic() - began > STEADY:
                 pause = self._soonest
@@ -303,7 +304,12 @@ def _other(event: Event) -> dict[str, str]:
     return {}
 
 
-def _complaint(broker: Broker, error: MqttError | NoPassword) -> str:
+def _complaint(broker: Broker, error: MqttError | NoPassword, *, connected: bool) -> str:
+    if connected:  # the client's own words are of its inside: "Disconnected during message iteration"
+        return (
+            f"The MQTT server {broker} has closed the connection, or the network has failed. "
+            "The box connects again within a minute."
+        )
     if isinstance(error, NoPassword):
         return f"{error} Correct mqtt.password_file; the MQTT server {broker} is tried again."
     if isinstance(error, MqttConnectError):

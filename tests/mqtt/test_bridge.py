@@ -207,6 +207,19 @@ def test_a_broker_that_dies_and_returns_finds_the_box_again(tmp_path: Path) -> N
     run(tmp_path, test)
 
 
+def test_a_connection_that_ends_is_told_with_whose_fault_it_is_and_what_comes_next(tmp_path: Path) -> None:
+    async def test(joined: Joined) -> None:
+        async with joined.bridge():
+            async with joined.broker.home() as home:
+                await home.until(f"{BASE}/available", "online")
+                joined.broker.kill()
+                await eventually(lambda: len(joined.lines) > 1)
+            words = (f"server mqtt://127.0.0.1:{joined.broker.port} has closed", "connects again")
+            assert all(word in joined.lines[1] for word in words)
+
+    run(tmp_path, test)
+
+
 def test_a_bridge_that_is_killed_is_told_of_by_its_last_will(tmp_path: Path) -> None:
     async def test(joined: Joined) -> None:
         words = ["mqtt.user=" + USER, f"mqtt.password_file={tmp_path}/password", f"state_dir={tmp_path}"]
