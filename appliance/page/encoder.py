@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from appliance.sound import CHANNELS, SAMPLE_RATE
 
@@ -41,14 +42,20 @@ class Encoder:
         os.set_blocking(self._end, False)
         self._file = soundfile.SoundFile(written, "w", SAMPLE_RATE, CHANNELS, **FORMATS[form])
         self._lock = threading.Lock()
+        # Silence packs into 170 bytes a second of FLAC, and a player waits for kilobytes: it would begin minutes after
+        # the music. So silence is the smallest step of 16 bits, up and down at random, which does not pack.
+        steps = np.frombuffer(os.urandom(SLICE // 4), np.int8).clip(-1, 1)
+        self._hush = steps.astype(np.float32) / np.float32(2**15)
 
     def encode(self, samples: bytes) -> bytes:
         """The next bytes of the file, after samples as control.py describes them."""
         encoded = []
         with self._lock:
             for start in range(0, len(samples), SLICE):
-                piece = samples[start : start + SLICE]
-                self._file.write(np.frombuffer(piece, np.float32).reshape(-1, CHANNELS))
+                piece: NDArray[np.float32] = np.frombuffer(samples[start : start + SLICE], np.float32)
+                if not piece.any():
+                    piece = self._hush[: len(piece)]
+                self._file.write(piece.reshape(-1, CHANNELS))
                 with suppress(BlockingIOError):  # the encoder holds it back
                     encoded.append(os.read(self._end, PIPE))
         return b"".join(encoded)

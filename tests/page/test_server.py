@@ -291,7 +291,7 @@ def test_a_flac_listener_gets_every_sample(tmp_path: Path) -> None:
             await play(serving.control, sound)
             frames = start + SAMPLE_RATE  # the encoder holds the last ones back
             got = await _decoded(answer, frames)
-        assert not got[:start].any()
+        assert np.abs(got[:start]).max() < 2 / 2**15
         assert np.abs(got[start:frames] - sound[:SAMPLE_RATE]).max() < 2 / 2**15
         await eventually(lambda: not serving.control.listened)  # without a listener nothing is sent
 
