@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: CERN-OHL-P-2.0
-// The case: base, face, button caps and lamp combs, from the numbers in geometry.scad, which is made from geometry.toml
-// and appliance/panel/pins.toml. Everything prints without supports, lying as it is drawn here part by part.
+// The case: base, face, button caps and lamp combs, from the numbers in geometry.scad, which is made from geometry.toml,
+// the board and appliance/panel/pins.toml. Everything prints without supports, lying as it is drawn here part by part.
 //
 //     openscad -D 'part="face"' -D 'model="pi4"' -o face.stl box.scad
 //
@@ -133,9 +133,9 @@ module caps() {
 
 module comb(count) {
     difference() {
-        translate([-3, -2.9, 0]) rounded((count - 1) * 9 + 6, 5.8, lamp_base, 1.2);
+        translate([-3, -2.9, 0]) rounded((count - 1) * lamp_pitch + 6, 5.8, lamp_base, 1.2);
         for (i = [0 : count - 1], side = [-1.27, 1.27])
-            translate([i * 9 + side, 0, -1]) cylinder(h = lamp_base + 2, d = 1.1, $fn = 16);
+            translate([i * lamp_pitch + side, 0, -1]) cylinder(h = lamp_base + 2, d = 1.1, $fn = 16);
     }
 }
 

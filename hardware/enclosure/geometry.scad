@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: CERN-OHL-P-2.0
-// Made from geometry.toml and appliance/panel/pins.toml by tools/papers.py: change those, not this.
+// Made by tools/papers.py from geometry.toml, kicad/panel.kicad_pcb and appliance/panel/pins.toml.
 width = 111.0;
 depth = 92.0;
 corner = 6.0;
@@ -16,6 +16,7 @@ knobs = [[21.5, 75.0], [89.5, 75.0]];
 knob_hole = 7.2;
 knob_width = 26.0;
 lamp_hole = 5.3;
+lamp_pitch = 9.0;
 lamp_proud = 1.0;
 lamp_height = 8.6;
 button_cap = 12.0;

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
-"""`make hardware-check`: every check of the drawings, one line each; what cannot be checked on this machine is named.
+"""`make hardware-check`: every check of the drawings, a line each, and a line for each fault; what cannot be checked
+on this machine is named.
 
 A check says "kept", "BROKEN" or "skipped" with its reason, and only a broken one makes the exit code 1.
 
-    netlist, board, papers, budget    always (tests/hardware)
-    ERC, DRC, parity                  where KiCad 9 is; --quick is these alone
+    ERC, DRC, parity                  where KiCad 9 is; --record writes checked.json if they find nothing
+    pins, HAT and case, last check    always; --quick and --record end here
+    papers, budget                    tests/hardware
     the case's bodies                 where OpenSCAD and trimesh are
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
 import subprocess
 import sys
@@ -19,81 +20,64 @@ import tempfile
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from hardware.tools.circuit import HARDWARE
-from hardware.tools.geometry import geometry
+from hardware.tools import board, kicad, layout, pins, sheet
+from hardware.tools.sexpr import HARDWARE
+from hardware.tools.tables import geometry
 
-KICAD = HARDWARE / "kicad"
 BODIES = ("base", "face", "caps", "combs")
 MODELS = ("pi3", "pi4", "pi5", "zero2w")
 TIME_OUT = 900  # s, for one body on a loaded Pi
 WALL = 1.0  # mm: no wall of the case is thinner, two lines of a nozzle of 0.4 and some
-NO_KICAD = (
-    "there is no kicad-cli 9: install kicad and kicad-footprints (Debian 12: from the suite "
-    "bookworm-backports)"
-)
+KICADS = ("ERC", "DRC", "DRC, open", "parity with the sheet")
 
 
-def main(quick: bool) -> int:
-    """Run all checks and print the table; the quick ones only leave out what the tests and the slow tools do."""
+def main(quick: bool, record: bool) -> int:
+    """Run all checks and print the table; the quick ones leave out the tests and the slow tools."""
     broken = 0
-    for name, result, kept in _kicad() if quick else chain(_tests(), _kicad(), _bodies()):
+    found = chain(_kicad(record), _ours())
+    for name, result, kept in found if quick or record else chain(found, _tests(), _bodies()):
         broken += kept is False
         state = "skipped" if kept is None else "kept" if kept else "BROKEN"
         print(f"{name:28} {state:8} {result}", flush=True)
     return 1 if broken else 0
 
 
+def faults() -> Iterator[tuple[str, list[str]]]:
+    """What needs no KiCad: each check with what it found."""
+    of, parts = pins.table(), sheet.panel()
+    yield "the sheet and pins.toml", [*pins.faults(kicad.recorded()[1], parts, of)]
+    yield "HAT, case and print", [*layout.faults(board.panel(), parts, of, geometry()["case"])]
+    yield "KiCad's last check", kicad.stale()
+
+
+def _ours() -> Iterator[tuple[str, str, bool | None]]:
+    for name, found in faults():
+        yield name, _counted(found), not found
+
+
+def _kicad(record: bool) -> Iterator[tuple[str, str, bool | None]]:
+    cli = kicad.command()
+    if cli is None:
+        yield from ((name, kicad.MISSING, None) for name in KICADS)
+        return
+    folder = kicad.copied()
+    broken = False
+    for name, found in kicad.findings(cli, folder):
+        yield name, _counted(found), not found
+        broken = broken or bool(found)
+    if record and not broken:
+        kicad.record(cli, folder)
+
+
 def _tests() -> Iterator[tuple[str, str, bool | None]]:
     command = [sys.executable, "-m", "pytest", "-q", "--no-header", "tests/hardware"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HARDWARE.parent, check=False)
-    yield "netlist, papers, budget", done.stdout.strip().splitlines()[-1], done.returncode == 0
-
-
-def kicad_cli() -> str | None:
-    """KiCad's command, if it is there and new enough."""
-    command = shutil.which("kicad-cli")
-    if command is None:
-        return None
-    version = subprocess.run([command, "version"], capture_output=True, text=True, check=False).stdout
-    return (
-        command if version.strip().partition(".")[0].isdigit() and int(version.split(".")[0]) >= 9 else None
-    )
-
-
-def _kicad() -> Iterator[tuple[str, str, bool | None]]:
-    command = kicad_cli()
-    if command is None:
-        for name in ("ERC", "DRC", "parity with the sheet"):
-            yield name, NO_KICAD, None
-        return
-    # In a copy: KiCad writes its own settings beside what it opens.
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(KICAD, folder, dirs_exist_ok=True)
-        erc = _report(command, folder, "sch", "erc", "panel.kicad_sch")
-        faults = [fault["description"] for sheet in erc["sheets"] for fault in sheet["violations"]]
-        yield "ERC", _counted(faults), not faults
-        drc = _report(command, folder, "pcb", "drc", "panel.kicad_pcb", "--schematic-parity")
-        for name, key in (
-            ("DRC", "violations"),
-            ("DRC, open", "unconnected_items"),
-            ("parity", "schematic_parity"),
-        ):
-            faults = [fault["description"] for fault in drc[key]]
-            yield name, _counted(faults), not faults
-
-
-def _report(command: str, folder: str, kind: str, check: str, file: str, *more: str) -> dict[str, Any]:
-    target = Path(folder, f"{check}.json")
-    words = [command, kind, check, "--severity-all", "--format", "json", *more, "-o", str(target), file]
-    subprocess.run(words, capture_output=True, cwd=folder, check=True)
-    report: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
-    return report
+    yield "papers, budget", done.stdout.strip().splitlines()[-1], done.returncode == 0
 
 
 def _counted(faults: list[str]) -> str:
-    return f"{len(faults)} found" + (f": {faults[0]}" if faults else "")
+    return "\n    ".join([f"{len(faults)} found", *faults])
 
 
 def _bodies() -> Iterator[tuple[str, str, bool | None]]:
@@ -151,4 +135,4 @@ def _thinnest(mesh: object) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(quick="--quick" in sys.argv))
+    sys.exit(main("--quick" in sys.argv, "--record" in sys.argv))

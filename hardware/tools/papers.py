@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
-"""Everything that is written from the tables: the parts list, the wiring drawing's source, the case's numbers, and the
-tables inside README.md and ASSEMBLY.md.
+"""Everything that is written from the KiCad files and the tables: the parts list, the wiring drawing's source, the
+case's numbers, and the tables inside README.md and ASSEMBLY.md.
 
 This program writes what is between two marks in a document, and each file that is named here; do not edit them by hand.
 A test writes them again and compares. Pure, except for `main`, which writes.
@@ -17,9 +17,13 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+from hardware.tools import board, sheet
 from hardware.tools.budget import LIMIT, lamps_typical, lamps_worst
-from hardware.tools.circuit import CONVERTER, HARDWARE, Part, circuit, header, hole, kinds, table
-from hardware.tools.geometry import geometry
+from hardware.tools.kicad import natural
+from hardware.tools.pins import CONVERTER, LINES, header, hole, table
+from hardware.tools.sexpr import HARDWARE
+from hardware.tools.sheet import Part
+from hardware.tools.tables import geometry, kinds
 
 COLUMNS = (
     *("References", "Quantity", "Value", "Description", "Manufacturer", "Part number", "Alternates"),
@@ -27,12 +31,22 @@ COLUMNS = (
 )
 
 
-def ordered() -> dict[str, list[Part]]:
-    """The parts on the board by kind, those that are only copper left out."""
-    known = kinds()
-    parts = sorted(circuit(), key=lambda part: list(known).index(part.kind))
-    groups = {kind: list(group) for kind, group in groupby(parts, key=lambda part: part.kind)}
-    return {kind: group for kind, group in groups.items() if known[kind]["stuffing"] != "board"}
+def ordered() -> list[list[Part]]:
+    """The parts on the board that are ordered, in groups of the same number and stuffing."""
+    known = list(kinds())
+    parts = [part for part in sheet.panel().values() if part.stuffing != "board"]
+    for part in parts:
+        if part.number not in known:
+            raise ValueError(
+                f"parts.toml has no [{part.number}], which is the field MPN of {part.ref} on the sheet."
+            )
+    parts.sort(key=lambda part: (known.index(part.number), natural(part.ref)))
+    return [list(group) for _, group in groupby(parts, key=lambda part: (part.number, part.stuffing))]
+
+
+def value_of(group: list[Part]) -> str:
+    """What a group of parts is called: the value that they share, or their number."""
+    return group[0].value if len({part.value for part in group}) == 1 else group[0].number
 
 
 def bill() -> str:
@@ -42,17 +56,36 @@ def bill() -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for name, kind in kinds().items():
-        if kind["stuffing"] == "board":
-            continue
-        refs = [part.ref for part in groups.get(name, [])]
-        pieces = len(refs) or kind.get("pieces", 1)
-        writer.writerow(
-            [
-                *(" ".join(refs), pieces, kind["value"], kind["says"], kind["maker"], kind["number"]),
-                *(kind["alternates"], kind.get("footprint", ""), kind["drawing"], kind["price"]),
-                *(kind["stuffing"], "no"),
-            ]
-        )
+        number = "-" if kind["maker"] == "any" else name
+        rows: list[tuple[str, int, str, str, str]] = [
+            (
+                " ".join(part.ref for part in group),
+                len(group),
+                value_of(group),
+                group[0].footprint,
+                group[0].stuffing,
+            )
+            for group in groups
+            if group[0].number == name
+        ]
+        if "pieces" in kind:
+            rows = [("", kind["pieces"], kind["value"], "", kind["stuffing"])]
+        for refs, pieces, value, footprint, stuffing in rows:
+            writer.writerow(
+                [
+                    *(
+                        refs,
+                        pieces,
+                        value,
+                        kind["says"],
+                        kind["maker"],
+                        number,
+                        kind["alternates"],
+                        footprint,
+                    ),
+                    *(kind["drawing"], kind["price"], stuffing, "no"),
+                ]
+            )
     return out.getvalue()
 
 
@@ -61,10 +94,7 @@ def pin_table(of: Mapping[str, Any] | None = None) -> str:
     of = of or table()
     rows = [(f"lamp, {lamp['name']}", lamp["label"], lamp["bcm"]) for lamp in of["lamps"]]
     rows += [(f"button {button['name'].upper()}", "to ground", button["bcm"]) for button in of["buttons"]]
-    rows += [
-        (f"MCP3008 {line}", f"its pin {CONVERTER[line]}", of["adc"][line])
-        for line in ("clock", "mosi", "miso", "select")
-    ]
+    rows += [(f"MCP3008 {line}", f"its pin {CONVERTER[line]}", of["adc"][line]) for line in LINES]
     for knob in of["knobs"]:
         rows += [(f"encoder {knob['name']}", contact.upper(), knob[contact]) for contact in ("a", "b")]
     lines = ["| part | | GPIO | pin of the header |", "|---|---|---|---|"]
@@ -86,36 +116,37 @@ def budget_table() -> str:
 
 
 # The order of soldering: what is low first, so that the board lies flat; what a step is for; who leaves it out.
-STEPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("The memory (optional)", ("eeprom", "eeprom_resistor", "write_resistor", "eeprom_capacitor"),
+STEPS: tuple[tuple[str, str, str], ...] = (
+    ("The memory (optional)", "U2 R16 R17 R18 C4",
      "On the underside. The box works without it; leave it off unless you know that you want it."),
-    ("Resistors of the lamps", ("lamp_resistor",), "680 ohm: blue, grey, black, black, brown. Either way round."),
-    ("Resistors of the buttons", ("series_resistor",), "1 kilohm: brown, black, black, brown, brown."),
-    ("Resistors of the encoders (encoders only)", ("encoder_resistor",),
+    ("Resistors of the lamps", "R1 R2 R3 R4 R5 R6 R7 R8 R9",
+     "680 ohm: blue, grey, black, black, brown. Either way round."),
+    ("Resistors of the buttons", "R10 R11", "1 kilohm: brown, black, black, brown, brown."),
+    ("Resistors of the encoders (encoders only)", "R12 R13 R14 R15",
      "1 kilohm. With potentiometers they stay off, or do no harm."),
-    ("Socket of the converter (potentiometers only)", ("converter",),
+    ("Socket of the converter (potentiometers only)", "U1",
      "The notch to the right, as printed. The chip goes in at the very end."),
-    ("Capacitors (potentiometers only)", ("wiper_capacitor", "supply_capacitor"),
+    ("Capacitors (potentiometers only)", "C2 C3 C1",
      "C1 is the 1 uF one (105), C2 and C3 are 100 nF (104). Either way round."),
-    ("Buttons", ("button",), "They fit in two ways, both right. Press them flat before you solder."),
-    ("Plugs of the knobs (potentiometers)", ("potentiometer_plug",), "Or solder the wires of the knobs in here."),
-    ("Plugs of the knobs (encoders)", ("encoder_plug",), "Or solder the wires of the knobs in here."),
-    ("Plug of a DAC (optional)", ("dac_plug",), "Only if a DAC board hangs in the bay."),
-    ("Socket of the Pi", ("header",),
+    ("Buttons", "SW1 SW2", "They fit in two ways, both right. Press them flat before you solder."),
+    ("Plugs of the knobs (potentiometers)", "J3 J4", "Or solder the wires of the knobs in here."),
+    ("Plugs of the knobs (encoders)", "J5 J6", "Or solder the wires of the knobs in here."),
+    ("Plug of a DAC (optional)", "J2", "Only if a DAC board hangs in the bay."),
+    ("Socket of the Pi", "J1",
      "On the underside, soldered from above. Put it on the Pi with its spacers first, then it stands straight."),
-    ("Lamps", ("lamp",),
+    ("Lamps", "D1 D2 D3 D4 D5 D6 D7 D8 D9",
      "Long leg to the right, flat side to the left, through the printed combs, which give them their height."),
 )  # fmt: skip
 
 
 def steps() -> str:
     """The steps of ASSEMBLY.md, each with the drawing that shows it."""
-    groups, known = ordered(), kinds()
+    parts = sheet.panel()
     out = []
-    for number, (title, names, words) in enumerate(STEPS, 1):
-        what = "; ".join(
-            f"{', '.join(part.ref for part in groups[name])}: {known[name]['value']}" for name in names
-        )
+    for number, (title, refs, words) in enumerate(STEPS, 1):
+        mine = groupby((parts[ref] for ref in refs.split()), key=lambda part: part.number)
+        groups = [list(group) for _, group in mine]
+        what = "; ".join(f"{', '.join(part.ref for part in group)}: {value_of(group)}" for group in groups)
         out.append(
             f"### {number}. {title}\n\n{what}. {words}\n\n![step {number}](pictures/step-{number:02}.svg)\n"
         )
@@ -123,26 +154,26 @@ def steps() -> str:
 
 
 def scad() -> str:
-    """The case's numbers, from the plan and from the table of pins."""
-    plan, of = geometry(), table()
-    case, size, place = plan["case"], plan["board"], plan["place"]
-    zero = [[x, size["holes"][2][1] - 23] for x in (size["holes"][0][0], size["holes"][1][0])]
-    holes = [[case["board"][0] + x, case["board"][1] + y] for x, y in (*size["holes"], *zero)]
+    """The case's numbers, from the plan, the board and the table of pins."""
+    plan, of, made = geometry(), table(), board.panel()
+    case, (width, depth), screws = plan["case"], made.size(), made.holes()
+    zero = [(x, screws[2][1] - 23) for x in (screws[0][0], screws[1][0])]
+    holes = [[round(case["board"][0] + x, 3), round(case["board"][1] + y, 3)] for x, y in (*screws, *zero)]
     values: dict[str, object] = {
         **{("floor_" if key == "floor" else key): value for key, value in case.items()},
-        "board_width": size["width"],
-        "board_depth": size["depth"],
-        "board_thickness": size["thickness"],
+        "board_width": width,
+        "board_depth": depth,
+        "board_thickness": made.thickness,
         "pi_holes": holes,
-        "lamps": [place[f"D{n}"][:2] for n in range(1, len(of["lamps"]) + 1)],
+        "lamps": [list(made.middles[f"D{n}"]) for n in range(1, len(of["lamps"]) + 1)],
         "lamp_names": [lamp["label"] for lamp in of["lamps"]],
-        "buttons": [place[f"SW{n}"][:2] for n in range(1, len(of["buttons"]) + 1)],
+        "buttons": [list(made.middles[f"SW{n}"]) for n in range(1, len(of["buttons"]) + 1)],
         "button_names": [button["name"].upper() for button in of["buttons"]],
         "knob_names": [knob["name"].upper() for knob in of["knobs"]],
     }
     lines = [
         "// SPDX-License-Identifier: CERN-OHL-P-2.0",
-        "// Made from geometry.toml and appliance/panel/pins.toml by tools/papers.py: change those, not this.",
+        "// Made by tools/papers.py from geometry.toml, kicad/panel.kicad_pcb and appliance/panel/pins.toml.",
         *(f"{name} = {_scad(value)};" for name, value in values.items()),
     ]
     for side in ("back", "left"):
@@ -164,7 +195,7 @@ WIRES = ("OG", "GY", "BU", "YE", "GN", "VT", "BN", "WH", "TQ")
 def wiring(of: Mapping[str, Any] | None = None) -> str:
     """The hand-wired build as WireViz reads it: the Pi's header, each part, and a bundle of wires to each."""
     of = of or table()
-    known, names = kinds(), header()
+    drawn, names = sheet.panel(), header()
     power = next(pin for pin, name in names.items() if name == "3V3" and pin > 1)
     grounds = [pin for pin, name in names.items() if name == "GND"]
     used: dict[int, str] = {power: "3V3"}
@@ -183,7 +214,7 @@ def wiring(of: Mapping[str, Any] | None = None) -> str:
         cables.append(f"  W{number}: {{{look}}}")
         return f"W{number}: [1-{len(colours)}]" if len(colours) > 1 else f"W{number}: [1]"
 
-    adc = {line: hole(of["adc"][line]) for line in ("clock", "mosi", "miso", "select")}
+    adc = {line: hole(of["adc"][line]) for line in LINES}
     used |= {pin: f"GPIO{of['adc'][line]} {line}" for line, pin in adc.items()}
     chip = {"select": "CS", "mosi": "DIN", "miso": "DOUT", "clock": "CLK"}
     chip_pins = [1 + knob["channel"] for knob in of["knobs"]] + [9, 10, 11, 12, 13, 14, 15, 16]
@@ -198,16 +229,15 @@ def wiring(of: Mapping[str, Any] | None = None) -> str:
     here = next(ground)
     used[here] = "GND"
     parts.append(
-        f"  U1: {{type: {known['converter']['number']}, subtype: DIP-16, pins: {chip_pins},"
+        f"  U1: {{type: {drawn['U1'].number}, subtype: DIP-16, pins: {chip_pins},"
         f" pinlabels: [{', '.join(chip_names)}],"
         " notes: join VREF to VDD and DGND to AGND; 1 uF from VDD to AGND}"
     )
-    order = ["clock", "mosi", "miso", "select"]
     colours = ["RD", "BK", *WIRES[:4]]
     wires = cable(1, colours, 0.2)
     joins.append(
-        f"  - [J1: [{power}, {here}, {', '.join(str(adc[line]) for line in order)}], {wires},"
-        f" U1: [16, 14, {', '.join(CONVERTER[line] for line in order)}]]"
+        f"  - [J1: [{power}, {here}, {', '.join(str(adc[line]) for line in LINES)}], {wires},"
+        f" U1: [16, 14, {', '.join(CONVERTER[line] for line in LINES)}]]"
     )
     number = 1
     for count, knob in enumerate(of["knobs"], 1):
@@ -233,7 +263,7 @@ def wiring(of: Mapping[str, Any] | None = None) -> str:
         here, pin = next(ground), hole(lamp["bcm"])
         used |= {here: "GND", pin: f"GPIO{lamp['bcm']} {lamp['name']}"}
         parts.append(
-            f"  D{count}: {{type: lamp with {known['lamp_resistor']['value']} ohm, pinlabels: [long leg, short leg],"
+            f"  D{count}: {{type: lamp with {drawn[f'R{count}'].value} ohm, pinlabels: [long leg, short leg],"
             f" notes: '{lamp['name']}: {lamp['label']}'}}"
         )
         joins.append(
@@ -281,7 +311,7 @@ def main() -> None:
     """Write what is made."""
     from hardware.tools.assembly import drawings
 
-    for path, text in (*made(), *drawings(tuple(names for _, names, _ in STEPS))):
+    for path, text in (*made(), *drawings([refs.split() for _, refs, _ in STEPS])):
         target = HARDWARE / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")

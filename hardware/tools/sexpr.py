@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
-"""KiCad's files as nested lists: a reader, a writer and the queries that several tools need.
-
-An atom keeps its spelling, quotes included, so a file that is read and written again is unchanged. Pure.
-"""
+"""Reads KiCad's files as nested lists, and has the queries that several tools need. An atom keeps its quotes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeAlias
 
+HARDWARE = Path(__file__).parent.parent
+KICAD = HARDWARE / "kicad"
 Node: TypeAlias = "list[Node | str]"
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[()]|[^\s()"]+')
@@ -33,26 +33,15 @@ def parse(source: str) -> Node:
     return stack[0][0]
 
 
-def dump(node: Node, depth: int = 0) -> str:
-    """A list as KiCad lays it out: leaves on one line, the rest indented by tabs."""
-    if not any(isinstance(child, list) for child in node):
-        return "(" + " ".join(map(str, node)) + ")"
-    parts = [
-        "\n" + "\t" * (depth + 1) + dump(child, depth + 1) if isinstance(child, list) else f" {child}"
-        for child in node
-    ]
-    return "(" + "".join(parts).removeprefix(" ") + "\n" + "\t" * depth + ")"
-
-
-def quoted(text: str) -> str:
-    """A string as an atom."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def read(name: str) -> Node:
+    """One of the project's files, by its name in kicad/."""
+    return parse((KICAD / name).read_text(encoding="utf-8"))
 
 
 def plain(atom: Node | str) -> str:
     """What an atom says."""
     if not isinstance(atom, str):
-        raise TypeError(f"Not an atom: {dump(atom)[:80]}")
+        raise TypeError(f"Not an atom: {str(atom)[:80]}")
     if atom.startswith('"'):
         return atom[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     return atom
@@ -81,3 +70,8 @@ def value(node: Node, *names: str) -> str:
 def numbers(node: Node, *names: str) -> tuple[float, ...]:
     """The numbers at the end of a path."""
     return tuple(float(plain(atom)) for atom in child(node, *names)[1:])
+
+
+def fields(node: Node) -> dict[str, str]:
+    """The properties of a symbol or of a footprint, by name."""
+    return {plain(field[1]): plain(field[2]) for field in children(node, "property")}

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The papers: what is made from the tables is what is committed, and what they say of current and places is so."""
+"""The papers: what is made from the sources is what is committed, and what they say of current and places is so."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 from pathlib import Path
 
 import pytest
 
-from hardware.tools import assembly, budget, papers
-from hardware.tools.circuit import HARDWARE, circuit, hole, kinds, table
-from hardware.tools.geometry import geometry
-
-PLAN = geometry()
+from hardware.tools import assembly, board, budget, papers, sheet
+from hardware.tools.pins import hole, table
+from hardware.tools.sexpr import HARDWARE
+from hardware.tools.sheet import Part
+from hardware.tools.tables import geometry, kinds
 
 
 def test_what_is_made_is_what_is_committed() -> None:
@@ -23,13 +22,13 @@ def test_what_is_made_is_what_is_committed() -> None:
 
 
 def test_the_drawings_of_the_steps_show_the_board_as_it_is() -> None:
-    for path, text in assembly.drawings(tuple(names for _, names, _ in papers.STEPS)):
+    for path, text in assembly.drawings([refs.split() for _, refs, _ in papers.STEPS]):
         assert (HARDWARE / path).read_text(encoding="utf-8") == text, f"{path} is stale: run make hardware"
 
 
 def test_each_part_is_soldered_in_just_one_step() -> None:
-    steps = [name for _, names, _ in papers.STEPS for name in names]
-    assert sorted(steps) == sorted(papers.ordered())
+    steps = [ref for _, refs, _ in papers.STEPS for ref in refs.split()]
+    assert sorted(steps) == sorted(part.ref for group in papers.ordered() for part in group)
 
 
 def test_a_pin_that_moves_in_the_table_makes_the_papers_stale(tmp_path: Path) -> None:
@@ -47,11 +46,13 @@ def test_the_wiring_drawing_names_every_lamp_and_where_it_goes() -> None:
         assert f"GPIO{lamp['bcm']} {lamp['name']}" in drawn.replace("&#160;", " "), hole(lamp["bcm"])
 
 
-def test_the_parts_list_counts_what_the_circuit_has() -> None:
+def test_the_parts_list_counts_what_the_sheet_has() -> None:
     rows = list(csv.DictReader(io.StringIO(papers.bill())))
     listed = [ref for row in rows for ref in row["References"].split()]
-    bought = [part.ref for part in circuit() if kinds()[part.kind]["stuffing"] != "board"]
+    bought = [part.ref for part in sheet.panel().values() if part.stuffing != "board"]
     assert sorted(listed) == sorted(bought)
+    numbers = {part.number for part in sheet.panel().values()}
+    assert [number for number, kind in kinds().items() if (number in numbers) == ("pieces" in kind)] == []
     for row in rows:
         if row["References"]:
             assert int(row["Quantity"]) == len(row["References"].split())
@@ -60,28 +61,28 @@ def test_the_parts_list_counts_what_the_circuit_has() -> None:
         assert row["Price class"] in "ABCD"
 
 
+@pytest.mark.parametrize(("value", "ohms"), [("680", 680), ("1k", 1000), ("3k9", 3900)])
+def test_a_resistance_is_read_as_a_sheet_writes_it(value: str, ohms: float) -> None:
+    assert budget.ohms(Part("R1", value, "", "", "", "")) == pytest.approx(ohms)
+
+
 def test_the_lamps_stay_within_their_budget() -> None:
     assert budget.lamps_typical() < budget.lamps_worst() <= budget.LIMIT
-    lamp, resistor = kinds()["lamp"], kinds()["lamp_resistor"]
-    one = (3.3 * 1.05 - lamp["forward"][0]) / (resistor["ohms"] * (1 - resistor["tolerance"]))
+    one = (3.3 * 1.05 - 1.7) / (680 * 0.99)
     assert budget.lamps_worst() == pytest.approx(9 * one * 1000)
     assert one < 0.008, "a pin gives 8 mA as it starts"
 
 
 def test_the_case_holds_what_the_plan_asks() -> None:
-    case, size = PLAN["case"], PLAN["board"]
+    case, (width, depth) = geometry()["case"], board.panel().size()
     (left, _), (right, _) = case["knobs"]
     assert right - left >= 60
-    assert case["board"][0] + size["width"] / 2 == case["width"] / 2, "the board is in the middle of the face"
+    assert case["board"][0] + width / 2 == case["width"] / 2, "the board is in the middle of the face"
     # The Pi's SD end is under the board's right end, its header in front under the board's.
-    assert case["pi"][0] + 85 == case["board"][0] + size["width"]
-    assert case["pi"][1] + 56 == pytest.approx(case["board"][1] + size["depth"])
-    for x, y in case["knobs"]:
+    assert case["pi"][0] + 85 == case["board"][0] + width
+    assert case["pi"][1] + 56 == pytest.approx(case["board"][1] + depth)
+    for _, y in case["knobs"]:
         assert y - 8.5 > case["pi"][1] + 56, "a potentiometer's body hangs in front of the Pi"
-        for n in (1, 2):
-            bx, by, _ = PLAN["place"][f"SW{n}"]
-            apart = math.hypot(case["board"][0] + bx - x, case["board"][1] + by - y)
-            assert apart > (case["knob_width"] + case["button_cap"]) / 2 + 5
     base_of_lamp = case["face_gap"] + case["face"] + case["lamp_proud"] - case["lamp_height"]
     assert 1 < base_of_lamp < case["face_gap"] - 1, "its flange stays under the face"
 
