@@ -199,10 +199,10 @@ image-test-raspi3b: needed-image-test-raspi3b $(VENV)/.installed-dev $(TOOLS)/.i
 release-check: needed-image needed-image-test needed-nspawn-test $(VENV)/.installed-dev ## run every lane of a release on this commit, and go on where it was cut; hours; needs root
 	@$(BIN)/python deploy/release/check.py; passed=$$?; chown -R --reference=Makefile build $(VENV) *.egg-info; exit $$passed
 
-hardware: $(VENV)/.installed-hardware ## redraw the board and the case (KiCad 9, OpenSCAD)
+hardware: $(VENV)/.installed-hardware ## check the board, and make all from it that is in hardware/ (KiCad 9, OpenSCAD)
 	$(MAKE) -f hardware/Makefile BIN=$(BIN)
 
-hardware-check: $(VENV)/.installed-hardware ## check the drawings: ERC, DRC, parity, netlist, current, case
+hardware-check: $(VENV)/.installed-hardware ## check the drawings: ERC, DRC, parity, pins, HAT, current, case
 	$(BIN)/python -m hardware.tools.check
 
 drawings-check: $(VENV)/.installed-dev ## the checks of the drawings that take seconds; skips, by name, those that need KiCad
