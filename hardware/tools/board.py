@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from hardware.tools.sexpr import Node, children, fields, numbers, plain, read, value
 
@@ -69,18 +69,23 @@ class Board:
 
     @cached_property
     def tracks(self) -> list[Track]:
-        """Every piece of a track."""
+        """Every piece of a track; an arc as two of them, a via as one without a length."""
         names = {plain(net[1]): plain(net[2]).removeprefix("/") for net in children(self.source, "net")}
+        kinds = (("segment", ("start", "end"), "width"), ("arc", ("start", "mid", "end"), "width"))
         found = []
-        for track in children(self.source, "segment"):
-            (x0, y0), (x1, y1) = numbers(track, "start"), numbers(track, "end")
-            radius = numbers(track, "width")[0] / 2
-            found.append(Track(names[value(track, "net")], (x0, y0), (x1, y1), radius))
+        for kind, ends, width in (*kinds, ("via", ("at", "at"), "size")):
+            for track in children(self.source, kind):
+                net, radius = names[value(track, "net")], numbers(track, width)[0] / 2
+                points = [(x, y) for x, y in (numbers(track, end) for end in ends)]
+                found += [Track(net, begin, end, radius) for begin, end in pairwise(points)]
         return found
 
     def pad(self, ref: str, number: str) -> Pad:
         """One pad of a part: the first with this number."""
-        return next(pad for pad in self.pads if (pad.ref, pad.number) == (ref, number))
+        for pad in self.pads:
+            if (pad.ref, pad.number) == (ref, number):
+                return pad
+        raise KeyError(f"panel.kicad_pcb: {ref} has no pin {number}")
 
     @cached_property
     def middles(self) -> dict[str, Point]:

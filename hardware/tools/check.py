@@ -5,7 +5,7 @@ on this machine is named.
 A check says "kept", "BROKEN" or "skipped" with its reason, and only a broken one makes the exit code 1.
 
     ERC, DRC, parity                  where KiCad 9 is; --record writes checked.json if they find nothing
-    pins, HAT and case, last check    always; --quick and --record end here
+    pins, HAT and case, parts         always; --quick and --record end here
     papers, budget                    tests/hardware
     the case's bodies                 where OpenSCAD and trimesh are
 """
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from hardware.tools import board, kicad, layout, pins, sheet
+from hardware.tools import board, kicad, layout, papers, pins, sheet
 from hardware.tools.sexpr import HARDWARE
 from hardware.tools.tables import geometry
 
@@ -48,6 +48,7 @@ def faults() -> Iterator[tuple[str, list[str]]]:
     of, parts = pins.table(), sheet.panel()
     yield "the sheet and pins.toml", [*pins.faults(kicad.recorded()[1], parts, of)]
     yield "HAT, case and print", [*layout.faults(board.panel(), parts, of, geometry()["case"])]
+    yield "parts and steps", [*papers.faults(parts)]
     yield "KiCad's last check", kicad.stale()
 
 

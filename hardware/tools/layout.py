@@ -13,6 +13,7 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from hardware.tools.board import Board, Point
+from hardware.tools.kicad import natural
 from hardware.tools.sexpr import child, children, numbers, plain, value
 from hardware.tools.sheet import Part
 
@@ -37,11 +38,23 @@ def faults(
     board: Board, parts: Mapping[str, Part], pins: Mapping[str, Any], case: Mapping[str, Any]
 ) -> Iterator[str]:
     """A sentence for each fault."""
+    lamps = [f"D{count}" for count, _ in enumerate(pins["lamps"], 1)]
+    buttons = [f"SW{count}" for count, _ in enumerate(pins["buttons"], 1)]
+    needed = {
+        "J1",
+        *parts,
+        *lamps,
+        *buttons,
+        *(ref for capacitor, chip, *_ in BESIDE for ref in (capacitor, chip)),
+    }
+    if missing := sorted(needed - board.footprints.keys(), key=natural):
+        yield f"panel.kicad_pcb: {', '.join(missing)} must be on the board: update it from the sheet"
+        return
     for fault in (
         *_hat(board),
         *_copper(board),
         *_print(board, parts, pins["revision"]),
-        *_face(board, pins, case),
+        *_face(board, lamps, buttons, pins["knobs"], case),
     ):
         yield f"panel.kicad_pcb: {fault}"
 
@@ -150,10 +163,10 @@ def _hidden(board: Board, ref: str) -> bool:
     return any(any(children(field, "hide")) for field in fields if plain(field[1]) == "Reference")
 
 
-def _face(board: Board, pins: Mapping[str, Any], case: Mapping[str, Any]) -> Iterator[str]:
+def _face(
+    board: Board, lamps: list[str], buttons: list[str], of_knobs: list[Any], case: Mapping[str, Any]
+) -> Iterator[str]:
     """What looks through the face: the holes of the case are made from the places of the board's parts."""
-    lamps = [f"D{count}" for count, _ in enumerate(pins["lamps"], 1)]
-    buttons = [f"SW{count}" for count, _ in enumerate(pins["buttons"], 1)]
     for ref in (*lamps, *buttons):
         if board.below(ref):
             yield f"{ref} must be on the front, under the face"
@@ -170,7 +183,7 @@ def _face(board: Board, pins: Mapping[str, Any], case: Mapping[str, Any]) -> Ite
     holes += [(ref, board.middles[ref], case["button_hole"]) for ref in buttons]
     knobs = [
         (f"the knob {knob['name']}", (x - left, y - back), case["knob_width"])
-        for knob, (x, y) in zip(pins["knobs"], case["knobs"], strict=True)
+        for knob, (x, y) in zip(of_knobs, case["knobs"], strict=True)
     ]
     for (one, here, wide), (other, there, width) in combinations((*holes, *knobs), 2):
         free = math.dist(here, there) - (wide + width) / 2

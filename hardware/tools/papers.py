@@ -29,19 +29,32 @@ COLUMNS = (
     *("References", "Quantity", "Value", "Description", "Manufacturer", "Part number", "Alternates"),
     *("Footprint", "Data sheet drawing", "Price class", "Stuffing", "Checked with a distributor"),
 )
+STUFFINGS = ("all", "potentiometers", "encoders", "optional", "board")
 
 
 def ordered() -> list[list[Part]]:
     """The parts on the board that are ordered, in groups of the same number and stuffing."""
     known = list(kinds())
     parts = [part for part in sheet.panel().values() if part.stuffing != "board"]
-    for part in parts:
-        if part.number not in known:
-            raise ValueError(
-                f"parts.toml has no [{part.number}], which is the field MPN of {part.ref} on the sheet."
-            )
     parts.sort(key=lambda part: (known.index(part.number), natural(part.ref)))
     return [list(group) for _, group in groupby(parts, key=lambda part: (part.number, part.stuffing))]
+
+
+def faults(parts: Mapping[str, Part]) -> Iterator[str]:
+    """A sentence for each part of a sheet that cannot be ordered, or that the assembly instructions do not solder."""
+    soldered = " ".join(refs for _, refs, _ in STEPS).split()
+    for ref, part in parts.items():
+        if part.stuffing not in STUFFINGS:
+            yield f'panel.kicad_sch: the field Stuffing of {ref} is "{part.stuffing}"; use {", ".join(STUFFINGS)}'
+        if part.stuffing == "board":
+            continue
+        if part.number not in kinds():
+            yield f'panel.kicad_sch: the field MPN of {ref} is "{part.number}", which parts.toml does not have'
+        if soldered.count(ref) != 1:
+            yield f"tools/papers.py: {ref} must be in just one of the STEPS of the assembly"
+    for ref in soldered:
+        if ref not in parts:
+            yield f"tools/papers.py: {ref} is in the STEPS of the assembly, but not on the sheet"
 
 
 def value_of(group: list[Part]) -> str:
@@ -57,7 +70,7 @@ def bill() -> str:
     writer.writerow(COLUMNS)
     for name, kind in kinds().items():
         number = "-" if kind["maker"] == "any" else name
-        rows: list[tuple[str, int, str, str, str]] = [
+        rows = [
             (
                 " ".join(part.ref for part in group),
                 len(group),
@@ -69,23 +82,10 @@ def bill() -> str:
             if group[0].number == name
         ]
         if "pieces" in kind:
-            rows = [("", kind["pieces"], kind["value"], "", kind["stuffing"])]
+            rows.append(("", kind["pieces"], kind["value"], "", kind["stuffing"]))
         for refs, pieces, value, footprint, stuffing in rows:
-            writer.writerow(
-                [
-                    *(
-                        refs,
-                        pieces,
-                        value,
-                        kind["says"],
-                        kind["maker"],
-                        number,
-                        kind["alternates"],
-                        footprint,
-                    ),
-                    *(kind["drawing"], kind["price"], stuffing, "no"),
-                ]
-            )
+            what = (kind["says"], kind["maker"], number, kind["alternates"], footprint)
+            writer.writerow([refs, pieces, value, *what, kind["drawing"], kind["price"], stuffing, "no"])
     return out.getvalue()
 
 

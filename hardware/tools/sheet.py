@@ -8,6 +8,8 @@ from functools import cache
 
 from hardware.tools.sexpr import Node, children, fields, read
 
+FIELDS = ("Value", "Footprint", "MPN", "Stuffing")
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -27,8 +29,9 @@ def parts(sheet: Node) -> dict[str, Part]:
     for symbol in children(sheet, "symbol"):
         has = fields(symbol)
         if not has["Reference"].startswith("#"):
-            values = (has.get(name, "") for name in ("Value", "Footprint", "MPN", "Stuffing", "Label"))
-            found[has["Reference"]] = Part(has["Reference"], *values)
+            value, footprint, number, stuffing = (has.get(name, "") for name in FIELDS)
+            label = has.get("Label") or "-"
+            found[has["Reference"]] = Part(has["Reference"], value, footprint, number, stuffing, label)
     return found
 
 

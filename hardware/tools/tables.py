@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tomllib
+from functools import cache
 from typing import Any
 
 from hardware.tools.sexpr import HARDWARE
@@ -14,6 +15,7 @@ def geometry() -> dict[str, Any]:
     return tomllib.loads((HARDWARE / "geometry.toml").read_text(encoding="utf-8"))
 
 
+@cache
 def kinds() -> dict[str, dict[str, Any]]:
     """What to order, by the maker's number."""
     return tomllib.loads((HARDWARE / "parts.toml").read_text(encoding="utf-8"))

@@ -95,6 +95,11 @@ def test_a_change_that_kicad_allows_is_named(old: str, new: str, named: str) -> 
     assert any(named in fault for fault in changed(having(old), old, new))
 
 
+def test_a_part_that_is_not_on_the_board_is_named() -> None:
+    (fault,) = found(without=part("C4")[0])
+    assert "C4" in fault
+
+
 def test_a_pour_that_is_not_filled_is_named() -> None:
     piece = having("(filled_polygon")
     assert any(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,29 @@ def test_the_drawings_of_the_steps_show_the_board_as_it_is() -> None:
         assert (HARDWARE / path).read_text(encoding="utf-8") == text, f"{path} is stale: run make hardware"
 
 
-def test_each_part_is_soldered_in_just_one_step() -> None:
-    steps = [ref for _, refs, _ in papers.STEPS for ref in refs.split()]
-    assert sorted(steps) == sorted(part.ref for group in papers.ordered() for part in group)
+def test_each_part_is_ordered_and_soldered() -> None:
+    assert [*papers.faults(sheet.panel())] == []
+
+
+@pytest.mark.parametrize(
+    ("ref", "change", "named"),
+    [
+        ("R3", {"number": "MFR-25FBF52-68R"}, "MFR-25FBF52-68R"),
+        ("R3", {"stuffing": ""}, "Stuffing"),
+        ("TP1", {"stuffing": "all", "number": "WP7113SYD"}, "STEPS"),
+    ],
+)
+def test_a_part_that_cannot_be_ordered_or_soldered_is_named(
+    ref: str, change: dict[str, str], named: str
+) -> None:
+    parts = dict(sheet.panel()) | {ref: replace(sheet.panel()[ref], **change)}
+    assert any(ref in fault and named in fault for fault in papers.faults(parts))
+
+
+def test_a_part_that_is_gone_from_the_sheet_is_named() -> None:
+    parts = {ref: part for ref, part in sheet.panel().items() if ref != "C4"}
+    (fault,) = papers.faults(parts)
+    assert "C4" in fault
 
 
 def test_a_pin_that_moves_in_the_table_makes_the_papers_stale(tmp_path: Path) -> None:
