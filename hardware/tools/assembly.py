@@ -31,7 +31,7 @@ def _drawing(board: Board, now: set[str], done: set[str]) -> str:
     # The header's socket is put in from below, but soldered, and so drawn, from above.
     below = all(board.below(ref) for ref in now) and "J1" not in now
     turned = f' transform="translate({width} 0) scale(-1 1)"' if below else ""
-    parts = [ref for ref in board.footprints if ref in sheet.panel()]
+    parts = [ref for ref in board.footprints if ref in sheet.panel().parts]
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{across * SCALE:.0f}" height="{down * SCALE:.0f}"'
         f' viewBox="{-MARGIN} {-MARGIN} {across} {down}" font-family="sans-serif">',

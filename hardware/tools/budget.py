@@ -44,7 +44,7 @@ def ohms(resistor: Part) -> float:
 
 def _lamps() -> list[tuple[Part, Part]]:
     """Each lamp with its resistor."""
-    parts = sheet.panel()
+    parts = sheet.panel().parts
     return [(part, parts[f"R{ref[1:]}"]) for ref, part in parts.items() if ref.startswith("D")]
 
 

@@ -45,10 +45,10 @@ def main(quick: bool, record: bool) -> int:
 
 def faults() -> Iterator[tuple[str, list[str]]]:
     """What needs no KiCad: each check with what it found."""
-    of, parts = pins.table(), sheet.panel()
-    yield "the sheet and pins.toml", [*pins.faults(kicad.recorded()[1], parts, of)]
-    yield "HAT, case and print", [*layout.faults(board.panel(), parts, of, geometry()["case"])]
-    yield "parts and steps", [*papers.faults(parts)]
+    of, drawn = pins.table(), sheet.panel()
+    yield "the sheet and pins.toml", [*pins.faults(kicad.recorded()[1], drawn, of)]
+    yield "HAT, case and print", [*layout.faults(board.panel(), drawn.parts, of, geometry()["case"])]
+    yield "parts and steps", [*papers.faults(drawn.parts)]
     yield "KiCad's last check", kicad.stale()
 
 

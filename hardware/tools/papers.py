@@ -35,7 +35,7 @@ STUFFINGS = ("all", "potentiometers", "encoders", "optional", "board")
 def ordered() -> list[list[Part]]:
     """The parts on the board that are ordered, in groups of the same number and stuffing."""
     known = list(kinds())
-    parts = [part for part in sheet.panel().values() if part.stuffing != "board"]
+    parts = [part for part in sheet.panel().parts.values() if part.stuffing != "board"]
     parts.sort(key=lambda part: (known.index(part.number), natural(part.ref)))
     return [list(group) for _, group in groupby(parts, key=lambda part: (part.number, part.stuffing))]
 
@@ -141,7 +141,7 @@ STEPS: tuple[tuple[str, str, str], ...] = (
 
 def steps() -> str:
     """The steps of ASSEMBLY.md, each with the drawing that shows it."""
-    parts = sheet.panel()
+    parts = sheet.panel().parts
     out = []
     for number, (title, refs, words) in enumerate(STEPS, 1):
         mine = groupby((parts[ref] for ref in refs.split()), key=lambda part: part.number)
@@ -195,7 +195,7 @@ WIRES = ("OG", "GY", "BU", "YE", "GN", "VT", "BN", "WH", "TQ")
 def wiring(of: Mapping[str, Any] | None = None) -> str:
     """The hand-wired build as WireViz reads it: the Pi's header, each part, and a bundle of wires to each."""
     of = of or table()
-    drawn, names = sheet.panel(), header()
+    drawn, names = sheet.panel().parts, header()
     power = next(pin for pin, name in names.items() if name == "3V3" and pin > 1)
     grounds = [pin for pin, name in names.items() if name == "GND"]
     used: dict[int, str] = {power: "3V3"}

@@ -20,7 +20,7 @@ from typing import Any
 
 from gpiozero import PiBoardInfo
 
-from hardware.tools.sheet import Part
+from hardware.tools.sheet import Sheet
 
 A_PI = 0xC03114  # a Pi 4; tests/panel/test_pins.py holds the others' headers against each other
 GND, V3, V5 = "GND", "+3V3", "+5V"
@@ -120,7 +120,7 @@ def wanted(of: Mapping[str, Any]) -> dict[str, set[str]]:
     return dict(on)
 
 
-def faults(nets: Mapping[str, set[str]], parts: Mapping[str, Part], of: Mapping[str, Any]) -> Iterator[str]:
+def faults(nets: Mapping[str, set[str]], sheet: Sheet, of: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each pin, name and revision in which the sheet is not what the table asks for."""
     on = {pin: net for net, pins in nets.items() for pin in pins}
     asked = wanted(of)
@@ -133,16 +133,21 @@ def faults(nets: Mapping[str, set[str]], parts: Mapping[str, Part], of: Mapping[
         if pin in on and not any(pin in pins for pins in asked.values()):
             why = of["reserved"].get(name.removeprefix("GPIO"), "unused")
             yield f"panel.kicad_sch: {pin} ({name}: {why}) must stay open, and is on {on[pin]}"
+    if sheet.revision != of["revision"]:
+        yield f"panel.kicad_sch: the title block has the revision {sheet.revision}, pins.toml {of['revision']}"
+    for text in (f"{lamp['name']}: {lamp['label']}" for lamp in of["lamps"]):
+        if text not in sheet.texts:
+            yield f'panel.kicad_sch: the text "{text}" must stand beside the lamp'
     labels = {f"D{count}": lamp["label"] for count, lamp in enumerate(of["lamps"], 1)}
     labels |= {f"SW{count}": button["name"].upper() for count, button in enumerate(of["buttons"], 1)}
     labels |= {
         f"J{first + n}": knob["name"].upper() for first in (3, 5) for n, knob in enumerate(of["knobs"])
     }
     for ref, label in labels.items():
-        if ref not in parts:
+        if ref not in sheet.parts:
             yield f"panel.kicad_sch: {ref} is missing; pins.toml calls it {label}"
-        elif parts[ref].label != label:
-            yield f"panel.kicad_sch: the field Label of {ref} is {parts[ref].label}, in pins.toml {label}"
+        elif sheet.parts[ref].label != label:
+            yield f"panel.kicad_sch: the field Label of {ref} is {sheet.parts[ref].label}, in pins.toml {label}"
 
 
 def _net(*words: str) -> str:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: CERN-OHL-P-2.0
-"""The parts on the sheet, with the fields that their makers and the papers need."""
+"""The parts on the sheet, with the fields that the checks and the papers need."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
 
-from hardware.tools.sexpr import Node, children, fields, read
+from hardware.tools.sexpr import Node, children, fields, plain, read, value
 
 FIELDS = ("Value", "Footprint", "MPN", "Stuffing")
 
@@ -23,19 +23,29 @@ class Part:
     label: str  # what is printed beside it on the board and on the case, or "-"
 
 
-def parts(sheet: Node) -> dict[str, Part]:
-    """Every part by its reference, in the order of the sheet's file; no power symbols."""
-    found = {}
-    for symbol in children(sheet, "symbol"):
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What is on the sheet: its parts by their references, without power symbols, its texts and its revision."""
+
+    parts: dict[str, Part]
+    texts: frozenset[str]
+    revision: str
+
+
+def drawn(source: Node) -> Sheet:
+    """What a sheet's file has."""
+    parts = {}
+    for symbol in children(source, "symbol"):
         has = fields(symbol)
-        if not has["Reference"].startswith("#"):
-            value, footprint, number, stuffing = (has.get(name, "") for name in FIELDS)
-            label = has.get("Label") or "-"
-            found[has["Reference"]] = Part(has["Reference"], value, footprint, number, stuffing, label)
-    return found
+        ref, label = has["Reference"], has.get("Label") or "-"
+        if not ref.startswith("#"):
+            worth, footprint, number, stuffing = (has.get(name, "") for name in FIELDS)
+            parts[ref] = Part(ref, worth, footprint, number, stuffing, label)
+    texts = frozenset(plain(text[1]) for text in children(source, "text"))
+    return Sheet(parts, texts, value(source, "title_block", "rev"))
 
 
 @cache
-def panel() -> dict[str, Part]:
-    """The parts on the project's sheet."""
-    return parts(read("panel.kicad_sch"))
+def panel() -> Sheet:
+    """The project's sheet."""
+    return drawn(read("panel.kicad_sch"))

@@ -30,7 +30,7 @@ def source() -> list[tuple[str, Node]]:
 def found(*added: Node, without: str = "", tracks: bool = False) -> list[str]:
     """What is found on the board with other pieces; without its tracks, which take long, unless they are asked for."""
     nodes = [node for piece, node in source() if piece != without and (tracks or node[0] != "segment")]
-    return [*faults(Board(["kicad_pcb", *nodes, *added]), sheet.panel(), pins.table(), CASE)]
+    return [*faults(Board(["kicad_pcb", *nodes, *added]), sheet.panel().parts, pins.table(), CASE)]
 
 
 def changed(piece: str, old: str, new: str) -> list[str]:

@@ -28,7 +28,7 @@ def test_the_drawings_of_the_steps_show_the_board_as_it_is() -> None:
 
 
 def test_each_part_is_ordered_and_soldered() -> None:
-    assert [*papers.faults(sheet.panel())] == []
+    assert [*papers.faults(sheet.panel().parts)] == []
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_each_part_is_ordered_and_soldered() -> None:
 def test_a_part_that_cannot_be_ordered_or_soldered_is_named(
     ref: str, change: dict[str, str], named: str
 ) -> None:
-    parts = dict(sheet.panel()) | {ref: replace(sheet.panel()[ref], **change)}
+    parts = dict(sheet.panel().parts) | {ref: replace(sheet.panel().parts[ref], **change)}
     assert any(ref in fault and named in fault for fault in papers.faults(parts))
 
 
 def test_a_part_that_is_gone_from_the_sheet_is_named() -> None:
-    parts = {ref: part for ref, part in sheet.panel().items() if ref != "C4"}
+    parts = {ref: part for ref, part in sheet.panel().parts.items() if ref != "C4"}
     (fault,) = papers.faults(parts)
     assert "C4" in fault
 
@@ -70,9 +70,9 @@ def test_the_wiring_drawing_names_every_lamp_and_where_it_goes() -> None:
 def test_the_parts_list_counts_what_the_sheet_has() -> None:
     rows = list(csv.DictReader(io.StringIO(papers.bill())))
     listed = [ref for row in rows for ref in row["References"].split()]
-    bought = [part.ref for part in sheet.panel().values() if part.stuffing != "board"]
+    bought = [part.ref for part in sheet.panel().parts.values() if part.stuffing != "board"]
     assert sorted(listed) == sorted(bought)
-    numbers = {part.number for part in sheet.panel().values()}
+    numbers = {part.number for part in sheet.panel().parts.values()}
     assert [number for number, kind in kinds().items() if (number in numbers) == ("pieces" in kind)] == []
     for row in rows:
         if row["References"]:

@@ -13,7 +13,7 @@ from hardware.tools.pins import CONVERTER, GND, V3, V5, faults, header, hole, ta
 from hardware.tools.sexpr import HARDWARE
 
 _, NETS = kicad.recorded()
-PARTS = sheet.panel()
+SHEET = sheet.panel()
 TABLE = (HARDWARE.parent / "appliance/panel/pins.toml").read_text(encoding="utf-8")
 
 
@@ -22,11 +22,11 @@ def changed(tmp_path: Path, old: str, new: str) -> list[str]:
     assert old in TABLE
     path = tmp_path / "pins.toml"
     path.write_text(TABLE.replace(old, new, 1), encoding="utf-8")
-    return [*faults(NETS, PARTS, table(path))]
+    return [*faults(NETS, SHEET, table(path))]
 
 
 def test_the_sheet_joins_what_the_table_asks_for() -> None:
-    assert [*faults(NETS, PARTS, table())] == []
+    assert [*faults(NETS, SHEET, table())] == []
 
 
 @pytest.mark.parametrize(
@@ -49,28 +49,31 @@ def test_a_pin_that_moves_in_the_table_is_seen(tmp_path: Path, old: str, new: st
 
 
 def test_a_name_that_changes_in_the_table_is_seen(tmp_path: Path) -> None:
-    (fault,) = changed(tmp_path, 'label = "Eb"', 'label = "E"')
-    assert "D2" in fault
+    text, field = changed(tmp_path, 'label = "Eb"', 'label = "E"')
+    assert "note 2: E" in text
+    assert "D2" in field
+    (revision,) = changed(tmp_path, 'revision = "A"', 'revision = "B"')
+    assert "title block" in revision
     assert any("SW2" in fault for fault in changed(tmp_path, 'name = "mute"', 'name = "quiet"'))
 
 
 def test_a_wire_that_moves_on_the_sheet_is_seen() -> None:
     swapped = dict(NETS) | {"LAMP_NOTE_1": NETS["LAMP_NOTE_2"], "LAMP_NOTE_2": NETS["LAMP_NOTE_1"]}
-    found = [*faults(swapped, PARTS, table())]
+    found = [*faults(swapped, SHEET, table())]
     assert len(found) == 4
     assert any("J1.11" in fault and "LAMP_NOTE_1" in fault and "LAMP_NOTE_2" in fault for fault in found)
 
 
 def test_what_is_reserved_stays_open() -> None:
     added = dict(NETS) | {"FAN": {"J1.15", "R19.1"}}
-    (fault,) = faults(added, PARTS, table())
+    (fault,) = faults(added, SHEET, table())
     assert "J1.15" in fault
     assert "mutes many DACs" in fault
 
 
 def test_a_part_that_a_maker_adds_is_no_fault() -> None:
     added = dict(NETS) | {V3: {*NETS[V3], "C5.1"}, GND: {*NETS[GND], "C5.2"}}
-    assert [*faults(added, PARTS, table())] == []
+    assert [*faults(added, SHEET, table())] == []
 
 
 # Said once more, by hand and from the panel's own wiring, so that a slip in tools/pins.py does not pass for the truth.
@@ -94,7 +97,7 @@ def test_each_button_closes_its_pin_to_ground_through_a_kilohm() -> None:
         assert net(f"J1.{hole(bcm)}") == {f"J1.{hole(bcm)}", f"R{9 + count}.1"}
         assert f"SW{count}.1" in net(f"R{9 + count}.2")
         assert f"SW{count}.2" in NETS[GND]
-        assert PARTS[f"R{9 + count}"].value == "1k"
+        assert SHEET.parts[f"R{9 + count}"].value == "1k"
 
 
 def test_the_converter_is_on_spi_and_hears_the_two_wipers_only() -> None:
