@@ -14,6 +14,7 @@ from __future__ import annotations
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ def table(pins: Path | None = None) -> dict[str, Any]:
     return tomllib.loads(source.read_text(encoding="utf-8"))
 
 
+@cache
 def header() -> dict[int, str]:
     """What each pin of the 40-pin header is: 3V3, 5V, GND or GPIO with its number."""
     return {number: pin.name for number, pin in PiBoardInfo.from_revision(A_PI).headers["J8"].pins.items()}
