@@ -69,6 +69,7 @@ def test_the_papers_are_made_without_a_change_to_the_sources(project: Path) -> N
     assert (project / "hardware/kicad/panel.kicad_pcb").read_text(encoding="utf-8") == source
 
 
+@pytest.mark.process
 def test_no_recipe_names_the_sources_as_its_target() -> None:
     # They are opened by tools/kicad.py alone, which copies them; recipes name the copy.
     done = subprocess.run(
