@@ -162,9 +162,7 @@ def _run(arguments: argparse.Namespace, loaded: Loaded) -> None:
     if sockets and arguments.page:
         from appliance.companion import Companion
 
-        page = Companion(
-            "page", _ours(arguments, "page", "--set", f"state_dir={sockets}"), quiet=terminal is not None
-        )
+        page = Companion("page", _ours(arguments, "page", "--set", f"state_dir={sockets}"))
         beside.append(page.running)
     start = Start(
         music=named or _recording(settings.recording.path, loaded),

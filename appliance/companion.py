@@ -2,14 +2,14 @@
 """A program that the player starts beside itself, because its owner asked for it in the same command: the page.
 
 It is a client of the control socket in a process of its own, so whatever it does, the music plays on. What it prints
-becomes lines of the player's log. As a service it has a unit of its own instead.
+becomes lines of the player's log, because the panel can own the terminal. As a service it has a unit of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -19,16 +19,16 @@ AT_END = 2.0  # s for it to end by itself
 
 
 class Companion:
-    """The program that `command` starts; `name` is for the log. `quiet` discards its standard error."""
+    """The program that `command` starts; `name` is for the log."""
 
-    def __init__(self, name: str, command: Sequence[str], *, quiet: bool = False) -> None:
-        self._name, self._command, self._stderr = name, command, DEVNULL if quiet else None
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self._name, self._command = name, command
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Let it run while in the `with`."""
         process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=DEVNULL, stdout=PIPE, stderr=self._stderr, start_new_session=True
+            *self._command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
         )
         reading = asyncio.create_task(self._read(process))
         try:
@@ -40,9 +40,13 @@ class Companion:
 
     async def _read(self, process: Process) -> None:
         assert process.stdout  # noqa: S101 - `running` has asked for a pipe
+        said = ""
         async for line in process.stdout:
-            log.info("%s", line.decode(errors="replace").strip())
-        log.warning("The %s has ended (exit code %d); the box plays on.", self._name, await process.wait())
+            said = line.decode(errors="replace").strip()
+            log.info("%s", said)
+        code = await process.wait()
+        # The panel shows only the last line of the log, so the reason is in it.
+        log.warning("The %s has ended (exit code %d); the box plays on. It said: %s", self._name, code, said)
 
 
 async def end(process: Process, within: float) -> None:

@@ -16,6 +16,7 @@ served under the names that `keep` has returned here and no others.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import re
@@ -169,8 +170,10 @@ class Page:
             try:
                 server = await loop.create_server(accept, host or None, port)
             except OSError as error:
+                taken = error.errno == errno.EADDRINUSE
+                why = "another program uses it" if taken else error.strerror or error
                 raise CannotListen(
-                    f"Cannot serve the page at {host}:{port}: {error.strerror or error}. "
+                    f"Cannot serve the page at {host}:{port}: {why}. "
                     "Choose another address or port with page.listen."
                 ) from error
             tasks += [asyncio.create_task(work()) for work in (self._follow, self._light, self._look)]
