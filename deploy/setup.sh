@@ -40,7 +40,7 @@ check_folder() {
 }
 
 check_python() {
-    command -v "$python" >/dev/null || fail "There is no $python: install Python 3.11, 3.12 or 3.13."
+    command -v "$python" >/dev/null || fail "There is no $python: install Python 3.11, 3.12 or 3.13 (apt-get install python3-venv)."
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     case $version in
         3.11 | 3.12 | 3.13) ;;

@@ -165,7 +165,7 @@ def test_a_recording_that_is_not_there_is_no_crash_and_the_bundled_one_plays(tmp
 def test_a_tape_needs_no_network_and_a_signal_ends_it_softly(number: int) -> None:
     async def run() -> None:
         async with running(str(bundled().path)) as process:
-            await line_with(process, "cannot be opened")
+            await line_with(process, "sound card")
             await line_with(process, "Playing the recording.")
             assert children(process) == []
             assert 0.5 < await farewell(process, number) < LEAVES

@@ -442,7 +442,7 @@ class Pieces(_Section):
     )
     network: str = _setting("public", "the name of a network", "The network on which pieces are paid for.")
     port: Whole = _number(
-        0, 0, 65_535, "; 0 draws one, and keeps it", "The port on which other boxes reach this one."
+        0, 0, 65_535, "(0 draws one and keeps it)", "The port on which other boxes reach this one."
     )
     upload: Whole = _number(256, 8, 100_000, "kB a second", "The most that is sent to other boxes.")
     shelf: Whole = _number(200, 10, 100_000, "MB", "The most that pieces take on the disk.")

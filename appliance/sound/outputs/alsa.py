@@ -91,7 +91,12 @@ class Alsa:
     def _open(self, name: str, latency: float) -> bool:
         """Open the device by one of its names. False if this name refuses our format and the converter can help."""
         pcm = c_void_p()
-        self._must(self._alsa.snd_pcm_open(pcm, name.encode(), PLAYBACK, NONBLOCK), "cannot be opened")
+        result = self._alsa.snd_pcm_open(pcm, name.encode(), PLAYBACK, NONBLOCK)
+        if result in (-errno.ENOENT, -errno.ENODEV):  # of "default" too, where the computer has no card
+            raise NoSoundCard(
+                f"There is no sound card {self._device!r}; plug one in, or name another in sound.device."
+            )
+        self._must(result, "cannot be opened")
         result = self._negotiate(pcm, round(latency * SAMPLE_RATE))
         if result < 0:
             self._alsa.snd_pcm_close(pcm)
