@@ -93,3 +93,10 @@ def test_each_target_looks_before_it_installs_anything() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in ("releases", "image", "image-test", "image-test-raspi3b", "ansible-test", "nspawn-test"):
         assert re.search(rf"^{target}: needed-{target} ", makefile, re.MULTILINE)
+
+
+def test_the_readme_names_every_package(machine: Path) -> None:
+    lines = re.findall(r"^sudo apt-get install (.+)$", (ROOT / "deploy/README.md").read_text(), re.MULTILINE)
+    for target, line in zip(("image", "releases"), lines, strict=True):
+        # Who has the project has git, and every Debian has e2fsprogs.
+        assert needed(machine, target)[2] - {"git", "e2fsprogs"} <= set(line.split())
