@@ -139,6 +139,7 @@ class Swarm:
         mask |= kinds.dht_notification | kinds.storage_notification
         params.settings = cast(Any, self._settings | {"alert_mask": mask})
         self._session = lt.session(params)
+        self._session.set_peer_class_filter(_limited())
         if self._private:
             self._session.set_ip_filter(_only_private())
         reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -149,8 +150,10 @@ class Swarm:
             self._say_hello()
             yield
         finally:
-            for task in self._fetching.values():
-                task.cancel()
+            while self._fetching:  # they still use the session when they are cancelled
+                for task in self._fetching.values():
+                    task.cancel()
+                await asyncio.wait(self._fetching.values())
             loop.remove_reader(reading)
             self._session.pause()
             self._handles.clear()
@@ -360,10 +363,24 @@ def _sizes(info: lt.torrent_info) -> dict[str, int]:
     return sizes
 
 
-def _only_private() -> lt.ip_filter:
+def _limited() -> lt.ip_filter:
+    """The classes of peers: all have the session's limits, from which libtorrent exempts local ones as delivered."""
+    limited, local = 1 << lt.session.global_peer_class_id, 1 << lt.session.local_peer_class_id
+    found = _everywhere(limited)
+    for first, last in _PRIVATE:
+        found.add_rule(first, last, limited | local)  # it still need not wait for its turn to be sent to
+    return found
+
+
+def _everywhere(flags: int) -> lt.ip_filter:
     found = lt.ip_filter()
-    found.add_rule("0.0.0.0", "255.255.255.255", BLOCKED)  # noqa: S104 - a range, not an address to listen on
-    found.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", BLOCKED)
+    found.add_rule("0.0.0.0", "255.255.255.255", flags)  # noqa: S104 - a range, not an address to listen on
+    found.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", flags)
+    return found
+
+
+def _only_private() -> lt.ip_filter:
+    found = _everywhere(BLOCKED)
     for first, last in _PRIVATE:
         found.add_rule(first, last, 0)
     return found

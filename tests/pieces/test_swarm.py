@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
+import time
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,11 +17,15 @@ import pytest
 
 from appliance.control import NoBox, Refused
 from appliance.pieces.piece import pack
+from appliance.pieces.swarm import Swarm
 from tests.support.artists import PNG, Artist, draft
 from tests.support.piece_boxes import PieceBox
 from tests.support.spaces import Spaces, require
 
 pytestmark = pytest.mark.process
+
+BURST = 4  # s: libtorrent lets a limit save up three, and measures by the tenth of a second
+DOWNLOAD = 1 << 20  # bytes a second, of every box
 
 
 @pytest.fixture
@@ -154,3 +161,61 @@ def test_an_ordinary_client_fetches_the_files(spaces: Spaces, tmp_path: Path) ->
         subprocess.run(command, check=True, timeout=150)
         assert (place / "piece" / "track-01.score.gz").read_bytes() == made.tracks[0].content
         assert (place / "piece" / "piece.json").read_bytes()
+
+
+def sent(box: PieceBox) -> int:
+    """Bytes that its namespace has sent."""
+    table = Path(f"/proc/{box.process.pid}/net/dev").read_text()
+    return int(table.partition("eth0:")[2].split()[8])
+
+
+def test_the_upload_limit_holds_on_a_lan(spaces: Spaces, tmp_path: Path) -> None:
+    spaces.lan("ab")
+    limit, cover = 150, PNG[:24] + os.urandom(800_000) + PNG[-8:]
+    with (
+        PieceBox(tmp_path / "a", spaces.inside("a"), upload=limit) as a,
+        PieceBox(tmp_path / "b", spaces.inside("b")) as b,
+    ):
+        key = a.is_artist(Artist())
+        piece = a.publish(draft(cover=cover))
+        b.ask("follow", who=key)
+        assert b.knows(piece)
+        begun, before = time.monotonic(), sent(a)
+        b.until(lambda: b.ask("fetch", named=piece))
+        moved, took = sent(a) - before, time.monotonic() - begun
+    assert len(cover) < moved < (limit << 10) * (took + BURST)
+
+
+def test_the_download_limit_holds_for_local_addresses(tmp_path: Path) -> None:
+    content = os.urandom(DOWNLOAD * (BURST + 1))
+
+    async def run() -> float:
+        source = Swarm(tmp_path / "a", 26881, private=True, listen="127.0.0.1", upload=100 * DOWNLOAD)
+        target = Swarm(tmp_path / "b", 26882, ["127.0.0.1:26881"], private=True, listen="127.0.0.1")
+        async with source.running(), target.running():
+            (tmp_path / "a" / "content").write_bytes(content)
+            torrent = source.share(tmp_path / "a" / "content")
+            begun = time.monotonic()
+            folder = await target.fetch(torrent, lambda _: None, 120.0)
+            took = time.monotonic() - begun
+            assert (folder / "content").read_bytes() == content
+        return took
+
+    took = asyncio.run(run())
+    assert len(content) < DOWNLOAD * (took + BURST)
+
+
+def test_a_fetch_ends_with_the_swarm(tmp_path: Path) -> None:
+    torrent = "ab" * 32
+
+    async def run() -> None:
+        swarm = Swarm(tmp_path, 0, private=True, listen="127.0.0.1")
+        async with swarm.running():
+            fetching = asyncio.create_task(swarm.fetch(torrent, lambda _: None, 120.0))
+            while torrent not in {each["torrent"] for each in swarm.seeding()}:
+                await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await fetching
+
+    asyncio.run(run())
+    assert not (tmp_path / torrent).exists()
