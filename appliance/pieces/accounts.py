@@ -26,7 +26,10 @@ def decode(address: str) -> bytes:
             "That is the secret of an account (S...): never give it to a box; name the account, G..."
         )
     if len(raw) != SIZE + 3 or encode(raw[1:-2]) != address:
-        raise Untrusted(f"{address!r:.70} is no account: it begins with G and has {LETTERS} characters.")
+        raise Untrusted(  # without it: it can be a secret that is mistyped
+            f"The account is mistyped: it begins with G, has {LETTERS} characters (this one has {len(address)}), and "
+            "the last ones are a checksum. Copy it again."
+        )
     return raw[1:-2]
 
 

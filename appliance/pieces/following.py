@@ -38,6 +38,11 @@ class Following:
         """Follow the feed of an account, or of a feed's key. It is followed even if it is not found at once."""
         key, hint, account = who.lower(), "", ""
         if not feed.is_hash(key):
+            if len(who) != accounts.LETTERS and not who.startswith(("G", "S")):
+                raise Untrusted(
+                    f"The key of the feed is mistyped: it has {2 * keys.SIZE} characters from 0 to 9 and a to f (this "
+                    f"one has {len(who)}); an account begins with G. Copy it again."
+                )
             account = who
             accounts.decode(account)
             raw, hint = await asyncio.to_thread(self._horizon.pointer, account)

@@ -30,6 +30,11 @@ LARGEST = 2 << 20  # bytes of an answer; 50 payments with their transactions hav
 PAGE = 50  # payments
 PAGES = 40  # of one poll; the next poll goes on where it ended
 SLOWEST = 60.0  # s for a whole answer
+ANOTHER = "Try it later, or name another server in {endpoints}."
+UNREACHED = (
+    'Check this computer\'s connection and {endpoints}; with pieces.reach = "lan" the service reaches no server '
+    "outside the network at home."
+)
 
 
 class NoHorizon(BoxError, OSError):
@@ -105,7 +110,7 @@ class Horizon:
     def _first(self, path: str, body: bytes | None) -> dict[str, Any] | None:
         from http.client import HTTPException
 
-        why = "no Horizon server is set for it, only Stellar RPC servers"
+        why, remedy = "no Horizon server is set for it, only Stellar RPC servers", "Name one in {endpoints}."
         for server in sorted(self._servers, key=lambda server: server != self._good):
             try:
                 if server != self._good:
@@ -116,7 +121,12 @@ class Horizon:
                 return self._open(server, path, body)
             except (OSError, ValueError, HTTPException, RecursionError) as error:
                 why, self._good = f"{server}: {getattr(error, 'reason', None) or error}", ""
-        raise NoHorizon(f"No server of the network {self.network.name} answers ({why:.200}).")
+                remedy = ANOTHER if isinstance(error, NoHorizon) else UNREACHED
+        endpoints = f"networks.{self.network.name}.endpoints"
+        raise NoHorizon(
+            f"No server of the network {self.network.name} answers ({why:.200}). "
+            + remedy.format(endpoints=endpoints)
+        )
 
     def _open(self, server: str, path: str, body: bytes | None) -> dict[str, Any] | None:
         from urllib.error import HTTPError

@@ -55,6 +55,12 @@ def test_a_server_that_is_down_or_of_another_network_is_not_used(server: PayingH
         Horizon(Network("mine", PASSPHRASE, ("rpc+http://127.0.0.1:9",))).last("G" * 56)
 
 
+def test_an_error_says_what_to_change() -> None:
+    for servers in (("http://127.0.0.1:9",), ("rpc+http://127.0.0.1:9",)):
+        with pytest.raises(NoHorizon, match=r"networks\.mine\.endpoints"):
+            Horizon(Network("mine", PASSPHRASE, servers)).last("G" * 56)
+
+
 def test_all_payments_come_in_order(server: PayingHorizon) -> None:
     found = horizon(server)
     ada, ben = Wallet(found), Wallet(found)
@@ -208,6 +214,19 @@ def test_nothing_is_sold_where_no_horizon_answers(tmp_path: Path) -> None:
         with pytest.raises(Refused):
             box.publish(draft(), amount="5")
         assert box.pieces() == {}
+
+
+def test_a_mistyped_name_is_refused_before_the_network_is_asked(tmp_path: Path) -> None:
+    account, key = Artist().account, Artist().key.hex()
+    wrong = (account[:-1] + ("A" if account[-1] != "A" else "B"), account[:-1], account[1:])
+    with PieceBox(tmp_path / "a", listen="127.0.0.1") as box:
+        for who in (*wrong, key[:-1], key[:-1] + "x", key + "0", "Ada", ""):
+            with pytest.raises(Refused, match="mistyped"):
+                box.ask("follow", who=who)
+        with pytest.raises(Refused, match=r"networks\.mine\.endpoints") as caught:
+            box.ask("follow", who=account)
+        assert "mistyped" not in str(caught.value)
+        assert box.ask("status")["searching"] == []
 
 
 def test_no_secret_of_an_account_is_taken(tmp_path: Path) -> None:
