@@ -26,6 +26,7 @@ from appliance.sound.outputs.pipe import Pipe
 from appliance.sound.outputs.speaker import OutputStatus, Speaker
 from appliance.sound.performer import Instrument, Part, Performer
 from appliance.sound.polyphony import PolyphonyLimiter
+from appliance.sound.realtime import hurry
 from appliance.values import Controls, Passage
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class LivePerformance:
             await asyncio.to_thread(thread.join)
 
     def _run(self) -> None:
+        hurry()
         try:
             self._performance.play()
             self._output.close()

@@ -115,7 +115,7 @@ MAY_IMPORT: dict[str, str] = {
     # --- what puts the rooms together
     "performance": "sound sound.outputs sound.performer values",
     "live": "performance settings sound sound.outputs sound.outputs.pipe sound.outputs.speaker sound.performer "
-    "sound.polyphony values",
+    "sound.polyphony sound.realtime values",
     "parts": "ledger.tape ledger.tape.files ledger.tape.format music.composer music.composition music.scales "
     "music.scenes saved.lines score.files settings sound sound.synth values",
     "render": "ledger.tape music.composition parts performance saved.replacing score.files score.format score.midi "

@@ -37,6 +37,7 @@ from appliance.sound.outputs import CardHangs, NoSoundCard
 from appliance.sound.outputs.alsa import Alsa
 from appliance.sound.outputs.cards import AUTO, Choice, choices, look
 from appliance.sound.outputs.silent import AHEAD, Silent
+from appliance.sound.realtime import hurry
 
 log = logging.getLogger(__name__)
 
@@ -380,6 +381,7 @@ class CardThread(threading.Thread):
 
     def run(self) -> None:
         """Play until told to leave."""
+        hurry()
         try:
             playing = None
             while not self.leaving.is_set():
