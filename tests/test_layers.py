@@ -96,7 +96,7 @@ MAY_IMPORT: dict[str, str] = {
     "pieces.following": "pieces.accounts pieces.feed pieces.horizon pieces.keys pieces.own pieces.repeating "
     "pieces.sales pieces.seeds pieces.shelf pieces.swarm values",
     "pieces.catalogue": "control pieces.feed pieces.own pieces.piece pieces.seeds pieces.shelf values",
-    "pieces.node": "host.log ledger.networks pieces.following pieces.horizon pieces.catalogue pieces.own "
+    "pieces.node": "host.log host.malloc ledger.networks pieces.following pieces.horizon pieces.catalogue pieces.own "
     "pieces.repeating pieces.seeds pieces.server pieces.shelf pieces.swarm values",
     "pieces.own": "pieces.accounts pieces.feed pieces.horizon pieces.keys pieces.piece pieces.repeating pieces.sales "
     "pieces.seeds pieces.shelf pieces.swarm",

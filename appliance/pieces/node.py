@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.host.log import start as start_log
+from appliance.host.malloc import pin_mmap_threshold
 from appliance.ledger.networks import Network
 from appliance.pieces.catalogue import Catalogue
 from appliance.pieces.following import Following
@@ -126,6 +127,7 @@ def main() -> int:
     """Run the process with the options that its environment gives as JSON."""
     options = Options(**json.loads(os.environ.pop(OPTIONS)))
     start_log(verbose=False)
+    pin_mmap_threshold()  # a draft has megabytes, several times
     try:
         asyncio.run(serve(options))
     except (BoxError, OSError) as error:

@@ -157,7 +157,8 @@ def unpack(content: bytes) -> Draft:
     tracks = body.get("tracks")
     if not isinstance(tracks, list) or not all(isinstance(track, dict) for track in tracks):
         raise Untrusted("The file is no draft: make one with `stellar-wind piece make`.")
-    scores = [(text_of(track, "title"), from_base64(track.get("score"))) for track in tracks]
+    # Popped, as a draft has megabytes.
+    scores = [(text_of(track, "title"), from_base64(track.pop("score", None))) for track in tracks]
     title, words = text_of(body, "title"), text_of(body, "words")
     return draft_of(title, words, scores, from_base64(body.get("cover")))
 
