@@ -104,6 +104,8 @@ class LivePerformance:
         gc.freeze()
         gc.enable()
         sys.setswitchinterval(SWITCH)
+        # The performer waits for this thread while that has the interpreter lock, so also while it has no processor.
+        hurry()
         self._loop = asyncio.get_running_loop()
         thread = threading.Thread(target=self._run, name="performer")
         thread.start()

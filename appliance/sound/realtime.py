@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real-time priority for the two threads that make sound, where the computer allows it (LimitRTPRIO= of the unit).
+"""Real-time priority for the threads that sound depends on, where the computer allows it (LimitRTPRIO= of the unit).
 
 A nice value is a share of the processor, and no promise of when: beside other programs the kernel lets the threads wait
-for tens of milliseconds now and then. A real-time thread runs at once. The performer's and the card's thread.
+for tens of milliseconds now and then. A real-time thread runs at once. The main, the performer's and the card's thread.
 """
 
 from __future__ import annotations
