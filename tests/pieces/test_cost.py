@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -14,8 +15,9 @@ import pytest
 from appliance.control import Refused
 from appliance.pieces.feed import MAX_FEED, MAX_LINES, signed_line
 from appliance.pieces.keys import sha256
+from appliance.pieces.piece import MAX_SCORE, draft_of
 from appliance.pieces.shelf import MAX_ALL_LINES, Shelf, ShelfFull
-from tests.support.artists import AT, Artist
+from tests.support.artists import AT, Artist, score
 from tests.support.horizon_tls import authority, https
 from tests.support.piece_boxes import PieceBox
 
@@ -66,6 +68,23 @@ def test_an_idle_process_is_small_and_loads_tls_when_it_asks(
             assert re.search(r"libssl", maps.read_text())
 
     asyncio.run(run())
+
+
+def large(score: bytes, size: int) -> bytes:
+    """A score after empty members of gzip whose extra fields fill `size` bytes."""
+    extra, empty = bytes(60_000), gzip.compress(b"", mtime=0)[10:]
+    member = b"\x1f\x8b\x08\x04" + bytes(4) + b"\0\xff" + len(extra).to_bytes(2, "little") + extra + empty
+    return member * (size // len(member)) + score
+
+
+def test_the_memory_of_drafts_returns_to_the_system(tmp_path: Path) -> None:
+    scores = [("", large(score(), MAX_SCORE - 100_000)) for _ in range(3)]
+    with PieceBox(tmp_path, listen="127.0.0.1") as box:
+        box.is_artist(Artist())
+        before = megabytes(box, "RssAnon")
+        for title in ("One", "Two", "Three"):
+            box.publish(draft_of(title, "", scores, b""))
+        box.until(lambda: megabytes(box, "RssAnon") < before + 12)  # 26 more stayed in the heap
 
 
 def full_feed(artist: Artist) -> bytes:
