@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -188,10 +189,13 @@ def test_the_upload_limit_holds_on_a_lan(spaces: Spaces, tmp_path: Path) -> None
 
 def test_the_download_limit_holds_for_local_addresses(tmp_path: Path) -> None:
     content = os.urandom(DOWNLOAD * (BURST + 1))
+    with socket.socket(type=socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
 
     async def run() -> float:
-        source = Swarm(tmp_path / "a", 26881, private=True, listen="127.0.0.1", upload=100 * DOWNLOAD)
-        target = Swarm(tmp_path / "b", 26882, ["127.0.0.1:26881"], private=True, listen="127.0.0.1")
+        source = Swarm(tmp_path / "a", port, private=True, listen="127.0.0.1", upload=100 * DOWNLOAD)
+        target = Swarm(tmp_path / "b", 0, [f"127.0.0.1:{port}"], private=True, listen="127.0.0.1")
         async with source.running(), target.running():
             (tmp_path / "a" / "content").write_bytes(content)
             torrent = source.share(tmp_path / "a" / "content")
