@@ -185,11 +185,6 @@ class Feed:
         """The hash of the last line."""
         return self.marks[-1] if self.marks else bytes(SIZE)
 
-    @property
-    def pieces(self) -> dict[str, Entry]:
-        """The pieces that are not withdrawn, oldest first."""
-        return {piece: entry for piece, entry in self.entries.items() if piece not in self.gone}
-
     def price(self, piece: str) -> Price | None:
         """What a piece costs now; None for one that is not sold."""
         found = [prices[-1] for prices in self.prices.values() if prices[-1].piece == piece]

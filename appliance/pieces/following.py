@@ -151,6 +151,8 @@ class Following:
         if self._seeds.share_feed(found) != torrent:  # its maker's torrent has more than ours
             self._seeds.drop(torrent)
         self._open_deliveries(found)
+        gone = found.gone.keys() - (known.gone.keys() if known else set())
+        self._seeds.drop_unnamed(found.entries[piece] for piece in gone & found.entries.keys())
         log.info("The feed of %s has %d lines.", found.artist or key[:12], len(found.marks))
         return found
 

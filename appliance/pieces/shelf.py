@@ -121,9 +121,10 @@ class Shelf:
         return [*([self.own] if self.own else []), *self.feeds.values()]
 
     def pieces_of(self, feed: Feed) -> list[Entry]:
-        """The pieces of a feed that the owner has not blocked, oldest first."""
-        blocked = {*self.follows.blocked}
-        return [entry for entry in feed.pieces.values() if entry.piece not in blocked]
+        """The pieces of a feed, oldest first: not blocked by the owner, nor withdrawn, unless they were bought."""
+        bought = {order.piece for order in self.orders.values() if order.content_key}
+        hidden = {*self.follows.blocked} | (feed.gone.keys() - bought)
+        return [entry for entry in feed.entries.values() if entry.piece not in hidden]
 
     @property
     def torrents_named(self) -> set[str]:

@@ -40,8 +40,8 @@ def test_a_feed_says_whose_it_is_and_what_there_is(ada: Artist) -> None:
     found = read(ada.key, ada.feed.text)
     assert found == ada.feed
     assert (found.artist, found.words, found.account) == ("Ada", "Evenings.", ada.account)
-    assert [entry.title for entry in found.pieces.values()] == ["one", "two", "three"]
-    assert {entry.torrent for entry in found.pieces.values()} == {TORRENT}
+    assert [entry.title for entry in found.entries.values()] == ["one", "two", "three"]
+    assert {entry.torrent for entry in found.entries.values()} == {TORRENT}
 
 
 def test_a_known_feed_grows() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from appliance.pieces import keys
 from appliance.pieces.shelf import Order, Shelf
+from tests.support.artists import Artist, draft
 
 KEY = "ab" * 32
 
@@ -26,6 +27,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (again.secret, again.contents, again.follows) == (secret, {"7": (b"k" * 32).hex()}, shelf.follows)
     assert again.orders == shelf.orders
     assert not list(tmp_path.glob("*.bad"))
+
+
+def test_what_was_bought_stays_when_it_is_withdrawn(tmp_path: Path) -> None:
+    shelf, artist = Shelf(tmp_path), Artist()
+    free, _ = artist.publishes(draft("Free"))
+    sold, _ = artist.publishes(draft("Sold"))
+    shelf.orders[KEY] = Order(KEY, sold, artist.key.hex(), KEY, content_key=KEY)
+    assert [entry.piece for entry in shelf.pieces_of(artist.feed)] == [free, sold]
+    artist.says(gone=free)
+    assert [entry.piece for entry in shelf.pieces_of(artist.says(gone=sold))] == [sold]
 
 
 @pytest.mark.parametrize(

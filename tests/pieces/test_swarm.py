@@ -84,10 +84,12 @@ def test_an_update_is_seen_and_a_piece_can_be_forgotten(spaces: Spaces, tmp_path
         two = a.publish(draft("Two"))
         assert b.knows(two)
         b.until(lambda: b.ask("fetch", named=one))
+        b.until(lambda: b.ask("fetch", named=two))
         b.ask("forget", named=one)
         assert one not in b.pieces()
         a.ask("forget", named=two)  # its artist withdraws it
         b.until(lambda: not b.pieces())
+        b.until(lambda: not list(b.folder.glob("pieces/torrents/*/piece")))
         b.ask("unfollow", who=key)
         assert b.ask("list")["feeds"] == []
         assert b.ask("status")["seeding"] == []
