@@ -50,8 +50,7 @@ def test_a_known_feed_grows() -> None:
     after = artist.says(gone=P)
     assert read(artist.key, after.text, before) == after
     assert read(artist.key, after.text, after) == after
-    assert before.pieces
-    assert not after.pieces
+    assert (list(before.gone), list(after.gone)) == ([], [P])
 
 
 def test_a_price_can_be_changed_by_a_new_line() -> None:
@@ -76,7 +75,7 @@ def test_a_line_of_a_later_version_is_ignored() -> None:
     artist = Artist()
     artist.says(weather="calm")
     artist.says(piece=P, torrent=TORRENT, bytes=9, title="one", mood=["new"])
-    assert list(read(artist.key, artist.feed.text).pieces) == [P]
+    assert list(read(artist.key, artist.feed.text).entries) == [P]
 
 
 def test_text_cannot_steer_a_terminal() -> None:
@@ -214,7 +213,7 @@ def test_the_largest_feed_is_read_in_seconds() -> None:
         mark = sha256(line).digest()
         text.append(line)
     began = time.process_time()
-    assert len(read(artist.key, b"".join(text)).pieces) == MAX_LINES - 1
+    assert len(read(artist.key, b"".join(text)).entries) == MAX_LINES - 1
     assert time.process_time() - began < 5
 
 
