@@ -103,7 +103,7 @@ def read_score(path: Path, lines: Callable[[], Iterator[bytes]], *, whole: bool 
 def _checked(path: Path, lines: Callable[[], Iterator[bytes]]) -> Iterator[Header | Line]:
     """The lines, parsed; BadScore names the first that is wrong, or the bound that the file exceeds."""
     size = number = 0
-    crowd = deque[tuple[float, int]]()  # of the lines of the last second: s, and the bytes before each
+    crowd: deque[float] = deque(maxlen=MAX_CROWD)  # s, of the last lines
     now = 0.0
     try:
         for number, text in enumerate(lines(), 1):
@@ -119,11 +119,9 @@ def _checked(path: Path, lines: Callable[[], Iterator[bytes]]) -> Iterator[Heade
                         f"t is {line.seconds:g}, and was {now:g} before: the lines are not in order"
                     )
                 now = line.seconds
-                crowd.append((now, size - len(text)))
-                while crowd[0][0] <= now - 1.0:
-                    crowd.popleft()
-                if size - crowd[0][1] > MAX_CROWD:
-                    raise BadScore(f"the score has more than {MAX_CROWD:,} bytes within a second")
+                crowd.append(now)
+                if len(crowd) == MAX_CROWD and now - crowd[0] < 1.0:
+                    raise BadScore(f"the score has {MAX_CROWD:,} lines within a second")
             if isinstance(line, Header) != (number == 1):
                 raise BadScore("the header must be the first line, and no other")
             yield line

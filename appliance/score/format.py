@@ -30,7 +30,7 @@ from appliance.values import Amount, Bed, BoxError, Context, Kind, Note, NoteEve
 VERSION = 1
 MAX_LINE = 64 << 10  # bytes
 MAX_BYTES = 16 << 20  # unpacked
-MAX_CROWD = 128 << 10  # bytes within a second, 400 notes or more; the busiest scene plays some 20
+MAX_CROWD = 1_000  # lines within a second; the busiest scene plays some 20 notes
 MAX_SECONDS = 90_000.0  # of a score: 25 hours
 MAX_LENGTH = 600.0  # s and beats of one note; the longest chord is held for 60 s
 MAX_BEAT = 1e9

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays a score: a part for the performer, like a composition, whose notes are already written. The performer's thread.
 
-Notes begin at their moments whatever the block size; where more than BATCH lines fall into a block, the rest come with
-the next ones. Volume and mute work as ever; tempo, network and scene are the score's own, and presses are confirmed by
-the lamps alone.
+Notes begin at their moments whatever the block size. Volume and mute work as ever; tempo, network and scene are the
+score's own, and presses are confirmed by the lamps alone.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from appliance.score.format import Header, Line
 from appliance.values import Bed, Context, Controls, Ledger, NoteEvent, Passage
 
 PAUSE = 4.0  # s between the end of a score and its next beginning
-BATCH = 32  # lines of a block; a note costs 0.1 million instructions, the sound of a block half a million
 
 
 class ScorePart:
@@ -74,9 +72,7 @@ class ScorePart:
     def _due(self, ends: float) -> Iterator[Line]:
         """The lines before the moment `ends`, which is rounded as the lines are: a block's own lines are not early."""
         ends = round(ends, 4)
-        for _ in range(BATCH):
-            if not (line := self._next) or self._begun + line.seconds >= ends:
-                return
+        while (line := self._next) and self._begun + line.seconds < ends:
             yield line
             self._next = next(self._round, None)
             if self._next is None and self._loop:

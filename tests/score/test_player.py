@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.score.format import Close, Header, Line
-from appliance.score.player import BATCH, PAUSE, ScorePart
+from appliance.score.player import PAUSE, ScorePart
 from appliance.sound import SAMPLE_RATE
 from appliance.values import Bed, Context, Controls, Ledger, Note, NoteEvent, Passage, Voice
 
@@ -66,15 +66,6 @@ def test_a_note_that_was_rounded_up_to_the_next_block_begins_with_that_block() -
     late = part([Line(0.01066, event(0.01066))])
     begins = [passage for passage in passages(late, 1.0) if passage.notes]
     assert [passage.seconds for passage in begins] == [0.0]
-
-
-def test_a_crowd_of_lines_is_spread_over_blocks() -> None:
-    one = part([Line(0.5, event(0.5, at)) for at in range(100)])
-    crowd = [passage for passage in passages(one, 1.0) if passage.notes]
-    assert [event.note.pitch for passage in crowd for event in passage.notes] == list(range(100))
-    assert len(crowd) == 100 // BATCH + 1
-    assert crowd[0].notes[0].seconds == 0.5
-    assert all(event.seconds == each.seconds for each in crowd[1:] for event in each.notes)
 
 
 def test_beds_ledgers_and_contexts_come_with_their_blocks() -> None:
