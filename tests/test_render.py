@@ -91,7 +91,10 @@ def test_a_score_that_is_rendered_as_a_score_stays_the_same(kept: Path, tmp_path
     score = open_score(kept)
     again = open_score(rendered(score, tmp_path / "again.score.gz", score.header.seconds))
     assert again.header.context == score.header.context
-    assert notes(again.path) == notes(kept)
+    ends = score.header.seconds - BLOCK  # a render ends with the block that ends nearest
+    assert [it for it in notes(again.path) if it.seconds < ends] == [
+        it for it in notes(kept) if it.seconds < ends
+    ]
     others = [[line for line in each if not isinstance(line.entry, NoteEvent)] for each in (again, score)]
     for one, other in zip(*others, strict=True):  # they come with the block in which they are due
         assert one.entry == other.entry

@@ -173,7 +173,7 @@ async def make(
                 async with asyncio.timeout(KILL_TIMEOUT):
                     await process.wait()
     if process.returncode:
-        log.error("Cannot make %s: %s", rendered.name, errors.decode(errors="replace").strip()[-200:])
+        log.error("Cannot make %s: %s", rendered.name, errors.decode(errors="replace").strip()[-500:])
     else:
         log.info("Made %s.", rendered)
 

@@ -59,7 +59,8 @@ class ScorePart:
         for line in self._due(self._frames / self._rate):
             match line.entry:
                 case NoteEvent() as event:
-                    notes.append(replace(event, seconds=max(begins, self._begun + event.seconds)))
+                    # Rounded as the lines are: a note on the block's first sample is not early.
+                    notes.append(replace(event, seconds=max(round(begins, 4), self._begun + event.seconds)))
                 case Bed() as bed:
                     pass
                 case Context() as context:
