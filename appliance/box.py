@@ -49,7 +49,7 @@ from appliance.parts import composition, synth
 from appliance.saved import files
 from appliance.saved.crashes import Crashes
 from appliance.saved.exporter import KEPT, Exporter
-from appliance.saved.state import Saver, State, decode
+from appliance.saved.state import STATE, Saver, State, decode
 from appliance.score.files import Score, open_packed
 from appliance.score.history import History
 from appliance.score.player import ScorePart
@@ -130,7 +130,7 @@ class Box:
         self._new_panel = panel
         self._reread, self._crashes = reread, crashes or Crashes(None)
         self._lamps, self._wall, self._inbox = Lamps(LIGHT[settings.panel.lamps]), WallClock(), Inbox()
-        self._saved = files.read(start.state_dir / "state.json", decode) if start.state_dir else None
+        self._saved = files.read(start.state_dir / STATE, decode) if start.state_dir else None
         self.console = Console(
             settings,
             list(networks(settings)),
@@ -214,7 +214,7 @@ class Box:
             parts += [partial(self._beside, self._feed.run), partial(self._beside, listen)]
         parts.append(partial(self._beside, self._survive))
         if start.state_dir:
-            saver = Saver(start.state_dir / "state.json", self._saved, self._state)
+            saver = Saver(start.state_dir / STATE, self._saved, self._state)
             parts += [saver.running, self._exporter.running]
         if start.runtime_dir:
             networks = self.console.networks

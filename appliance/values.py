@@ -116,6 +116,9 @@ class Note:
     waited: float = 0.0  # seconds from the amount's arrival to that beat
 
 
+DIGITS = 4  # of a moment in seconds, also in a score, so that a score's notes fall into the same blocks
+
+
 @dataclass(frozen=True, slots=True)
 class NoteEvent:
     """A note that has begun, with its moment on the audio clock."""

@@ -21,7 +21,7 @@ from appliance.doctor.machine import Machine
 from appliance.doctor.parts import PARTS
 from appliance.doctor.servers import servers
 from appliance.ledger.networks import Network
-from appliance.saved.state import decode, restored
+from appliance.saved.state import STATE, decode, restored
 from appliance.settings import Loaded, Settings, SettingsError, networks
 from appliance.settings.sources import COMMAND_LINE
 from appliance.values import Controls
@@ -75,7 +75,7 @@ def _chosen(machine: Machine, loaded: Loaded) -> Network:
     if place := computer.saved_in(machine, settings):
         controls = Controls(settings.volume, settings.tempo, name, scene=settings.scene)
         with suppress(ValueError):  # there is no saved state, or it is not valid
-            state = decode(machine.read(str(place / "state.json")).encode())
+            state = decode(machine.read(str(place / STATE)).encode())
             name = restored(controls, state, known, ()).network
     return known[name]
 

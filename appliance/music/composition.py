@@ -20,9 +20,8 @@ from appliance.music.composer import Composer
 from appliance.music.scales import NAMES
 from appliance.music.scenes import SCENES
 from appliance.music.transport import Moment, Transport
-from appliance.values import Answer, Context, Controls, Ledger, Note, NoteEvent, Passage
+from appliance.values import DIGITS, Answer, Context, Controls, Ledger, Note, NoteEvent, Passage
 
-DIGITS = 4  # of a moment in seconds, as in a score, so that a score's notes fall into the same blocks
 STRIDE = 0.18  # s between two notes of an answer, whatever the tempo
 
 

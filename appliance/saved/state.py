@@ -21,6 +21,7 @@ from appliance.values import FASTEST, SLOWEST, Controls
 
 log = logging.getLogger(__name__)
 
+STATE = "state.json"  # in the folder of the settings' state_dir
 VERSION = 1
 SETTLED = 5.0  # s without another change: a knob is no longer being turned
 EVERY = 300.0  # s per write on average: 288 a day

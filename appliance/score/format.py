@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from appliance.music.scales import ROOTS, STEPS
-from appliance.values import Amount, Bed, BoxError, Context, Kind, Note, NoteEvent, Voice
+from appliance.values import DIGITS, Amount, Bed, BoxError, Context, Kind, Note, NoteEvent, Voice
 
 VERSION = 1
 MAX_LINE = 64 << 10  # bytes
@@ -88,8 +88,8 @@ def encode(line: Header | Line) -> str:
 def _fields(line: Header | Line) -> dict[str, Any]:
     if isinstance(line, Header):
         rest = {"program": line.program, "title": line.title, "about": line.about}
-        return {"score": VERSION, **asdict(line.context), "seconds": round(line.seconds, 4), **rest}
-    start = {"t": round(line.seconds, 4)}
+        return {"score": VERSION, **asdict(line.context), "seconds": round(line.seconds, DIGITS), **rest}
+    start = {"t": round(line.seconds, DIGITS)}
     match line.entry:
         case NoteEvent():
             return start | _note_fields(line.entry)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 
 from appliance.score.format import Header, Line
-from appliance.values import Bed, Context, Controls, Ledger, NoteEvent, Passage
+from appliance.values import DIGITS, Bed, Context, Controls, Ledger, NoteEvent, Passage
 
 PAUSE = 4.0  # s between the end of a score and its next beginning
 
@@ -60,7 +60,8 @@ class ScorePart:
             match line.entry:
                 case NoteEvent() as event:
                     # Rounded as the lines are: a note on the block's first sample is not early.
-                    notes.append(replace(event, seconds=max(round(begins, 4), self._begun + event.seconds)))
+                    at = max(round(begins, DIGITS), self._begun + event.seconds)
+                    notes.append(replace(event, seconds=at))
                 case Bed() as bed:
                     pass
                 case Context() as context:
@@ -72,7 +73,7 @@ class ScorePart:
 
     def _due(self, ends: float) -> Iterator[Line]:
         """The lines before the moment `ends`, which is rounded as the lines are: a block's own lines are not early."""
-        ends = round(ends, 4)
+        ends = round(ends, DIGITS)
         while (line := self._next) and self._begun + line.seconds < ends:
             yield line
             self._next = next(self._round, None)

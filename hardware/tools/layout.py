@@ -123,7 +123,7 @@ def _copper(board: Board) -> Iterator[str]:
         if not mine or not all(any(children(zone, "filled_polygon")) for zone in mine):
             yield f"{layer} has no filled pour of GND: draw one, or press B in KiCad to fill it"
         if any("yes" in child(zone, "connect_pads") for zone in mine):
-            yield f"the pads in the pour of {layer} need spokes (thermal relief), or nobody can solder them"
+            yield f"the pads in the pour of {layer} need spokes (thermal relief): without them they cannot be soldered"
 
 
 def _print(board: Board, parts: Mapping[str, Part], revision: str) -> Iterator[str]:
