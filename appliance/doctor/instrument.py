@@ -108,7 +108,10 @@ def panel(machine: Machine, settings: Settings) -> Iterator[Finding]:
     if not machine.find("/dev/gpiochip*"):
         yield wrong("panel", "The kernel has no GPIO device.", "Update the system: `sudo apt full-upgrade`.")
     elif settings.panel.knobs == "potentiometers" and not machine.find("/dev/spidev0.*"):
-        advice = "Run `sudo raspi-config nonint do_spi 0`, and restart the computer."
+        advice = (
+            "Add `dtparam=spi=on`, and on Debian `dtoverlay=pi4-spidev` too, to /boot/firmware/config.txt, "
+            "and restart the computer."
+        )
         yield wrong("panel", "SPI is switched off, so the knobs have no effect.", advice)
     else:
         yield ok("panel", f"The kernel has the devices of the GPIO pins{_spi(settings)}.")

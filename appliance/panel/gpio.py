@@ -156,7 +156,10 @@ def _why_no_spi(error: BaseException) -> str:
     if isinstance(error, PermissionError):
         return "no permission to open SPI: add the user that runs the box to the group spi"
     if isinstance(error, FileNotFoundError):
-        return "SPI is switched off: add dtparam=spi=on to /boot/firmware/config.txt and restart"
+        return (
+            "SPI is switched off: add dtparam=spi=on, and on Debian dtoverlay=pi4-spidev too, "
+            "to /boot/firmware/config.txt and restart"
+        )
     return f"SPI cannot be opened ({error}): is dtparam=spi=on in /boot/firmware/config.txt?"
 
 
