@@ -173,7 +173,7 @@ class BoxState(StrEnum):
     LIVE = "live"
     CONNECTING = "connecting"
     OFFLINE = "no network, the recording plays"
-    SETUP = "no network is known, the recording plays"
+    SETUP = "no cable and no known Wi-Fi, the recording plays"
     SCORE = "a kept piece plays"
     NO_CARD = "no sound card"
     TROUBLE = "trouble"
