@@ -196,7 +196,7 @@ image-test-raspi3b: needed-image-test-raspi3b $(VENV)/.installed-dev $(TOOLS)/.i
 	WIND_TEST_BOARD=raspi3b $(IMAGE_TEST) $(ARGS)
 
 .PHONY: release-check
-release-check: needed-image needed-image-test needed-nspawn-test $(VENV)/.installed-dev ## run every lane of a release on this commit, and go on where it was cut; hours; needs root
+release-check: needed-image needed-image-test needed-nspawn-test $(VENV)/.installed-dev ## run every test of a release on this commit, and resume after an interruption; hours; needs root
 	@$(BIN)/python deploy/release/check.py; passed=$$?; chown -R --reference=Makefile build $(VENV) *.egg-info; exit $$passed
 
 hardware: $(VENV)/.installed-hardware ## check the board, and make all from it that is in hardware/ (KiCad 9, OpenSCAD)

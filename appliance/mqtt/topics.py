@@ -7,7 +7,7 @@ Below PREFIX/ID, where ID is random and says nothing about the owner:
     volume, tempo, network    the controls; a message to volume/set sets the volume, and so on
     scene, mute, sleep
     keep/set                  PRESS keeps the last half hour
-    state, notes, ledger      how the network is, the notes of the last minute, the ledger that is being heard
+    state, notes, ledger      what the network lamps show, the notes of the last minute, the ledger that is being heard
 
 Discovery is Home Assistant's: a retained configuration for each, of which all together are one device
 (https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery).
