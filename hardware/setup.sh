@@ -5,7 +5,7 @@
 #
 #     hardware/setup.sh            installs what is missing and apt offers; exit code 1 and a sentence if it offers none
 #
-# The one rule: it adds no source to apt. On Debian 12 KiCad 9 is in the suite bookworm-backports, which you must have
+# It adds no source to apt. On Debian 12 KiCad 9 is in the suite bookworm-backports, which you must have
 # added yourself; Debian 13 has it in the release.
 set -eu
 
