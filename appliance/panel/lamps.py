@@ -112,7 +112,7 @@ LANGUAGE: dict[BoxState, Sign] = {
         "offline: the recording plays", "pulse", "the chosen one: two soft blips every 3 s", None, _blips
     ),
     BoxState.SETUP: Sign(
-        "not connected: no cable, no known Wi-Fi", "pulse", "first and third in turn, 1 s each", None, _in_turn
+        "not connected: no cable or known Wi-Fi", "pulse", "first and third in turn, 1 s each", None, _in_turn
     ),
     BoxState.SCORE: Sign("a kept piece plays", "pulse with their tone", "dark", None, _dark),
     BoxState.NO_CARD: Sign(
