@@ -45,6 +45,12 @@ class Amount:
     ledger: int  # sequence number of the ledger that holds it
 
 
+# Of a ledger, on a tape and in a score: what the box has played, it can keep.
+MAX_SEQUENCE = 2**32 - 1
+MAX_TIME = 2**40  # s since 1970
+MAX_OPERATIONS = 1_000_000  # the public network's limit is 1,000
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """One closed ledger with its non-zero amounts in the order of their operations."""

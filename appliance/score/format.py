@@ -25,7 +25,20 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from appliance.music.scales import ROOTS, STEPS
-from appliance.values import DIGITS, Amount, Bed, BoxError, Context, Kind, Note, NoteEvent, Voice
+from appliance.values import (
+    DIGITS,
+    MAX_OPERATIONS,
+    MAX_SEQUENCE,
+    MAX_TIME,
+    Amount,
+    Bed,
+    BoxError,
+    Context,
+    Kind,
+    Note,
+    NoteEvent,
+    Voice,
+)
 
 VERSION = 1
 MAX_LINE = 64 << 10  # bytes
@@ -35,9 +48,6 @@ MAX_SECONDS = 90_000.0  # of a score: 25 hours
 MAX_LENGTH = 600.0  # s and beats of one note; the longest chord is held for 60 s
 MAX_BEAT = 1e9
 MAX_STROOPS = 2**127 - 1  # a contract's token has 128 bits
-MAX_SEQUENCE = 2**32 - 1
-MAX_TIME = 2**40  # s since 1970
-MAX_OPERATIONS = 1_000_000  # of one ledger; the public network's limit is 1,000
 MAX_TEXT = 1000  # characters of a title
 NAME = 100  # characters of a network's or a scene's name
 

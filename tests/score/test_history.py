@@ -13,6 +13,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from appliance.ledger import tape
 from appliance.parts import composition
 from appliance.performance import Block, Performance
 from appliance.score.files import open_score
@@ -22,7 +23,19 @@ from appliance.score.player import ScorePart
 from appliance.sound import SAMPLE_RATE
 from appliance.sound.outputs.silent import Discard
 from appliance.sound.performer import NullInstrument, Performer
-from appliance.values import Bed, Context, Controls, Ledger, Note, NoteEvent, Passage, Voice
+from appliance.values import (
+    MAX_OPERATIONS,
+    MAX_SEQUENCE,
+    MAX_TIME,
+    Bed,
+    Context,
+    Controls,
+    Ledger,
+    Note,
+    NoteEvent,
+    Passage,
+    Voice,
+)
 from tests.support.session import SCENES, Session, busy_ledger, settings
 
 CONTEXT = Context("public", "wind", "wind", "C", 60.0)
@@ -212,6 +225,18 @@ def test_music_without_a_chord_or_a_bed_begins_with_its_first_line() -> None:
     (line,) = kept.lines
     assert line.seconds == pytest.approx(0.005)
     assert notes(kept.lines)[0].note == event.note
+
+
+def test_a_ledger_with_the_largest_numbers_of_a_tape_is_kept(tmp_path: Path) -> None:
+    largest = Ledger(MAX_SEQUENCE, MAX_TIME, MAX_OPERATIONS, 2**62, 2**62, ())
+    line = tape.decode(tape.encode(tape.Line(0.0, largest)))
+    assert isinstance(line, tape.Line)
+    assert line.entry == largest
+    history = History("x")
+    history.add(Passage(0.0, CONTEXT), 1.0)
+    history.add(Passage(1.0, CONTEXT, ledgers=(largest,)), 2.0)
+    (path := tmp_path / "x.score.gz").write_bytes(history.last().packed())
+    assert [each.entry for each in open_score(path)] == [Close(MAX_SEQUENCE, MAX_TIME, MAX_OPERATIONS)]
 
 
 def test_a_chord_that_has_just_begun_is_all_that_is_kept_where_nothing_came_before() -> None:

@@ -31,7 +31,7 @@ from functools import lru_cache
 from typing import Any
 
 from appliance.ledger.tape.format import MAX_CLASSIC, MAX_CONTRACT
-from appliance.values import Amount, BoxError, Kind, Ledger
+from appliance.values import MAX_OPERATIONS, Amount, BoxError, Kind, Ledger
 
 # One call of a contract can list hundreds of changes; more than a chord of them would only be noise.
 MAX_CHANGES = 16  # amounts of one operation
@@ -127,7 +127,7 @@ def ledger_from_record(record: Mapping[str, Any]) -> Ledger:
     return Ledger(
         sequence=_count(record, "sequence"),
         closed_at=parse_time(_field(record, "closed_at", str)),
-        operations=_count(record, "operation_count"),
+        operations=_count(record, "operation_count", most=MAX_OPERATIONS),
         succeeded=_count(record, "successful_transaction_count", absent=0),
         failed=_count(record, "failed_transaction_count", absent=0),
         amounts=(),
@@ -182,12 +182,12 @@ def _field(record: Any, name: str, kind: type) -> Any:
     return value
 
 
-def _count(record: Any, name: str, absent: int | None = None) -> int:
-    """A count of 0 to 2^31 - 1; `absent` is the value where Horizon left it out."""
+def _count(record: Any, name: str, absent: int | None = None, most: int = 2**31 - 1) -> int:
+    """A count of 0 to `most`; `absent` is the value where Horizon left it out."""
     if absent is not None and isinstance(record, dict) and record.get(name) is None:
         return absent
     value: int = _field(record, name, int)
-    if not 0 <= value < 2**31:
+    if not 0 <= value <= most:
         raise BadRecord(f"A record whose {name} is out of range.")
     return value
 

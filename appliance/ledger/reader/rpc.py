@@ -53,13 +53,12 @@ from appliance.ledger.reader.soroban import (
     Transaction,
     answer,
 )
-from appliance.values import Amount, Ledger
+from appliance.values import MAX_TIME, Amount, Ledger
 
 EVENTS = 200  # a page: 130 kB. A server gives 10,000 at most
 TRANSACTIONS = 50  # a page: 130 kB. A server gives 200 at most
 FEES = 100  # ledgers in which a fee is looked for; every second one of a test network is empty
 NO_HASH = "0" * 64
-LATEST = 2**40  # s since 1970, as on a tape
 
 BEHIND = "reports that it is behind its network"
 
@@ -339,7 +338,7 @@ def _operation(event: EventInfo) -> tuple[int, int]:
 
 def _tip(sequence: int, closed_at: int) -> Tip:
     """The last ledger as an answer names it; raises Lost if it cannot be."""
-    if not 0 < sequence < 2**31 or not 0 <= closed_at <= LATEST:
+    if not 0 < sequence < 2**31 or not 0 <= closed_at <= MAX_TIME:
         raise Lost(Cause.MALFORMED, "does not say which ledger is its last")
     return Tip(sequence, closed_at)
 
@@ -348,4 +347,4 @@ def _closed(stated: datetime | int, estimate: int) -> int:
     """A stated close time in seconds since 1970, or the estimate if it cannot be."""
     if isinstance(stated, datetime):
         stated = int((stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp())
-    return stated if 0 <= stated <= LATEST else estimate
+    return stated if 0 <= stated <= MAX_TIME else estimate

@@ -16,7 +16,17 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.values import Amount, BoxError, Kind, Ledger, Link, LinkState
+from appliance.values import (
+    MAX_OPERATIONS,
+    MAX_SEQUENCE,
+    MAX_TIME,
+    Amount,
+    BoxError,
+    Kind,
+    Ledger,
+    Link,
+    LinkState,
+)
 
 VERSION = 1
 MAX_LINE = 1 << 20  # bytes; a ledger of 10,000 amounts takes 300 kB
@@ -119,11 +129,11 @@ def _header(fields: dict[str, Any]) -> Header:
 
 
 def _ledger(fields: dict[str, Any]) -> Ledger:
-    sequence = _count(fields["ledger"])
+    sequence = _count(fields["ledger"], 0, MAX_SEQUENCE)
     return Ledger(
         sequence=sequence,
-        closed_at=_count(fields["closed_at"]),
-        operations=_count(fields["operations"]),
+        closed_at=_count(fields["closed_at"], 0, MAX_TIME),
+        operations=_count(fields["operations"], 0, MAX_OPERATIONS),
         succeeded=_count(fields["succeeded"]),
         failed=_count(fields["failed"]),
         amounts=tuple(

@@ -20,7 +20,7 @@ from appliance.ledger.reader.amounts import (
     parse_time,
 )
 from appliance.ledger.tape.format import MAX_CLASSIC, MAX_CONTRACT
-from appliance.values import Amount, Kind, Ledger
+from appliance.values import MAX_OPERATIONS, Amount, Kind, Ledger
 from tests.support.horizon_records import ledger_record, operation, payment, recorded, rows
 
 XLM, TOKEN = True, False  # lumens, an issued asset
@@ -374,6 +374,11 @@ def test_a_ledger_record_gives_its_counts() -> None:
 def test_a_ledger_record_without_them_is_bad(name: str, value: object) -> None:
     with pytest.raises(BadRecord):
         ledger_from_record({**ledger_record(1000, "1970-01-01T00:01:40Z", 37, 12), name: value})
+
+
+def test_a_ledger_record_of_more_operations_than_a_score_can_say_is_bad() -> None:
+    with pytest.raises(BadRecord):
+        ledger_from_record(ledger_record(1000, "1970-01-01T00:01:40Z", MAX_OPERATIONS + 1, 12))
 
 
 def test_every_recorded_ledger_can_be_read() -> None:

@@ -26,22 +26,22 @@ from appliance.ledger.tape import (
     with_fallback,
 )
 from appliance.ledger.tape.player import AT_ONCE
-from appliance.values import Amount, Kind, Ledger, Link, LinkState
+from appliance.values import MAX_OPERATIONS, MAX_SEQUENCE, MAX_TIME, Amount, Kind, Ledger, Link, LinkState
 
-counts = st.integers(0, 2**40)
+counts = st.integers(0, 2**40)  # of transactions
 seconds = st.floats(0, 1e8).map(lambda value: round(value, 3))
 
 
 @st.composite
 def ledgers(draw: st.DrawFn) -> Ledger:
-    sequence = draw(st.integers(0, 2**31))
+    sequence = draw(st.integers(0, MAX_SEQUENCE))
     amount = st.builds(
         Amount, st.integers(1, 2**127 - 1), st.sampled_from(Kind), st.booleans(), st.just(sequence)
     )
     return Ledger(
         sequence,
-        draw(counts),
-        draw(counts),
+        draw(st.integers(0, MAX_TIME)),
+        draw(st.integers(0, MAX_OPERATIONS)),
         draw(counts),
         draw(counts),
         tuple(draw(st.lists(amount, max_size=5))),
@@ -109,7 +109,9 @@ def changed(**fields: object) -> str:
         changed(amounts=[["payment", 1, 0]]),
         changed(amounts=[["payment", 1, 2.5]]),
         changed(amounts=[["contract", 0, 2**127]]),
-        changed(operations=2**63),
+        changed(operations=MAX_OPERATIONS + 1),
+        changed(ledger=MAX_SEQUENCE + 1),
+        changed(closed_at=MAX_TIME + 1),
         changed(amounts=[["bribe", 1, 5]]),
         changed(amounts=[["payment", 1]]),
         changed(amounts=7),
