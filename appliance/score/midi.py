@@ -47,7 +47,8 @@ class Midi:
             note = event.note
             start = max(0, round(event.beat * TICKS))  # a change of tempo can leave a beat behind
             if note.duration > 0:
-                self._tempos[start] = min(SLOWEST, max(1, round(1e6 * event.length / note.duration)))
+                # Rounded last: of a note that is next to nothing in beats, the quotient is infinite.
+                self._tempos[start] = round(min(SLOWEST, max(1.0, 1e6 * event.length / note.duration)))
             end = start + max(1, round(note.duration * TICKS))
             velocity = max(1, round(note.velocity * 127))
             self._notes.setdefault(note.voice, []).append((start, end, note.pitch, velocity))

@@ -79,6 +79,8 @@ def test_the_tempo_changes_where_the_knob_was_turned(tmp_path: Path) -> None:
 def test_a_tempo_that_midi_cannot_express_is_its_slowest(tmp_path: Path) -> None:
     file = written(tmp_path / "x.mid", [event(0.0, Note(60, 0.6, 1.0, Voice.BELL), 1.0)])
     assert file.tracks[0][0].tempo == SLOWEST
+    nothing = NoteEvent(Note(60, 0.6, 1e-320, Voice.BELL), 0.0, 0.0, 600.0)  # a score can hold it
+    assert written(tmp_path / "x.mid", [nothing]).tracks[0][0].tempo == SLOWEST
 
 
 def test_a_note_before_the_first_beat_and_one_of_no_length_are_written(tmp_path: Path) -> None:
