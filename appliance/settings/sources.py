@@ -132,15 +132,20 @@ def _from_file(config: Path | None) -> _Place:
     origin = f"the file {_printable(path)}"
     try:
         text = _text(path, path.read_bytes())
-        values = dict(_leaves(tomllib.loads(text)))
     except FileNotFoundError:
         if config:
             raise SettingsError(f"The file {path} that --config names does not exist.") from None
-        values = {}
+        text = ""
     except OSError as error:
         raise SettingsError(f"The file {path} cannot be read: {error.strerror}.") from error
+    try:
+        values = dict(_leaves(tomllib.loads(text)))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The file {path} is not TOML: {error}.{_quotes(text, str(error))}") from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(
+            f"The file {path} has a number of thousands of digits, or thousands of brackets: remove them."
+        ) from error
     return _place(values, dict.fromkeys(values, origin))
 
 

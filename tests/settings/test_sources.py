@@ -67,6 +67,11 @@ def test_a_mistake_gets_the_hint_that_helps(content: str, hint: str, file: Path)
     assert hint in refused(file, content.encode())
 
 
+@pytest.mark.parametrize("value", ["[" * 5000 + "]" * 5000, "9" * 5000])
+def test_a_value_that_no_parser_takes_is_named(value: str, file: Path) -> None:
+    assert "thousands" in refused(file, f"volume = {value}\n".encode())
+
+
 @pytest.mark.parametrize("content", ["tempo = \n", "[night\n", 'scene = "night\n', "= 3\n", "a = [1,\n"])
 def test_toml_that_is_none_says_where(content: str, file: Path) -> None:
     line = refused(file, content.encode())
