@@ -67,6 +67,9 @@ def private(machine: Machine, settings: Settings) -> dict[str, str]:
         address = urlsplit(settings.mqtt.server)
         words[address.netloc] = words[address.hostname or ""] = "mqtt server"
     words[settings.mqtt.user] = "mqtt user"
+    words |= dict.fromkeys(settings.page.names, "host")
+    nodes = set(settings.pieces.bootstrap).difference(Settings().pieces.bootstrap)
+    words |= dict.fromkeys((node.rpartition(":")[0] for node in nodes), "node")
     # These identify nothing, and replacing them would make the text unreadable.
     return {word: kind for word, kind in words.items() if word not in ("", "root", "localhost")}
 

@@ -61,6 +61,10 @@ headers = { Authorization = "Basic bXk6a2V5cw==", X-Api-Key = "k-1+2/3" }
 [mqtt]
 server = "mqtt://broker.lovelace.example:1884"
 user = "ada's box"
+[page]
+names = ["music.lovelace.example"]
+[pieces]
+bootstrap = ["dht.libtorrent.org:25401", "node.lovelace.example:6881"]
 """
 
 
@@ -85,6 +89,8 @@ def test_what_is_private_here_is_found(tmp_path: Path) -> None:
         "broker.lovelace.example:1884": "mqtt server",
         "broker.lovelace.example": "mqtt server",
         "ada's box": "mqtt user",
+        "music.lovelace.example": "host",
+        "node.lovelace.example": "node",
         "Our Home": "wi-fi",
         "Old Home": "wi-fi",
         "horizon.lovelace.example:8443": "server 1 of mine",
