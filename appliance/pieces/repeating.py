@@ -47,6 +47,9 @@ class Repeating:
             except (BoxError, OSError) as error:  # OSError: the disk is full, for instance
                 log.warning("%s It is tried again.", error)
                 seconds = self._again
+            except Exception:
+                log.exception("An unexpected error in what is done again and again. It is tried again.")
+                seconds = self._again
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._woken.wait()
