@@ -134,18 +134,19 @@ class Shelf:
     def find(self, named: str, *, own: bool = False) -> tuple[Feed, Entry]:
         """The feed and the entry of a piece, by its id or the beginning of it. Raises Unknown."""
         feeds = self.all_feeds if not own else self.all_feeds[: bool(self.own)]
-        found = [
-            (feed, entry)
-            for feed in feeds
+        # Of a piece that several feeds name, the feed that was known first counts: none can hide another one's pieces.
+        found = {
+            entry.piece: (feed, entry)
+            for feed in reversed(feeds)
             for entry in self.pieces_of(feed)
             if entry.piece.startswith(named.lower())
-        ]
+        }
         if len(named) < LEAST:
             raise Unknown(f"{named!r:.70} is too short: name a piece by {LEAST} letters of its id, or more.")
         if len(found) != 1:
             few = "Several pieces begin" if len(found) > 1 else "No piece of a followed feed begins"
             raise Unknown(f"{few} with {named!r:.70}; `stellar-wind piece list` shows them.")
-        return found[0]
+        return next(iter(found.values()))
 
     def order_of(self, piece: str) -> Order | None:
         """The order of a piece."""

@@ -39,6 +39,16 @@ def test_what_was_bought_stays_when_it_is_withdrawn(tmp_path: Path) -> None:
     assert [entry.piece for entry in shelf.pieces_of(artist.says(gone=sold))] == [sold]
 
 
+def test_a_feed_that_names_the_piece_of_another_one_does_not_hide_it(tmp_path: Path) -> None:
+    shelf, ada, mallory = Shelf(tmp_path), Artist(), Artist("Mallory")
+    piece, _ = ada.publishes(draft())
+    mallory.says(piece=piece, torrent="cd" * 32, bytes=9, title="Mine")
+    for artist in (ada, mallory):
+        shelf.save_feed(artist.feed)
+    assert shelf.find(piece) == (ada.feed, ada.feed.entries[piece])
+    assert shelf.find(piece[:8]) == (ada.feed, ada.feed.entries[piece])
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
