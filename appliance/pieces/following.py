@@ -140,13 +140,15 @@ class Following:
             return await self._take(key, torrent, known)
 
     async def _take(self, key: str, torrent: str, known: Feed | None) -> Feed:
+        here = self._swarm.holds(torrent)  # a head can name what another feed seeds
         text = await self._seeds.fetch_feed(torrent)
         try:
             self._shelf.check_feed(key, text)
             found = await asyncio.to_thread(feed.read, bytes.fromhex(key), text, known)
             self._shelf.save_feed(found)
         except BoxError:
-            self._seeds.drop(torrent)
+            if not here:
+                self._seeds.drop(torrent)
             raise
         if self._seeds.share_feed(found) != torrent:  # its maker's torrent has more than ours
             self._seeds.drop(torrent)

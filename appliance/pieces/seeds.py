@@ -74,8 +74,8 @@ class Seeds:
         self._shelf.remove(torrent)
 
     def drop_unnamed(self, entries: Iterable[Entry]) -> None:
-        """The same for pieces, but for those that another feed names too."""
-        named = self._shelf.torrents_named
+        """The same for pieces, but for what another feed names too, and for feeds, which anyone can name as a piece."""
+        named = self._shelf.torrents_named | set(self._feeds.values())
         for entry in entries:
             if entry.torrent not in named:
                 self.drop(entry.torrent)

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from appliance.control import Refused
+from appliance.pieces.feed import POINTER
 from tests.support.artists import Artist, draft
+from tests.support.paying_horizon import PayingHorizon
 from tests.support.piece_boxes import PACE, PieceBox
 from tests.support.spaces import Spaces, require
 
@@ -130,8 +132,10 @@ def test_a_feed_that_names_the_torrent_of_another_one_takes_nothing_away(tmp_pat
         box.is_artist(Artist())
         ours = box.publish(draft())
         torrent = box.pieces()[ours]["torrent"]
+        (feed,) = (each["torrent"] for each in box.ask("status")["seeding"] if each["torrent"] != torrent)
     mallory = Artist("Mallory")
     mallory.says(piece="ab" * 32, torrent=torrent, bytes=9, title="Mine")
+    mallory.says(piece="cd" * 32, torrent=feed, bytes=9, title="Mine, too")
     (tmp_path / "pieces" / "feeds").mkdir(exist_ok=True)
     (tmp_path / "pieces" / "feeds" / f"{mallory.key.hex()}.feed").write_bytes(mallory.feed.text)
     follows = {"feeds": [mallory.key.hex()], "blocked": [], "port": 0}
@@ -142,7 +146,24 @@ def test_a_feed_that_names_the_torrent_of_another_one_takes_nothing_away(tmp_pat
             with pytest.raises(Refused):
                 box.ask(command, named="ab" * 32)
         box.ask("forget", named="ab" * 32)
+        box.ask("forget", named="cd" * 32)
         box.ask("unfollow", who=mallory.key.hex())
         assert box.ask("fetch", named=ours)["paths"]
+        assert {each["torrent"] for each in box.ask("status")["seeding"]} == {torrent, feed}
     finally:
         box.leave()
+
+
+def test_an_account_that_names_the_feed_of_another_one_takes_nothing_away(tmp_path: Path) -> None:
+    mallory, pace = Artist("Mallory"), PACE | {"patience": 0.1}
+    with (
+        PayingHorizon().running() as server,
+        PieceBox(tmp_path, endpoints=[server.url], listen="127.0.0.1", pace=pace) as box,
+    ):
+        box.is_artist(Artist())
+        before = [each["torrent"] for each in box.ask("status")["seeding"]]
+        server.ledger.fund(mallory.account)
+        server.ledger.accounts[mallory.account].data[POINTER] = mallory.key + bytes.fromhex(before[0])
+        with pytest.raises(Refused, match="not signed by the key of its feed"):
+            box.ask("follow", who=mallory.account)
+        assert [each["torrent"] for each in box.ask("status")["seeding"]] == before
