@@ -228,7 +228,10 @@ class Feed:
         """The feed with a new line of its owner's. Raises Untrusted if it is full, or the line is not valid."""
         line = signed_line("feed", secret, self.mark, {**body, "n": len(self.marks)})
         if len(self.marks) >= MAX_LINES or len(self.text) + len(line) > MAX_FEED:
-            raise Untrusted("The feed is full: move own.feed and feed.key away, and begin another one.")
+            raise Untrusted(
+                "The feed is full: stop the service, move own.feed, feed.key, contents.json and till.json away, and "
+                "begin another one."
+            )
         return self.extended([line])
 
     def _first(self, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,11 @@ class OwnFeed:
         """Begin a feed of an account: without a certificate, the sentence to sign; with it, the feed."""
         accounts.decode(account)
         if not self._shelf.own:
+            if self._shelf.contents or self._shelf.till:  # the numbers of its sales would begin again
+                raise Untrusted(
+                    "The sales of a feed are here, and own.feed is not: stop the service, and put it back, or move "
+                    "feed.key, contents.json and till.json away to begin another feed."
+                )
             if not self._shelf.secret:
                 self._shelf.save_secret(keys.new_secret())
             if not certificate:

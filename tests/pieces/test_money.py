@@ -207,6 +207,22 @@ def test_a_price_can_be_changed(shop: Shop) -> None:
         shop.box.ask("price", named=shop.piece, amount="nothing")
 
 
+def test_another_feed_does_not_begin_with_the_sales_of_the_one_before(shop: Shop) -> None:
+    """Its sales have the same numbers: whoever paid for a piece of the old feed would be given one of the new."""
+    files = shop.box.folder / "pieces"
+    shop.box.leave()
+    for name in ("own.feed", "feed.key"):
+        (files / name).unlink()
+    shop.box.start()
+    with pytest.raises(Refused, match=r"contents\.json and till\.json"):
+        shop.box.is_artist(shop.artist)
+    shop.box.leave()
+    for name in ("contents.json", "till.json"):
+        (files / name).unlink()
+    shop.box.start()
+    assert shop.box.is_artist(shop.artist)
+
+
 def test_nothing_is_sold_where_no_horizon_answers(tmp_path: Path) -> None:
     """Else payments made before the first look would be lost, or all of the account's past be read."""
     with PieceBox(tmp_path / "a", listen="127.0.0.1") as box:
