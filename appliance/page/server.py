@@ -258,6 +258,8 @@ class Page:
         websocket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=LINE, compress=False)
         await websocket.prepare(request)
         if len(self._viewers) >= VIEWERS:
+            # It has 10 s to say goodbye, and can make room meanwhile.
+            self._busy.discard(request.protocol)
             await websocket.close(code=TRY_LATER, message=b"viewers")
             return websocket
 

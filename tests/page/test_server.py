@@ -8,7 +8,7 @@ import io
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -456,6 +456,25 @@ def test_connections_without_a_request_make_room(tmp_path: Path) -> None:
                 assert await idle[0][0].read() == b""  # it was closed
         for _, writer in idle + more:
             writer.transport.abort()
+
+    serve(tmp_path, test)
+
+
+def test_viewers_that_are_sent_away_make_room(tmp_path: Path) -> None:
+    async def test(serving: Serving) -> None:
+        async with AsyncExitStack() as seen:
+            for _ in range(VIEWERS):
+                await until(await seen.enter_async_context(serving.viewer()), "hello")
+            away = []
+            for _ in range(CONNECTIONS):
+                reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
+                writer.write(UPGRADE)
+                await reader.readuntil(b"viewers")
+                away.append((reader, writer))
+            async with asyncio.timeout(5):  # each has 10 s to say goodbye
+                await away[0][0].read()
+            for _, writer in away:
+                writer.transport.abort()
 
     serve(tmp_path, test)
 
