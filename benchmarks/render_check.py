@@ -36,11 +36,9 @@ AUDIBLE, LOW_AUDIBLE = 0.85, 0.6
 # Row 5: distinct voicings, h of the last new one, share of tones kept, semitones of the top voice.
 CHORDS = 2.0  # h
 DISTINCT, LAST_NEW, KEPT, TOP_MOVE = 60, 1.5, 0.6, 2.0
-# Row 2: s at which the network changes, and between which it is compared; then dB by which the wind rises at least and
-# changes at most (falling is negative), the same as a share of the notes, and LU from the scene's own loudness. The
-# wind follows within half a minute, so 20 s show a part of its change.
-CHANGED, COMPARED, ENDS = 40.0, 60.0, 100.0
-STEPS = (1.0, -3.0, 0.15, -0.4, 2.6)
+# Row 2: dB by which the wind rises at least and changes at most (falling is negative), the same as a share of the
+# notes, and LU from the scene's own loudness. It is measured as long as there: wind and pads need minutes.
+STEPS = (2.0, -3.0, 0.15, -0.4, 2.0)
 
 
 def main() -> int:
@@ -71,17 +69,18 @@ def short_form(settings: Settings, played: Played) -> list[Figure]:
     heard = played.samples[int(SKIPPED * SAMPLE_RATE) : int((SECONDS - FADED) * SAMPLE_RATE)]
     lead, bed = (play(settings, bundled().__iter__, STEMS, stem) for stem in (Stem.LEAD, Stem.BED))
     last = int((STEMS - FADED) * SAMPLE_RATE)
-    lines: Sequence[Line] = TAPES["bundled"](ENDS + FADED)
-    busier, quieter = (
-        play(settings, partial(iter, network.changed(lines, factor, CHANGED)), ENDS + FADED)
-        for factor in (network.BUSIER, network.QUIETER)
-    )
+    ends = network.ENDS + FADED
+    lines: Sequence[Line] = TAPES["bundled"](ends)
+    steps = [
+        play(settings, partial(iter, network.changed(lines, factor)), ends)
+        for factor in (1.0, network.BUSIER, network.QUIETER)
+    ]
     chords = compose(settings, partial(iter, TAPES["bundled"](3600 * CHORDS)), 3600 * CHORDS)
     return [
         *pulse.of_sound(heard, busy=False, strongest=GRID, over=LINE),
         *masking.of_stems(lead.samples[:last], bed.samples[:last], lead.notes, AUDIBLE, LOW_AUDIBLE),
         *voicings.of_notes(chords.notes, DISTINCT, LAST_NEW, KEPT, TOP_MOVE),
-        *network.of_steps(played, busier, quieter, compared=COMPARED, ends=ENDS, bounds=STEPS),
+        *network.of_steps(*steps, bounds=STEPS),
     ]
 
 

@@ -18,6 +18,7 @@ SMOOTHING = 25.0  # s, time constant: four or five ledgers
 SILENT = 60.0  # s without a ledger
 BREATH = 2.5  # s, time constant of the swell after each ledger
 CALM = 0.3  # the activity without ledgers
+USUAL = 0.5  # of a ledger like the others, and before the first one
 
 
 class Activity:
@@ -25,7 +26,7 @@ class Activity:
 
     def __init__(self) -> None:
         self._operations: deque[int] = deque(maxlen=MEMORY)
-        self._level = CALM
+        self._level = USUAL
         self._target = CALM
         self._at = 0.0
         self._closed = -math.inf

@@ -34,10 +34,11 @@ from appliance.values import Amount, Bed, Ledger, Note, Voice
 
 USUAL = 0.47  # activity of a ledger like the others, approximately
 DARKER, BRIGHTER = 1.6, 0.4  # by how much the brightness follows the activity below and above it
-WIND = 1.82  # exponent: how steeply the wind follows the activity
-FILL = 0.06  # share by which chord and drone are louder where there is no melody
+WIND = 2.0  # exponent: how steeply the wind follows the activity
+AIRLESS = 1.5  # how soon the air gives way to the wind
+FILL = 0.42  # share by which chord and drone are louder where there is no melody
 BACKLOG = 8  # ledgers; ten thousand amounts a second cannot be taken in, and the oldest ledger is dropped
-LEVEL = 0.06  # share by which the tides change chord and drone
+LEVEL = 0.03  # share by which the tides change chord and drone
 DEEPEST = 32  # MIDI pitch of the lowest drone, Ab1 = 52 Hz; below, small speakers only rattle
 
 
@@ -146,7 +147,7 @@ class Composer:
         lfo, tide, scene = self._movements.lfo, self._movements.tide, self._scene
         activity, breath = self._activity.level(now.seconds), self._activity.breath(now.seconds)
         # A usual ledger has an activity of 0.5; four times as busy is twice the wind, a tenth as busy hardly any.
-        wind = 0.005 + 1.235 * activity**WIND + 0.14 * breath
+        wind = 0.005 + 1.26 * activity**WIND + 0.14 * breath
         wind = scene.wind * _clip(wind * (1.0 + 0.07 * lfo("wind", now.seconds)))
         return Bed(
             brightness=_clip(
@@ -158,7 +159,7 @@ class Composer:
             ),
             wind=wind,
             space=_clip(scene.space + 0.2 * lfo("space", now.seconds)),
-            air=scene.air * (0.5 + 0.5 * wind),
+            air=scene.air * math.exp(-AIRLESS * wind),  # the wind has air of its own
         )
 
     def hour(self, hour: float | None) -> None:
@@ -228,7 +229,7 @@ class Composer:
             pitch = self._scene.low + 12 + (self.scale.root + tone - self._scene.low) % 12 + 12 * (loop % 2)
             yield Note(
                 pitch=pitch,
-                velocity=0.6 * loudness,
+                velocity=0.45 * loudness,
                 duration=4.0 / now.beat_seconds,
                 voice=Voice.MURMUR,
                 pan=0.7 * math.sin(2.4 * loop + 0.01 * now.seconds),

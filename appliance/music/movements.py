@@ -25,10 +25,11 @@ BREATHS = (97.3, 61.7)  # s, periods of the murmur's phrases
 LOAD = 30.0  # s, time constant of the melody's density
 USUAL = 0.54  # velocity of a note of the public network, approximately
 
+FIRST = 0.08  # velocities a second, a quarter of a usual melody: the first chord is not much louder than the others
 HEADROOM = 0.57  # times the usual density of the melody, up to which it is as loud as it is
 
-IDLE_AFTER = 16.0  # s without a note of the ledger; more than a rest of the melody
-IDLE_RISE = 12.0  # s over which the murmur fades in
+IDLE_AFTER = 24.0  # s without a note of the ledger; more than a rest of the melody
+IDLE_RISE = 6.0  # s over which the murmur fades in
 
 
 class Movements:
@@ -55,7 +56,7 @@ class MelodyLoad:
     """How dense and loud the melody is. The bed fills the rest, so that a quiet network is as loud as a busy one."""
 
     def __init__(self) -> None:
-        self._dense = 0.0  # velocities a second, running mean
+        self._dense = FIRST  # velocities a second, running mean
 
     def add(self, velocities: float, beat_seconds: float) -> None:
         """Add a beat; `velocities` is the sum over the notes that the melody played in it."""
@@ -83,7 +84,7 @@ class Murmur:
     def due(self, seconds: float, silent_for: float) -> list[tuple[int, float]]:
         """The loops that are due, as (which loop, loudness 0 to 1); none until IDLE_AFTER s without an amount."""
         # Phrases that come and go, the second one less: a little piece, not a hum.
-        swell = 0.6 + 0.4 * math.sin(2 * math.pi * seconds / BREATHS[0])
+        swell = 0.65 + 0.35 * math.sin(2 * math.pi * seconds / BREATHS[0])
         swell *= 0.75 + 0.25 * math.sin(2 * math.pi * seconds / BREATHS[1])
         loudness = swell * min(1.0, (silent_for - IDLE_AFTER) / IDLE_RISE)
         due: list[tuple[int, float]] = []

@@ -26,24 +26,24 @@ from appliance.values import Amount, Ledger, Note, Voice
 
 # log10 of whole units (lumens or an asset's own) between which size changes the note: a cent to ten million.
 SMALL, LARGE = -2.0, 7.0
-SOFT, LOUD = 0.26, 0.46  # velocities of the smallest and the largest amount; an event has more
-EXCEPTIONAL = 0.68  # velocity of an event
-HARDEST = 0.42  # velocity of any note but an event
+SOFT, LOUD = 0.28, 0.46  # velocities of the smallest and the largest amount; an event has more
+EXCEPTIONAL = 0.57  # velocity of an event
+HARDEST = 0.37  # velocity of any note but an event
 DEEP = 0.22  # share by which the lowest notes are louder, because the bed is loud there too
-JITTER = 0.115  # s, standard deviation of the moment of a note; a trained player has 0.02 to 0.05, a dreamy one more
+JITTER = 0.12  # s, standard deviation of the moment of a note; a trained player has 0.02 to 0.05, a dreamy one more
 BEHIND = 0.12  # s by which notes are late on average, so that few would have to begin before their beat
 STRUM = (0.015, 0.06)  # s between two notes that begin together
 EVENT = 6.0  # s, the length of an event
 ECHO = 0.35  # s from an event to its higher octave
-FUZZ = 0.12  # probability that a note moves by a degree, up or down
+FUZZ = 0.16  # probability that a note moves by a degree, up or down
 REACH = 2.5  # degrees by which the long form moves the whole melody
 SWELL = 0.15  # share by which it changes the density
-PHRASE = 0.15  # and the phrases, of three minutes
+PHRASE = 0.2  # and the phrases, of three minutes
 # Exponents: a tenth as busy is a fifth of the notes, four times is 1.3 times the notes.
-FEWER, MORE = 0.7, 0.18
-QUIET = 0.06  # exponent: the notes of a tenth as busy a network are a little softer
+FEWER, MORE = 0.75, 0.24
+MANY = 0.3  # exponent: the many notes of a busy network are softer
 TIDE = 0.2  # share by which the tides change it
-FLOOD = 0.12  # share by which it changes the velocity
+FLOOD = 0.16  # share by which it changes the velocity
 HABIT = 5  # degrees over which an amount is spread that makes up the whole melody
 REMEMBERED = 15  # notes among which repeated amounts are counted
 LUMENS = 0.2  # by which lumens are brighter than issued assets
@@ -108,7 +108,7 @@ class RankMelody:
             place = self._place(amount, begins) / (len(self._degrees) - 1)
             seconds = 0.5 + 0.8 * size + 0.9 * (1.0 - place) + rng.uniform(0.0, 1.0)
             velocity = (SOFT + (LOUD - SOFT) * size) * (1.0 + FLOOD * lfo)
-            velocity *= min(1.0, self._context.activity.relative(now.seconds)) ** QUIET
+            velocity *= max(1.0, self._context.activity.relative(now.seconds)) ** -MANY
         pitch = self._degrees[self._degree(waiting, begins, seconds)]
         deep = _clip((scene.low + 12 - pitch) / 12)
         if not waiting.event:
@@ -140,7 +140,7 @@ class RankMelody:
         alone = replace(note, amount=None, waited=0.0)
         return [
             note,
-            replace(alone, pitch=note.pitch - 12, voice=Voice.SWELL, velocity=0.45, pan=-note.pan),
+            replace(alone, pitch=note.pitch - 12, voice=Voice.SWELL, velocity=0.21, pan=-note.pan),
             replace(
                 alone,
                 pitch=note.pitch + 12,

@@ -22,7 +22,7 @@ from appliance.music.scales import Scale
 from appliance.music.transport import Moment
 from appliance.values import Amount, Kind, Ledger, Note, Voice
 
-LOUDEST = 0.6  # velocity of an ordinary note; a louder one is an event, which nothing softens
+LOUDEST = 0.56  # velocity of an ordinary note; a louder one is an event, which nothing softens
 BATCH = 32  # amounts of a ledger that are taken in with one block of sound: half a million instructions, as a rule
 
 

@@ -41,19 +41,26 @@ WALLS = [
     0.0437,
 ]  # s, left and right: delays of the allpasses that make two channels of the one reverb
 RISE, FALL = 0.3, 2.0  # s: how fast the bed opens when a ledger closes, and the time constant of its return
-OPENS = 1.2  # octaves
+OPENS = 1.56  # octaves
 PADS = (250.0, 1200.0)  # Hz: cutoff of the pads' low-pass at brightness 0, and how much 1 adds
 SWELLS = (173.0, 131.0)  # s, periods of the pads, left and right
+APART = 1.1  # rad by which the right side is ahead, so that one side is loud while the other is soft
 GUSTS = (197.0, 149.0)  # s, periods of the wind's gusts
 HUSH = 167.0  # s, period of the air
 # Level of the pads in a storm, how much more in a calm, and how soon they give way to the wind.
-YIELD = (0.15, 2.2, 2.8)
+YIELD = (0.03, 1.12, 5.0)
+DEPTH = (0.36, 1.9)  # of the pads' swells without wind, and how much more the wind adds: pads alone vary less
+TREMBLE = (2.9, 13.7, 0.34)  # s, period of the pads' tremolo and of its drift, and its depth
+# Exponents: how much of the loudness that the pads lose in darkness is given back, of a calm and of SHADE.
+DARK = (0.62, 0.2)
+DEEP = 1.65  # octaves by which SHADE moves their low-pass, either way
+OPEN = 5500.0  # Hz, the most: pyo's filter becomes unstable near half of its rate, and the pads have no partials there
 SHADE = 211.0  # s, period in which the pads darken and brighten
-WHISTLE = (400.0, 880.0)  # Hz between which the wind's band-pass moves
+WHISTLE = (460.0, 840.0)  # Hz between which the wind's band-pass moves
 # An inaudible constant that keeps decaying signals in a feedback loop from becoming denormal numbers, which cost x86 up
 # to five times as much. (pyo's own Denorm does it with a noise that costs as much as ten oscillators.)
 ANTI_DENORMAL = 1e-9
-AIR = 0.0487  # level of a breath of noise at 3 to 6 kHz, without which the sound is dull
+AIR = 0.054  # level of a breath of noise at 3 to 6 kHz, without which the sound is dull
 AIR_SIZE = 1 << 16  # samples
 NOISE = 1 << 18  # samples: 11 s of wind, read at two speeds, so that the pair never repeats
 
@@ -116,9 +123,9 @@ class Mixer:
         self._bed = bed
         self._envelopes.ramp_to(self._room, 0.55 * bed.space, GLIDE, exponential=False)
         turn = 2 * math.pi * self._moved
-        self._air_level = AIR * bed.air * (0.7 + 0.3 * math.sin(turn / HUSH))
+        self._air_level = AIR * bed.air * (0.62 + 0.38 * math.sin(turn / HUSH))
         for gust, period in zip(self._gusts, GUSTS, strict=True):
-            level = (0.66 + 0.34 * math.sin(turn / period)) * self._rng.uniform(0.8, 1.0)
+            level = (0.62 + 0.38 * math.sin(turn / period)) * self._rng.uniform(0.8, 1.0)
             self._envelopes.ramp_to(gust, WIND * bed.wind * level, GUST, exponential=False)
 
     def breathe(self) -> None:
@@ -136,15 +143,20 @@ class Mixer:
         since = seconds - self._closed
         breath = 2.0 ** (OPENS * min(1.0, since / RISE) * math.exp(-max(0.0, since - RISE) / FALL))
         self._envelopes.ramp_to(self._hush, self._air_level * breath, MOVE_EVERY, exponential=False)
-        cutoff = (PADS[0] + PADS[1] * self._brightness) * breath * 2.0 ** (1.55 * math.sin(turn / SHADE))
+        cutoff = PADS[0] + PADS[1] * self._brightness
+        shade = 2.0 ** (DEEP * math.sin(turn / SHADE))
+        dark = (cutoff / (PADS[0] + 0.5 * PADS[1])) ** -DARK[0] * shade ** -DARK[1]
         middle, range_ = sum(WHISTLE) / 2, (WHISTLE[1] - WHISTLE[0]) / 2
         # The base objects' setters skip pyo's type checks, which cost more than the filters.
         for side, period in zip(self._pads.getBaseObjects(), (8.9, 7.3), strict=True):
-            side.setFreq(cutoff * (1 + 0.22 * math.sin(turn / period)))
+            side.setFreq(min(OPEN, cutoff * shade * breath * (1 + 0.22 * math.sin(turn / period))))
         storm, calm, soon = YIELD
-        given = storm + calm * math.exp(-soon * self._bed.wind)
-        for swell, period in zip(self._swells, SWELLS, strict=True):
-            level = (0.74 + 0.65 * math.sin(turn / period)) * given
+        given = storm + calm * math.exp(-soon * self._bed.wind**3)
+        depth = min(1.0, DEPTH[0] + DEPTH[1] * self._bed.wind)
+        beat, drift, tremble = TREMBLE
+        tremolo = 1.0 + tremble * math.sin(turn / beat + 2.0 * math.sin(turn / drift))
+        for swell, period, ahead in zip(self._swells, SWELLS, (0.0, APART), strict=True):
+            level = given * (1.0 + depth * math.sin(turn / period + ahead)) * tremolo * dark
             self._envelopes.ramp_to(swell, level, MOVE_EVERY, exponential=False)
         for side, period in zip(self._wind.getBaseObjects(), (11.3, 16.7), strict=True):
             side.setFreq((middle + range_ * math.sin(turn / period + 2)) * breath**0.5)

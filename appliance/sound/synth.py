@@ -121,6 +121,7 @@ class Synth:
         if seconds >= self._moved + MOVE_EVERY:
             self._moved = seconds
             self._mixer.move(seconds)
+            self._voices.sway(seconds)
         self._envelopes.advance(closed=silent)
         self._server.process()
         samples, valid = self._master.process(self._upsampler.process(self._raw))

@@ -31,10 +31,12 @@ from appliance.values import Note, NoteEvent, Voice
 
 STEAL_FADE = 0.03  # s to mute a voice that is stolen; a shorter fade is heard as a click
 SHED_FADE = 0.1  # s to mute voices beyond the limit; a machine that is late has no more time
-LEAD = 1.1  # level of all leads beside the bed
+LEAD = 1.05  # level of all leads beside the bed
 TABLE_SIZE = 4096  # samples; the eighth harmonic's error is -94 dB, and larger tables do not fit into a cache
 NEVER = float("inf")
 PIERCING = 261.6  # Hz; above, notes of equal amplitude sound louder with their pitch
+BOOMING = 150.0  # Hz; below, a small speaker gives nothing, and a large one too much
+SWAY = (11.0, 0.0025)  # s and share: how the two sides of a pad drift apart, so that their beats are no pulse
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ TIMBRES = {
         (1, 0.25, 0.06), (0, 0.7, 0.8, 0.6, 0.45, 0.35, 0.25, 0.15), 0.030, 4.0, 0.02, 1.8, 0.8, 0.58, 1.0017
     ),
     Voice.MALLET: Timbre((1, 0.04), (1, 0.25), 0.026, 1.5, 0.0, 0.9, 0.35, 0.80, 3.93),
-    Voice.SWELL: Timbre((1, 0.35, 0.15), (0, 0.3, 0.3, 0.15, 0.1), 0.200, 1.5, 0.85, 4.5, 4.0, 0.50, 1.0060),
+    Voice.SWELL: Timbre((1, 0.35, 0.15), (0, 0.3, 0.3, 0.15, 0.1), 0.200, 1.5, 0.85, 4.5, 4.0, 0.6, 1.0060),
     Voice.FLOW: Timbre((1, 0.1, 0.3), (0, 0.1, 0.3, 0.1, 0.2), 0.350, 2.0, 0.75, 3.2, 3.0, 0.40, 1.0050),
     Voice.CHIME: Timbre((1, 0.06), (0.6, 0.25), 0.028, 8.0, 0.03, 3.2, 2.8, 0.46, 3.36),
     Voice.HOLLOW: Timbre((1, 0, 0.18), (0, 0, 0.5, 0, 0.6, 0, 0.4), 0.120, 1.4, 0.60, 2.5, 1.2, 0.40, 0.9950),
@@ -113,7 +115,7 @@ def stroke(event: NoteEvent) -> Stroke:
     return Stroke(
         frequency,
         frequency * timbre.ratio * (1.0 + 2 * DRIFT * luck),
-        timbre.level * LEAD * note.velocity**1.4 * min(1.0, PIERCING / frequency) ** 0.5,
+        timbre.level * LEAD * note.velocity**1.4 * min(1.0, PIERCING / frequency, frequency / BOOMING) ** 0.5,
         1.6 * note.bright * touch * (1.0 + 2 * UNEVEN * luck),
         timbre.decay * 2.0 ** ((60 - note.pitch) / RING),
     )
@@ -266,6 +268,7 @@ class Pad(_Playing):
     def __init__(self, envelopes: Envelopes, table: HarmTable, sides: int) -> None:
         curve = envelopes.curve()
         line = envelopes.line(curve)
+        self._frequency, self._luck = 110.0, 0.0
         self._sides = Osc(table, freq=[110.0] * sides, mul=line)
         super().__init__(envelopes, (curve,), (line, self._sides))
 
@@ -275,8 +278,15 @@ class Pad(_Playing):
         frequency = hertz(note.pitch)
         for side, oscillator in enumerate(self._sides.getBaseObjects()):
             oscillator.setFreq(frequency * timbre.ratio**side)
+        self._frequency, self._luck = frequency, event.seconds * GOLDEN
         level = bed_level(note)
         return ((level, level * timbre.sustain, timbre.decay),)
+
+    def sway(self, seconds: float) -> None:
+        """Move the second side's frequency to where it is at `seconds`. Only for a pad that plays."""
+        period, share = SWAY
+        ratio = self._timbre.ratio + share * math.sin(2 * math.pi * (seconds / period + self._luck))
+        self._sides.getBaseObjects()[1].setFreq(self._frequency * ratio)
 
 
 V = TypeVar("V", bound=_Playing)
@@ -383,6 +393,12 @@ class Voices:
         """Change the states that are due. Call it before each block is computed."""
         for pool in (self.leads, self.pads, self.drones):
             pool.settle(seconds)
+
+    def sway(self, seconds: float) -> None:
+        """Let the sides of the pads drift. A few times a second."""
+        for pad in self.pads.voices:
+            if pad.note is not None:
+                pad.sway(seconds)
 
     def release(self, seconds: float) -> None:
         """Begin the release of the whole bed."""

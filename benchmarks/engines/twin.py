@@ -23,7 +23,7 @@ from pathlib import Path
 
 import soundfile
 
-from appliance.sound import SYNTH_RATE, mixer
+from appliance.sound import SYNTH_RATE, mixer, voices
 from appliance.sound.envelopes import E_FOLDINGS
 from appliance.sound.performer import NullInstrument, Performer
 from appliance.sound.voices import TIMBRES, Waves, bed_level, hertz, stroke
@@ -63,7 +63,18 @@ NUMBERS: dict[str, float] = {
     "storm": mixer.YIELD[0],
     "calm": mixer.YIELD[1],
     "soon": mixer.YIELD[2],
+    "apart": mixer.APART,
+    "depth": mixer.DEPTH[0],
+    "depth_more": mixer.DEPTH[1],
+    "tremolo": mixer.TREMBLE[0],
+    "tremolo_drift": mixer.TREMBLE[1],
+    "tremble": mixer.TREMBLE[2],
     "shade": mixer.SHADE,
+    "deep": mixer.DEEP,
+    "dark": mixer.DARK[0],
+    "dark_shade": mixer.DARK[1],
+    "sway": voices.SWAY[0],
+    "sway_by": voices.SWAY[1],
     "whistle": sum(mixer.WHISTLE) / 2,
     "whistle_range": (mixer.WHISTLE[1] - mixer.WHISTLE[0]) / 2,
     "air": mixer.AIR,

@@ -35,7 +35,9 @@ endin
 instr 3
  ae transeg 0, p11, 0, p6, p12, p13, p14 * p6, p15 + 0.001, 0, p14 * p6, p16, gi_bend, 0
  al oscili ae, p4, p8 + 1
- ar oscili ae, p5, p8 + 1
+ i_luck random 0, 1
+ k_sway oscil gi_sway_by, 1 / gi_sway, 99, i_luck
+ ar oscili ae, p5 * (1 + k_sway), p8 + 1
  gaPadL += al
  gaPadR += ar
 endin
@@ -64,17 +66,23 @@ instr 99
  k_breath = 2 ^ (gi_opens * (k_since < gi_rise ? k_since / gi_rise : 1) * k_fall)
  k_brightness portk gk_brightness, gi_glide * 0.69, 0.3
 
- ks1 oscil 0.65, 1 / gi_swell_left, 99
- ks2 oscil 0.65, 1 / gi_swell_right, 99
+ ks1 oscil 1, 1 / gi_swell_left, 99
+ ks2 oscil 1, 1 / gi_swell_right, 99, gi_apart / 6.2832
  kc1 oscil 0.22, 1 / 8.9, 99
  kc2 oscil 0.22, 1 / 7.3, 99
- k_shade oscil 1.4, 1 / gi_shade, 99
- k_given = gi_storm + gi_calm * exp(-gi_soon * gk_wind)
- k_cutoff = (gi_pads_low + gi_pads_more * k_brightness) * k_breath * 2 ^ k_shade
+ k_octaves oscil gi_deep, 1 / gi_shade, 99
+ k_shade = 2 ^ k_octaves
+ k_lit = gi_pads_low + gi_pads_more * k_brightness
+ k_dark = (k_lit / (gi_pads_low + 0.5 * gi_pads_more)) ^ (-gi_dark) * k_shade ^ (-gi_dark_shade)
+ k_drift oscil 2, 1 / gi_tremolo_drift, 99
+ k_tremolo = 1 + gi_tremble * sin(6.2832 * k_time / gi_tremolo + k_drift)
+ k_given = (gi_storm + gi_calm * exp(-gi_soon * gk_wind ^ 3)) * k_tremolo * k_dark
+ k_depth limit gi_depth + gi_depth_more * gk_wind, 0, 1
+ k_cutoff = k_lit * k_breath * k_shade
  apl butterlp gaPadL, k_cutoff * (1 + kc1)
  apr butterlp gaPadR, k_cutoff * (1 + kc2)
- apl = apl * ((0.74 + ks1) * k_given)
- apr = apr * ((0.74 + ks2) * k_given)
+ apl = apl * ((1 + k_depth * ks1) * k_given)
+ apr = apr * ((1 + k_depth * ks2) * k_given)
  apm = apl + apr
  amiddle = gaDrone + apm * 0.35
 
@@ -84,18 +92,18 @@ instr 99
  kw2 oscil gi_whistle_range, 1 / 16.7, 99, 2 / 6.2832
  kf1 = (gi_whistle + kw1) * sqrt(k_breath)
  kf2 = (gi_whistle + kw2) * sqrt(k_breath)
- kl1 oscil 0.34, 1 / gi_gusts_left, 99
- kl2 oscil 0.34, 1 / gi_gusts_right, 99
+ kl1 oscil 0.38, 1 / gi_gusts_left, 99
+ kl2 oscil 0.38, 1 / gi_gusts_right, 99
  kg1 randi 0.1, 0.7
  kg2 randi 0.1, 0.7, 0.3
  k_wind portk gi_wind * gk_wind, gi_gust * 0.5
  aw1 butterbp an1, kf1, kf1 / 1.9
  aw2 butterbp an2, kf2, kf2 / 1.9
- aw1 = aw1 * (k_wind * (0.66 + kl1) * (0.9 + kg1))
- aw2 = aw2 * (k_wind * (0.66 + kl2) * (0.9 + kg2))
+ aw1 = aw1 * (k_wind * (0.62 + kl1) * (0.9 + kg1))
+ aw2 = aw2 * (k_wind * (0.62 + kl2) * (0.9 + kg2))
 
- k_hush oscil 0.3, 1 / gi_hush, 99
- k_air = gi_air * gk_air * (0.7 + k_hush) * k_breath
+ k_hush oscil 0.38, 1 / gi_hush, 99
+ k_air = gi_air * gk_air * (0.62 + k_hush) * k_breath
  ab1 oscili k_air, gi_air_speed, 101
  ab2 oscili k_air, 1.03 * gi_air_speed, 101, 0.5
 

@@ -65,10 +65,13 @@ def distances(sound: Array) -> tuple[float, float]:
     return float(apart[lag == 1].mean()), float(apart[lag >= count // 2].mean())
 
 
-def of_sound(sound: Array) -> list[Figure]:
-    """How much the half minutes of a sound differ in loudness, and strangers from neighbours in their spectra."""
+def of_sound(sound: Array, *, even: bool = False) -> list[Figure]:
+    """How much the half minutes of a sound differ in loudness, and strangers from neighbours in their spectra.
+
+    The loudness of a scene that is `even` on purpose has no bounds.
+    """
     near, far = distances(sound)
-    low, high = HALF_MINUTES
+    low, high = (None, None) if even else HALF_MINUTES
     return [
         Figure("half-minute level, SD", float(half_minutes(sound).std()), low, high, "dB", row=11),
         Figure("spectra far apart over neighbours", far / near, low=FAR, row=11),

@@ -85,20 +85,18 @@ def of_steps(
     quieter: Played,
     *,
     windy: bool = True,
-    compared: float = COMPARED,
-    ends: float = ENDS,
     bounds: tuple[float, float, float, float, float] = (WIND_UP, WIND_DOWN, NOTES_UP, NOTES_DOWN, LEVEL),
 ) -> list[Figure]:
-    """What a busier and a quieter network change from `compared` to `ends` s, against the network as it is.
+    """What a busier and a quieter network change from COMPARED to ENDS s, against the network as it is.
 
     The loudness of all three is compared with that of the whole of `usual`, whose beginning is left out. `windy` is
     false for a scene without wind.
     """
     wind_up, wind_down, notes_up, notes_down, level = bounds
-    first, last = int(compared * SAMPLE_RATE), int(ends * SAMPLE_RATE)
+    first, last = int(COMPARED * SAMPLE_RATE), int(ENDS * SAMPLE_RATE)
     winds = [wind_level(it.samples[first:last]) for it in (usual, busier, quieter)]
     counts = [
-        sum(compared <= event.seconds < ends for event in melody(it.notes)) for it in (usual, busier, quieter)
+        sum(COMPARED <= event.seconds < ENDS for event in melody(it.notes)) for it in (usual, busier, quieter)
     ]
     meter = pyloudnorm.Meter(SAMPLE_RATE)
     own = meter.integrated_loudness(usual.samples[int(SKIPPED * SAMPLE_RATE) : last])

@@ -293,7 +293,7 @@ def test_the_bed_brightens_for_a_moment_when_a_ledger_closes() -> None:
         return centroid(breathing[second]) / centroid(still[second])
 
     assert rises(6.5) == 1.0
-    assert rises(8.3) > 1.03
+    assert rises(8.3) > 1.015
     assert rises(15.0) == pytest.approx(1.0, abs=0.01)
 
 

@@ -13,10 +13,10 @@ NIGHT = replace(
     low=36,  # C2 up to C5
     pad_low=57,  # above the melody's low notes
     density=0.45,
-    bed=0.43,  # louder than in `wind`, because there are fewer notes
+    bed=0.7,  # louder than in `wind`, because there are fewer notes
     hold=(28.0, 60.0),
     wind=0.0,
-    air=0.37,
+    air=0.27,
     space=0.75,
-    brightness=0.58,
+    brightness=0.64,
 )

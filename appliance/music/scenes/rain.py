@@ -108,7 +108,7 @@ class Rain:
                 )
         yield Note(
             pitch=pitch - 12 if waiting.event else pitch,
-            velocity=1.0 if waiting.event else 0.28 + 0.22 * size + rng.uniform(0.0, 0.14),
+            velocity=1.0 if waiting.event else 0.26 + 0.2 * size + rng.uniform(0.0, 0.09),
             duration=(0.08 + 0.3 * depth + 0.3 * size + 1.2 * waiting.event) / now.beat_seconds,
             voice=Voice.MALLET if waiting.event else scene.voice(amount),
             pan=pan,
@@ -162,10 +162,10 @@ RAIN = Scene(
     octaves=3,
     pad_low=60,
     density=2.0,
-    bed=0.52,
+    bed=0.56,
     hold=(30.0, 60.0),
     wind=0.15,
-    air=1.0,
+    air=0.55,
     space=0.8,
     brightness=0.55,
     scale="major-pentatonic",
