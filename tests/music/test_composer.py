@@ -178,7 +178,7 @@ def test_a_night_is_lower_darker_and_sparser_than_a_day() -> None:
         composer = Composer(WIND, Scale("wind", 0), Random(1))
         composer.hour(hour)
         arrivals, melody, pads, brightness = busy(100), list[Note](), list[int](), list[float]()
-        for second in range(600):
+        for second in range(2400):
             now = Moment(float(second), float(second), 60.0)
             if second in arrivals:
                 take_in(composer, arrivals[second], now)

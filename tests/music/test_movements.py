@@ -49,7 +49,7 @@ def test_a_tide_is_half_the_hour_of_the_day_where_that_is_known(name: str) -> No
 @pytest.mark.parametrize("bpm", [30, 60, 180])
 def test_a_dense_melody_leaves_nothing_to_the_bed_and_a_sparse_one_its_share(bpm: int) -> None:
     load, beat = MelodyLoad(), 60 / bpm
-    assert load.left(1.25) == 1.0
+    assert load.left(1.25) == pytest.approx(0.9, abs=0.05)  # before the first note a melody is expected
     for densest, left in ((1.25, 0.2), (0.5, 0.0)):
         for index in range(round(6 * LOAD / beat)):
             load.add(USUAL * (int((index + 1) * beat) - int(index * beat)), beat)  # a note a second

@@ -378,6 +378,7 @@ class CardThread(threading.Thread):
         """End as soon as the call that hangs returns. The performer's thread."""
         self._given_up = True
         self.leaving.set()
+        self.blocks.end()  # it may just have returned, and wait for the next one
 
     def run(self) -> None:
         """Play until told to leave."""

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from appliance.sound.outputs.alsa import HANGS
+from appliance.sound.outputs.alsa import HANGS, Alsa
 from appliance.sound.outputs.cards import AUTO, Choice
 from appliance.sound.outputs.speaker import (
     BURST,
@@ -24,7 +24,9 @@ from appliance.sound.outputs.speaker import (
     SPARE,
     WINDOW,
     Blocks,
+    CardThread,
     Fade,
+    History,
     Speaker,
     Taken,
     Underruns,
@@ -238,6 +240,20 @@ def test_a_card_that_hangs_is_left_for_another(cards: Cards) -> None:
         assert it.speaker.status.card == "the USB card"
         it.go_on(2.5)  # two searches for a better one
         assert it.speaker.status.card == "the USB card"
+
+
+def test_a_card_that_returns_as_it_is_given_up_is_closed(card: Card) -> None:
+    found = [Choice(card.device, "the card")]
+    thread = CardThread(
+        lambda device, latency: Alsa(device, latency=latency), lambda: found, 0.085, 4, History(), ""
+    )
+    thread.start()
+    assert thread.tried.wait(PATIENCE)
+    assert thread.card
+    thread.abandon()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert not thread.card
 
 
 def test_a_card_that_hangs_at_the_end_is_closed_when_it_returns(cards: Cards) -> None:
