@@ -71,10 +71,7 @@ def short_form(settings: Settings, played: Played) -> list[Figure]:
     last = int((STEMS - FADED) * SAMPLE_RATE)
     ends = network.ENDS + FADED
     lines: Sequence[Line] = TAPES["bundled"](ends)
-    steps = [
-        play(settings, partial(iter, network.changed(lines, factor)), ends)
-        for factor in (1.0, network.BUSIER, network.QUIETER)
-    ]
+    steps = [play(settings, partial(iter, each), ends) for each in network.compared(lines)]
     chords = compose(settings, partial(iter, TAPES["bundled"](3600 * CHORDS)), 3600 * CHORDS)
     return [
         *pulse.of_sound(heard, busy=False, strongest=GRID, over=LINE),

@@ -25,11 +25,10 @@ ABOVE = -25.0  # dB
 FRAME = 0.01  # s
 AROUND = 301  # frames, the median of which is taken
 MOVES = 1.8  # dB
-EVEN = ("night",)  # scenes that move less on purpose, so that they wake nobody
 
 
-def of_sound(sound: Array, scene: str) -> list[Figure]:
-    """The balance of a sound; the bounds on bass, air and movement are the scene's."""
+def of_sound(sound: Array, scene: str, *, even: bool = False) -> list[Figure]:
+    """The balance of a sound. The bounds on bass and air are the scene's; the movement of an `even` one has none."""
     frequencies, power = spectrum(sound)
     total = power.sum()
     bass = float(power[frequencies < BASS].sum() / total)
@@ -39,7 +38,7 @@ def of_sound(sound: Array, scene: str) -> list[Figure]:
     thin = sosfilt(butter(4, SMALL_SPEAKER, "hp", fs=SAMPLE_RATE, output="sos"), sound, axis=0)
     lost = float(meter.integrated_loudness(sound) - meter.integrated_loudness(thin))
     most, least = SHARE_OF_BASS.get(scene, USUAL_BASS), SHARE_OF_AIR.get(scene, USUAL_AIR)
-    moves = None if scene in EVEN else MOVES
+    moves = None if even else MOVES
     return [
         Figure("power below 100 Hz", bass, high=most, row=7),
         Figure("lost behind a 120 Hz high-pass", lost, high=LOST, unit="LU", row=7),

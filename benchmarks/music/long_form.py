@@ -68,7 +68,7 @@ def distances(sound: Array) -> tuple[float, float]:
 def of_sound(sound: Array, *, even: bool = False) -> list[Figure]:
     """How much the half minutes of a sound differ in loudness, and strangers from neighbours in their spectra.
 
-    The loudness of a scene that is `even` on purpose has no bounds.
+    The loudness of an `even` scene has no bounds.
     """
     near, far = distances(sound)
     low, high = (None, None) if even else HALF_MINUTES

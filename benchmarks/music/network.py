@@ -73,6 +73,11 @@ def changed(lines: Sequence[Line], factor: float, begins: float = CHANGED) -> li
     return result
 
 
+def compared(lines: Sequence[Line]) -> list[list[Line]]:
+    """A tape as it is, as that of a busier network, and as that of a quieter one."""
+    return [changed(lines, factor) for factor in (1.0, BUSIER, QUIETER)]
+
+
 def wind_level(sound: Array) -> float:
     """The mean power of the wind's bands, in dB."""
     lower = edges()[:-1]

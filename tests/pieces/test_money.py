@@ -208,7 +208,7 @@ def test_a_price_can_be_changed(shop: Shop) -> None:
 
 
 def test_another_feed_does_not_begin_with_the_sales_of_the_one_before(shop: Shop) -> None:
-    """Its sales have the same numbers: whoever paid for a piece of the old feed would be given one of the new."""
+    """The sales of a new feed are numbered from the beginning, so an old payment would buy a new piece."""
     files = shop.box.folder / "pieces"
     shop.box.leave()
     for name in ("own.feed", "feed.key"):
