@@ -46,7 +46,8 @@ class Companion:
             log.info("%s", said)
         code = await process.wait()
         # The panel shows only the last line of the log, so the reason is in it.
-        log.warning("The %s has ended (exit code %d); the box plays on. It said: %s", self._name, code, said)
+        reason = f" It said: {said}" if said else ""
+        log.warning("The %s has ended (exit code %d); the box plays on.%s", self._name, code, reason)
 
 
 async def end(process: Process, within: float) -> None:

@@ -38,7 +38,8 @@ class Interlude:
     def __init__(self, part: Part) -> None:
         self._part = part
         self._frames = 0  # of the audio clock
-        self._wanted: Programme | None = None
+        self._wanted: Programme | None = None  # written by the main thread alone, and `_ended` by the performer's
+        self._ended: Programme | None = None
         self._playing: Programme | None = None
         self._left: list[Score] = []  # of the programme that plays
         self._score: ScorePart | None = None
@@ -50,8 +51,8 @@ class Interlude:
     @property
     def title(self) -> str:
         """What is played, or about to be; "" for the music itself. Any thread."""
-        wanted = self._wanted
-        return wanted.title if wanted else ""
+        programme = self._programme()
+        return programme.title if programme else ""
 
     def play(self, programme: Programme | None) -> None:
         """Fade to these scores; without any, back to the music."""
@@ -60,7 +61,7 @@ class Interlude:
     def passage(self, frames: int, controls: Controls) -> Passage:
         """The music of the next block, of `frames` samples."""
         begins = self._frames
-        wanted = self._wanted
+        wanted = self._programme()
         below = self._part.passage(frames, controls)
         self._remember(below)
         release = turning = False
@@ -81,9 +82,13 @@ class Interlude:
         passage = self._of_score(frames, begins, controls)
         if passage is None:  # the last score has ended
             passage = Passage(begins / SAMPLE_RATE, below.context)
-            if self._wanted is self._playing:
-                self._wanted = None
+            self._ended = self._playing
         return replace(passage, release=passage.release or release, fades=turning)
+
+    def _programme(self) -> Programme | None:
+        """What is wanted and has not ended."""
+        wanted = self._wanted
+        return None if wanted is self._ended else wanted
 
     def _of_score(self, frames: int, begins: int, controls: Controls) -> Passage | None:
         """The next block of the scores; None at their end."""

@@ -37,13 +37,14 @@ def test_one_that_fills_its_pipe_and_ignores_the_request_to_end_is_ended(
         asyncio.run(run())
 
 
-def test_the_log_says_why_one_has_ended(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("program", "end"), [("raise SystemExit('no port')", "no port"), ("", "plays on.")])
+def test_the_log_says_why_one_has_ended(program: str, end: str, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         async with asyncio.timeout(60):
-            async with Companion("page", [sys.executable, "-c", "raise SystemExit('no port')"]).running():
+            async with Companion("page", [sys.executable, "-c", program]).running():
                 while not any(record.levelno == logging.WARNING for record in caplog.records):
                     await asyncio.sleep(0.01)
 
     with caplog.at_level(logging.INFO):
         asyncio.run(run())
-    assert "no port" in caplog.messages[-1]
+    assert caplog.messages[-1].endswith(end)

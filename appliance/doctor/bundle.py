@@ -20,7 +20,8 @@ from appliance.settings import Loaded, as_toml
 
 LINES = 2000  # of the log: usually months, and hours at the least, because the log is rate limited
 LOG = ("journalctl", "--no-hostname", "--output=short-iso", "--quiet", f"--lines={LINES}")
-UNITS = (UNIT, "stellar-wind-listener@*", "stellar-wind-trial.service")
+BESIDE = ("listener@*", "page.service", "mqtt.service", "pieces.service", "trial.service")
+UNITS = (UNIT, *(f"stellar-wind-{name}" for name in BESIDE))
 
 FILES = (
     *("/etc/os-release", "/proc/version", "/proc/cpuinfo", "/proc/meminfo", "/proc/loadavg", "/proc/uptime"),
@@ -33,7 +34,7 @@ the box's log, and a few files that describe the computer.
 
 Names of users, of the computer and of Wi-Fis, addresses, serial numbers, passphrases and values of headers are replaced
 by their kind in angle brackets, and your own servers by numbers. There are no account ids, hashes or memos in it,
-because the box never writes them. Look it through before you send it: everything is plain text.
+because the box never writes them; a piece or a feed in the log is <hash>. Look it through before you send it: everything is plain text.
 """
 
 

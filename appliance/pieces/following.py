@@ -155,7 +155,7 @@ class Following:
         self._open_deliveries(found)
         gone = found.gone.keys() - (known.gone.keys() if known else set())
         self._seeds.drop_unnamed(found.entries[piece] for piece in gone & found.entries.keys())
-        log.info("The feed of %s has %d lines.", found.artist or key[:12], len(found.marks))
+        log.info("The feed of %s has %d lines.", key[:12], len(found.marks))
         return found
 
     def _open_deliveries(self, found: Feed) -> None:

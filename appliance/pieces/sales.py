@@ -25,6 +25,7 @@ from appliance.pieces.feed import NATIVE, Feed, Price, amount_of, asset_of, from
 from appliance.pieces.keys import SIZE, Untrusted, is_order, order_number
 
 GRACE = 86_400  # s for which a price, or a piece that was withdrawn, can still be paid: a buyer may hold an old link
+PARTS = 100  # of a price: a smaller first part does not count, or 0.3 XLM of fees could fill the till
 MAX_BACK = 500  # payments to give back that are listed; the oldest are dropped
 KINDS = ("payment", "path_payment_strict_receive", "path_payment_strict_send")  # Horizon's names
 PUBLIC_PASSPHRASE = "Public Global Stellar Network ; September 2015"  # noqa: S105 - SEP-7's default; it is no secret
@@ -138,6 +139,8 @@ def _refused(payment: Payment, prices: tuple[Price, ...], before: Paid, feed: Fe
         return "paid twice"
     if not is_order(bytes.fromhex(payment.memo)):
         return "with a memo that is no key"
+    if not before.stroops and payment.stroops * PARTS < price_at(prices, payment.at):
+        return "less than a hundredth of the price"
     if payment.at > feed.gone.get(prices[-1].piece, payment.at) + GRACE:
         return "after the piece was withdrawn"
     return ""

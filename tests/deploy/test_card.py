@@ -216,6 +216,13 @@ def test_the_pieces_of_a_card_have_their_own_port_and_only_the_networks_that_the
     assert allowed.read_text().splitlines() == internet  # the same after the next start
 
 
+@pytest.mark.parametrize("port", ['"20001"', '"20001\\nUser=root"', "70_000", "-1", "true", "20001.0", "[1]"])
+def test_a_port_that_none_is_allows_nothing(port: str, card: Path) -> None:
+    clients(card, f'[pieces]\nreach = "lan"\nport = {port}\n')
+    written = (card / "run/systemd/system/stellar-wind-pieces.service.d/card.conf").read_text()
+    assert written == "[Service]\n"
+
+
 def test_what_the_services_keep_outlives_the_power() -> None:
     """Each folder of state of a unit is on the partition of the card that is written to."""
     lasting = (IMAGE / "card/etc/initramfs-tools/scripts/init-bottom/stellar-wind").read_text()

@@ -26,6 +26,7 @@ HASH = "b9d0b2292c4e09e8eb22d036171491e87b8d2086bf8b265874c8d182cb9c9020"
         ("S" + ACCOUNT[1:], "<account>"),
         (f'"hash":"{HASH}"', '"hash":"<hash>"'),
         (HASH.upper(), "<hash>"),
+        ("The piece 3f9a01c2d4e5 was sold.", "The piece <hash> was sold."),
         ("connected to 192.168.1.17:8000 by 10.0.0.1", "connected to <address>:8000 by <address>"),
         ("via fe80::dea6:32ff:fe12:3456 or [2001:db8::1]", "via <address> or [<address>]"),
         ("eth0 dc:a6:32:12:34:56 up", "eth0 <address> up"),

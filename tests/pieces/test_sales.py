@@ -19,6 +19,7 @@ from appliance.pieces.keys import Untrusted
 from appliance.pieces.sales import (
     GRACE,
     MAX_BACK,
+    PARTS,
     Back,
     Payment,
     Till,
@@ -86,6 +87,14 @@ def test_two_parts_pay(ada: Artist) -> None:
     assert half.paid[MEMO].stroops == 45_000_000
     assert due(half.taken(paid(2, "0.5"), ada.feed), ada.feed) == [MEMO]
     assert half.earned(ada.feed) == {}
+
+
+def test_a_first_part_that_only_fills_the_till_is_given_back(ada: Artist) -> None:
+    least = 50_000_000 // PARTS
+    till = after(ada.feed, paid(1, "1", stroops=least - 1))
+    assert (till.paid, [stroops for stroops, _ in whys(till)]) == ({}, [least - 1])
+    till = after(ada.feed, paid(1, "1", stroops=least), paid(2, "1", stroops=1))
+    assert (till.paid[MEMO].stroops, till.back) == (least + 1, ())
 
 
 def test_what_is_paid_twice_is_given_back(ada: Artist) -> None:

@@ -67,7 +67,7 @@ def test_a_mistake_gets_the_hint_that_helps(content: str, hint: str, file: Path)
     assert hint in refused(file, content.encode())
 
 
-@pytest.mark.parametrize("value", ["[" * 5000 + "]" * 5000, "9" * 5000])
+@pytest.mark.parametrize("value", ["[" * 5000 + "]" * 5000, "9" * 5000, "0x" + "f" * 5000])
 def test_a_value_that_no_parser_takes_is_named(value: str, file: Path) -> None:
     assert "thousands" in refused(file, f"volume = {value}\n".encode())
 
@@ -156,6 +156,18 @@ def test_headers_that_cannot_be_are_refused_without_their_values(headers: str, f
     )
     assert "networks.mine.header" in line
     assert "SECRET" not in line
+
+
+def test_a_text_for_all_headers_is_refused_beside_one_header(file: Path) -> None:
+    file.write_text(KEYS)
+    with pytest.raises(SettingsError, match=r"sets networks\.mine\.headers;"):
+        load({}, {"STELLAR_WIND_NETWORKS__MINE__HEADERS": "SECRET"}, file)
+
+
+def test_the_name_of_a_header_can_have_a_dot(file: Path) -> None:
+    file.write_text(KEYS.replace("X-Api-Key", '"X.Api.Key"'))
+    mine = networks(load({}, {}, file).settings)["mine"]
+    assert mine.headers_for("https://h") == {"Authorization": "Bearer SECRET", "X.Api.Key": "SECRET"}
 
 
 @pytest.mark.parametrize(

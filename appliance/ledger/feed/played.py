@@ -5,7 +5,7 @@ A listener does not repeat ledgers (`reader.session.resume`), but it knows nothi
 dropped if, when the listener started or changed its network,
 
     it was the last one played, by network and sequence    also before a restart of the box: both are in state.json
-    or it closed no later than the last one played         in this run; sequences start again when a network is reset
+    or it closed up to `LATE` before the last one played   in this run; sequences start again when a network is reset
 
 Everything else a listener sends is played, also a second part of the same ledger. Pure; the main thread.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 from appliance.values import Ledger
 
 NEVER = -1  # before any ledger's close time
+LATE = 600  # s that a server can be behind another one; of ledgers with earlier times the last one's time was wrong
 
 
 class Played:
@@ -38,7 +39,7 @@ class Played:
         """Whether to play a ledger; from then on it is the last one played."""
         found = network, ledger.sequence
         last, closed_at = self._known
-        if found == last or ledger.closed_at <= closed_at:
+        if found == last or 0 <= closed_at - ledger.closed_at <= LATE:
             return False
         self.last, self._closed_at = found, ledger.closed_at
         return True

@@ -39,6 +39,7 @@ from appliance.ledger.reader.session import CATCH_UP, Cause, ListenOptions, Lost
 from appliance.values import Amount, Ledger
 
 LIMIT = 200  # records of a page and events of a connection: the most that Horizon gives
+MOST = 2000  # operations that wait for the end of their ledger: the public network allows 1,000, and some of contracts
 LATE_TWICE = 600.0  # s in which a second stream that is late is the last
 BUFFERED = "buffers its stream, or sends none; its pages are read instead"
 
@@ -204,9 +205,9 @@ class Horizon:
 
         Nothing on that stream marks the end of a ledger. It has ended when an operation of a later one comes, or none
         at all for `Timeouts.burst`: longer than opening the stream again after 200 events, shorter than Horizon's pause
-        between two ledgers. Operations that come later than that are one more Ledger of the same sequence. When none
-        comes for `Timeouts.probe`, the root page shows whether the network is quiet, which is an empty Ledger, or the
-        server is stale.
+        between two ledgers. After `MOST` operations the end is not waited for. Operations that come later are one more
+        Ledger of the same sequence. When none comes for `Timeouts.probe`, the root page shows whether the network is
+        quiet, which is an empty Ledger, or the server is stale.
         """
         held: list[Record] = []
         moved = probed = self._now()  # when the network last moved, and when we last asked for it
@@ -222,7 +223,7 @@ class Horizon:
                         continue
                     if number is not None and number <= cursor:
                         continue
-                    if held and (number is None or number >> 32 != cursor >> 32):
+                    if held and (number is None or number >> 32 != cursor >> 32 or len(held) >= MOST):
                         ledger, bad = ledger_from_operations(cursor >> 32, held)
                         self._bad += bad
                         held = []

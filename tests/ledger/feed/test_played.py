@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-from appliance.ledger.feed.played import Played
+import pytest
+
+from appliance.ledger.feed.played import LATE, Played
 from appliance.values import Ledger
 
 
@@ -35,6 +37,21 @@ def test_one_wrong_time_does_not_silence_the_next_listener() -> None:
     played(state, ledger(5, closed_at=2**40), ledger(6))
     state.listener_started()
     assert played(state, ledger(6), ledger(7)) == [7]
+
+
+def test_a_wrong_time_of_the_last_ledger_does_not_silence_the_next_listener() -> None:
+    state = Played(None)
+    played(state, ledger(6), ledger(7, closed_at=2**40))
+    state.listener_started()
+    assert played(state, ledger(7), ledger(8), ledger(9)) == [8, 9]
+
+
+@pytest.mark.parametrize(("behind", "expected"), [(0, []), (LATE, []), (LATE + 1, [6])])
+def test_how_far_a_server_can_be_behind(behind: int, expected: list[int]) -> None:
+    state = Played(None)
+    played(state, ledger(7, closed_at=9000))
+    state.listener_started()
+    assert played(state, ledger(6, closed_at=9000 - behind)) == expected
 
 
 def test_of_a_restart_of_the_box_the_last_ledger_is_known_and_no_time() -> None:

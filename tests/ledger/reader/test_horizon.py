@@ -14,6 +14,7 @@ import pytest
 from appliance.ledger.networks import Network
 from appliance.ledger.reader.budget import own
 from appliance.ledger.reader.client import StreamClient
+from appliance.ledger.reader.horizon import MOST
 from appliance.ledger.reader.session import Lost, Mode, Timeouts
 from appliance.values import Ledger, Link, LinkState
 from tests.support.following import (
@@ -108,6 +109,13 @@ def test_more_than_two_hundred_operations_need_several_connections() -> None:
     assert stroops(entries) == stroops_of(server.chain)
     assert [ledger.sequence for ledger in ledgers(entries)] == [1000, 1001]
     assert len(server.asked("/operations")) == 4
+
+
+def test_a_ledger_without_an_end_comes_in_parts() -> None:
+    entries, server = walk(generated([MOST + 50, 3]), mode="operations")
+    assert stroops(entries) == stroops_of(server.chain)
+    found = [(ledger.sequence, ledger.operations) for ledger in ledgers(entries)]
+    assert found == [(1000, MOST), (1000, 50), (1001, 3)]
 
 
 def test_stragglers_of_a_ledger_are_one_more_of_the_same_sequence() -> None:
