@@ -170,7 +170,7 @@ class Box:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
-        # A terminal that goes away hangs up; without one, SIGHUP asks for the settings.
+        # With a terminal, SIGHUP means that it was closed; without one, SIGHUP reloads the settings.
         reload = partial(self.console.reload, self._reread)
         loop.add_signal_handler(signal.SIGHUP, self.stop if self._start.terminal else reload)
         if has_panel(self._settings) and self._settings.panel.knobs == "potentiometers":

@@ -627,7 +627,7 @@ def _parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         "join the box that plays and an MQTT broker, for Home Assistant, until Ctrl-C",
         logs=True,
     )
-    status = add("status", _status, "say how the box is that plays")
+    status = add("status", _status, "print the status of the box that plays")
     how = status.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="for a program to read")
     how.add_argument(

@@ -400,7 +400,7 @@ class ControlServer:
             client.send(await self._answer(client, text))
             if client.listens:
                 with suppress(OSError):
-                    await client.reader.read(1)  # its end, for it has nothing more to say
+                    await client.reader.read(1)  # until it disconnects: a listening client sends no command
                 return
             await asyncio.sleep(1 / RATE)  # what comes faster waits in the socket, and then in the client
 
@@ -481,7 +481,7 @@ def listening(path: Path) -> socket.socket:
 
 @contextmanager
 def socket_address(path: Path) -> Iterator[str]:
-    """The address of the socket at `path`: of at most 107 bytes (unix(7)), which the descriptor of a folder keeps."""
+    """The address of the socket at `path`; a path too long for one (unix(7)) goes by a descriptor of its folder."""
     if len(os.fsencode(path)) < 100:
         yield str(path)
         return

@@ -51,7 +51,7 @@ def clock(machine: Machine, _: Settings) -> Iterator[Finding]:
         yield wrong(
             "clock",
             f"The date is {says}, which is impossible.",
-            "Allow the box to reach a time server (NTP, UDP port 123); until then it trusts no server.",
+            "Allow the box to reach a time server (NTP, UDP port 123); until then no certificate is valid.",
         )
         return
     by = "yes" if machine.has(TIMESYNC, SET) else machine.ask(ASK_CLOCK)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The long form: slow changes over minutes and hours, how dense the melody is, and the murmur of an idle network.
 
-Movements last minutes, tides hours; the hour of the day, where the clock is known, adds to both. The periods are
+Movements last minutes, tides hours; the hour of the day, where it is known, makes half of each tide. The periods are
 incommensurable, so their combination does not repeat. Pure; the performer's thread.
 """
 
@@ -26,7 +26,7 @@ LOAD = 30.0  # s, time constant of the melody's density
 USUAL = 0.54  # velocity of a note of the public network, approximately
 
 FIRST = 0.08  # velocities a second, a quarter of a usual melody: the first chord is not much louder than the others
-HEADROOM = 0.57  # times the usual density of the melody, up to which it is as loud as it is
+HEADROOM = 0.57  # share of the load of a melody at its densest, up to which it is not softened
 
 IDLE_AFTER = 24.0  # s without a note of the ledger; more than a rest of the melody
 IDLE_RISE = 6.0  # s over which the murmur fades in

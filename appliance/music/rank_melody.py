@@ -2,8 +2,8 @@
 """The melody of `wind` and `night`: the pitch of an amount is its rank among the amounts around it.
 
 Rank decides the degree, absolute size the loudness, size and register the length, kind and unit the voice. The queue is
-drained on every beat; when in the beat a note begins is human. Chance also prevents that a tone repeats, and that an
-amount that occurs again and again always gets the same tone.
+drained on every beat; each note begins at a random moment after it. No tone is repeated at once, and chance keeps an
+amount that occurs again and again from always getting the same tone.
 
 An event, which is an exceptional amount, is loud and long, an octave below its place, with its lower octave under it
 and a faint higher one after it. Pure; the performer's thread.
@@ -42,8 +42,8 @@ PHRASE = 0.2  # and the phrases, of three minutes
 # Exponents: a tenth as busy is a fifth of the notes, four times is 1.3 times the notes.
 FEWER, MORE = 0.75, 0.24
 MANY = 0.3  # exponent: the many notes of a busy network are softer
-TIDE = 0.2  # share by which the tides change it
-FLOOD = 0.16  # share by which it changes the velocity
+TIDE = 0.2  # share by which the tides change the density
+FLOOD = 0.16  # share by which the movement of the brightness changes the velocity
 HABIT = 5  # degrees over which an amount is spread that makes up the whole melody
 REMEMBERED = 15  # notes among which repeated amounts are counted
 LUMENS = 0.2  # by which lumens are brighter than issued assets

@@ -65,7 +65,7 @@ class CannotListen(BoxError, OSError):
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a line of aiohttp's is of a fault in this program, and not of what a client sent, or of its going."""
+    """Whether a log record of aiohttp's reports a fault of this program, not a bad request or a client that left."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, (HttpProcessingError, ConnectionError))
 
@@ -258,7 +258,7 @@ class Page:
         websocket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=LINE, compress=False)
         await websocket.prepare(request)
         if len(self._viewers) >= VIEWERS:
-            # It has 10 s to say goodbye, and can make room meanwhile.
+            # `close` waits up to 10 s for the client; meanwhile the connection may be dropped to make room.
             self._busy.discard(request.protocol)
             await websocket.close(code=TRY_LATER, message=b"viewers")
             return websocket

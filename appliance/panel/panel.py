@@ -215,7 +215,7 @@ class Panel:
                 self._read.set()
             now = time.monotonic()
             due = max(due + (1 / SAMPLES if self._there else IDLE), now - LATE)
-            # To sleep costs a tenth of a wait, which is for the long pause, because `close` ends it.
+            # `sleep` costs a tenth of `wait`, which is used for the long pause, because `close` interrupts it.
             (time.sleep if self._there else self._stop.wait)(max(0.0, due - now))
         self.release()
 

@@ -239,7 +239,7 @@ class Feed:
             raise Untrusted("The feed has a format that this version does not know.")
         account, certificate = text_of(body, "account"), from_base64(body.get("certificate"))
         if not signed_message(account, sentence(account, self.key), certificate):
-            raise Untrusted("No account has signed that this feed is its own.")
+            raise Untrusted("The feed has no valid certificate: its account has not signed the feed's key.")
         artist, words = text_of(body, "artist"), text_of(body, "words")
         return {"account": account, "artist": artist, "words": words}
 
@@ -295,7 +295,7 @@ def read(key: bytes, text: bytes, known: Feed | None = None) -> Feed:
     if known and len(feed.marks) < len(known.marks):
         raise Untrusted(f"The feed is older than the one that is known, with {len(known.marks)} lines.")
     if known and feed.marks[: len(known.marks)] != known.marks:
-        raise Untrusted("The feed has another past than the one that is known: its key has signed two.")
+        raise Untrusted("The feed contradicts the lines that are known: its key has signed two versions.")
     return feed
 
 

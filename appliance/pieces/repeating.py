@@ -48,7 +48,7 @@ class Repeating:
                 log.warning("%s It is tried again.", error)
                 seconds = self._again
             except Exception:
-                log.exception("An unexpected error in what is done again and again. It is tried again.")
+                log.exception("An unexpected error in a repeated task; it is tried again.")
                 seconds = self._again
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

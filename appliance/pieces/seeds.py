@@ -74,7 +74,7 @@ class Seeds:
         self._shelf.remove(torrent)
 
     def drop_unnamed(self, entries: Iterable[Entry]) -> None:
-        """The same for pieces, but for what another feed names too, and for feeds, which anyone can name as a piece."""
+        """Drop the torrents of pieces, unless a feed still names them or they hold a feed, which anyone can list."""
         named = self._shelf.torrents_named | set(self._feeds.values())
         for entry in entries:
             if entry.torrent not in named:

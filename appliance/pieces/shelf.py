@@ -278,7 +278,7 @@ class Shelf:
 
 def _contents(body: dict[str, Any]) -> dict[str, str]:
     if not all(number.isdecimal() and is_hash(key) for number, key in body.items()):
-        raise ValueError("it names a sale or a key that is none")
+        raise ValueError("it names an invalid sale or key")
     return body
 
 
@@ -287,9 +287,9 @@ def _follows(body: dict[str, Any]) -> Follows:
     if not all(
         isinstance(names, list) and all(map(is_hash, names)) for names in (found.feeds, found.blocked)
     ):
-        raise ValueError("it names a feed or a piece that is none")
+        raise ValueError("it names an invalid feed or piece")
     if type(found.port) is not int or not 0 <= found.port < 1 << 16:
-        raise ValueError("its port is none")
+        raise ValueError("its port is not a number from 0 to 65535")
     return found
 
 
@@ -298,5 +298,5 @@ def _orders(body: dict[str, Any]) -> dict[str, Order]:
     for memo, order in found.items():
         names = (memo, order.secret, order.piece, order.feed, order.promise, order.content_key or memo)
         if not all(map(is_hash, names)):
-            raise ValueError("it has an order that is none")
+            raise ValueError("it has an invalid order")
     return found

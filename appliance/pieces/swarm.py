@@ -121,8 +121,8 @@ class Swarm:
             "listen_interfaces": f"{listen}:{port}" if listen else f"0.0.0.0:{port},[::]:{port}",
             "dht_bootstrap_nodes": ",".join(bootstrap),
             "upload_rate_limit": upload,
-            # Against one who brings many nodes of one network into the DHT; a LAN is one network, and a box that has
-            # left would keep the place of one that comes.
+            # These limit the nodes of one network in the DHT, against an attacker who has many. A LAN is one network:
+            # there, a box that has left would keep the place of a new one.
             "dht_restrict_routing_ips": not private,
             "dht_restrict_search_ips": not private,
         }
@@ -245,7 +245,7 @@ class Swarm:
             await self._until(lambda: handle.status().has_metadata, patience, handle)
             info = handle.torrent_file()
             if info is None or info.piece_length() != BLOCK:
-                raise Untrusted("The torrent is none that a box makes.")
+                raise Untrusted("The torrent was not made by a box.")
             check(_sizes(info))
             handle.unset_flags(flags.upload_mode)
             await self._until(lambda: handle.status().is_seeding, patience, handle)
@@ -276,7 +276,7 @@ class Swarm:
                     await _soon(news, min(again, ends) - time.monotonic())
 
     async def _flushed(self, handle: lt.torrent_handle, seconds: float) -> None:
-        """What is complete is not on the disk yet."""
+        """Wait until a complete torrent is on the disk."""
         flushed = asyncio.Event()
 
         def listener(alert: lt.alert) -> None:

@@ -29,7 +29,7 @@ def replacing(path: Path, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     Raises CannotWrite, also for an OSError in the `with`, and if `path` is one of the `inputs`.
     """
     if any(_same(path, other) for other in inputs):
-        raise CannotWrite(f"{path} is what is read: choose another name with -o.")
+        raise CannotWrite(f"{path} is also the input: choose another name with -o.")
     check_place(path)
     part = part_of(path)
     try:

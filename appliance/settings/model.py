@@ -302,7 +302,7 @@ class Page(_Section):
     names: Words = _setting(
         (),
         "host names such as stellar-wind.local, with commas between them in the environment",
-        "Under which a browser finds the box, besides addresses, if not by its own; requests for others are refused.",
+        "Host names of the box, instead of the computer's own; its addresses always work, other names are refused.",
     )
     steer: bool = _setting(
         False,
@@ -353,7 +353,7 @@ class Mqtt(_Section):
         "an address such as mqtt://192.168.0.2, mqtts:// for one with TLS, or nothing",
         "The broker. The box uses one only if this is set.",
     )
-    user: str = _setting("", "a user name of the broker, or nothing", "With which the box logs in there.")
+    user: str = _setting("", "a user name of the broker, or nothing", "The box logs in under this name.")
     password_file: str = _setting(
         "", "the path of a file, or nothing", "Its first line is the password; it is read at each connection."
     )

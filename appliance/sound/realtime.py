@@ -14,6 +14,6 @@ PRIORITY = 10  # of 99; the kernel's own threads for devices have 50
 
 
 def hurry() -> None:
-    """Let the calling thread run before all that are not real-time; what it starts is as others are."""
+    """Give the calling thread real-time priority, if that is allowed; what it starts does not inherit it."""
     with suppress(OSError):  # without the right to it, it stays as it is
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Doubles the sample rate of the synth: a half-band filter, block by block.
 
-The synth has nothing to say above 8 kHz, so it computes at half the rate of the output, which halves its cost. Between
+The synth has little energy above 8 kHz, so it computes at half the rate of the output, which halves its cost. Between
 two of its samples this filter puts one more: the windowed sinc of the 16 samples around it. The samples of the synth
 themselves stay as they are. Pure; the performer's thread.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from appliance.values import Ledger
 
 NEVER = -1  # before any ledger's close time
-LATE = 600  # s that a server can be behind another one; of ledgers with earlier times the last one's time was wrong
+LATE = 600  # s that a server can be behind another one; beyond, the last ledger's own time is taken as wrong
 
 
 class Played:

@@ -40,7 +40,7 @@ FIRST_LINE = 120.0
 MEMORY = 200 << 20  # bytes of a listener's data segment; it takes some 90 MB, stacks included
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a listener is replaced; doubled each time
 HEALTHY = 60.0  # s of running after which the pause is short again
-LOOKS = 5  # for a line, in a time without one
+LOOKS = 5  # parts into which the wait for a line is divided; see `_read`
 AT_END = 1.0  # s for a listener to end by itself
 
 

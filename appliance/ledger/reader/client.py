@@ -361,7 +361,7 @@ def _refusal(response: aiohttp.ClientResponse, accept: str) -> Lost | None:
         return None if encodings <= PLAIN else NoStream(Cause.MALFORMED, "packs its stream")
     if sent in ("text/html", "application/xhtml+xml"):
         return Lost(Cause.WEB_PAGE, "sends a web page instead of ledgers (does the Wi-Fi need a login?)")
-    # Horizon's is application/hal+json. A server that does not say is believed, and so is one that has only text.
+    # Horizon's is application/hal+json. An answer without a type is taken as JSON, and so is one of a vague type.
     if "json" not in sent and ("Content-Type" in headers and sent not in VAGUE):
         return Lost(Cause.MALFORMED, f"sends {_printable(sent)} instead of JSON")
     if encodings <= PLAIN | GZIP:

@@ -134,7 +134,7 @@ class _Endpoints:
             yield f"some operations are left out, to stay within the limit of {self.host}"
 
     def failed(self, lost: Lost, *, first: bool, now: float, wait: float) -> float:
-        """The seconds to wait, at least `wait`, after a failure at `now`; `first` is one after a healthy minute."""
+        """The seconds to wait, at least `wait`, after a failure at `now`; `first`: it is the first since a ledger."""
         self._rests[self._endpoint] = now + lost.retry_after
         if lost.cause is Cause.LIMITED:
             self._allowances[self._endpoint].limited(now)

@@ -40,7 +40,7 @@ from appliance.values import Amount, Ledger
 
 LIMIT = 200  # records of a page and events of a connection: the most that Horizon gives
 MOST = 2000  # operations that wait for the end of their ledger: the public network allows 1,000, and some of contracts
-LATE_TWICE = 600.0  # s in which a second stream that is late is the last
+LATE_TWICE = 600.0  # s; after a second late stream within this time, pages are read instead
 BUFFERED = "buffers its stream, or sends none; its pages are read instead"
 
 

@@ -410,7 +410,7 @@ class CardThread(threading.Thread):
 
     def _best(self, found: list[Choice]) -> tuple[Choice, Device] | None:
         """The first card that can be opened; those that hung come last."""
-        why = NoSoundCard("There is no sound card with a listener; plug one in, or name it in sound.device.")
+        why = NoSoundCard("There is no sound card that can be heard; plug one in, or name one in sound.device.")
         now = time.monotonic()
         for choice in sorted(found, key=lambda each: now < self._history.refused.get(each.device, 0.0)):
             try:
@@ -496,7 +496,7 @@ class CardThread(threading.Thread):
                 self._history.opening = Opening(self._open, other, self._buffer)
                 self._history.opening.start()
                 return None
-        raise NoSoundCard(f"The listener of {choice.words} is gone.")
+        raise NoSoundCard(f"There is no sound from {choice.words} any more: the card or its monitor is gone.")
 
     def _ran_dry(self, dry: int, now: float) -> None:
         """Count underruns; after a burst of them open the card again, the first time with twice the buffer."""
