@@ -385,6 +385,10 @@ def _options(settings: Settings) -> ListenOptions:
 
 def _record(arguments: argparse.Namespace, loaded: Loaded) -> None:
     settings = loaded.settings
+    if arguments.ledgers and not arguments.source:
+        raise BadUse("--ledgers adds ledgers to operations in files: name those with --from.")
+    if arguments.seconds and arguments.source:
+        raise BadUse("--seconds is for the network; files are recorded whole.")
     if arguments.source:
         from appliance.ledger.reader.record_files import record_files
 

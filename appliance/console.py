@@ -26,7 +26,7 @@ from appliance.saved.state import SavedControls, State, restored
 from appliance.settings import Settings
 from appliance.sound.outputs.speaker import OutputStatus
 from appliance.status import BED, Recent, Status
-from appliance.values import BoxError, BoxState, Context, Controls, Gesture, NoteEvent
+from appliance.values import BoxError, BoxState, Chosen, Context, Controls, Gesture, NoteEvent
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,8 @@ class Console:
         self.controls, action = apply(before, gesture, self.networks)
         if self.controls.network != before.network:
             self.switch(self.controls.network)
-        if self.controls.sleep != before.sleep:
+        again = isinstance(gesture, Chosen) and gesture.control == "sleep"  # the same minutes, from now on
+        if again or self.controls.sleep != before.sleep:
             self._dimmer.sleep(self.controls.sleep, self._clock())
             self._lamps.count(self.controls.sleep // 30, self._clock())
         if action is Action.KEEP:

@@ -562,10 +562,10 @@ class Client:
         with suppress(OSError):  # the box has ended, which `watch` notices
             self._socket.sendall(_line(command))
 
-    def status(self) -> Status:
-        """The box's status."""
+    def status(self, patience: float = PATIENCE) -> Status:
+        """The box's status, within `patience` s. Raises NoBox."""
         try:
-            return Status.from_json(self.request({"do": "status"})["status"])
+            return Status.from_json(self.request({"do": "status"}, patience)["status"])
         except (KeyError, ValueError, TypeError) as error:
             raise NoBox("The box is of another version, whose answers are not known here.") from error
 

@@ -38,7 +38,9 @@ class Interlude:
     def __init__(self, part: Part) -> None:
         self._part = part
         self._frames = 0  # of the audio clock
-        self._wanted: Programme | None = None  # written by the main thread alone, and `_ended` by the performer's
+        self._wanted: Programme | None = (
+            None  # written by the main thread alone, and `_ended` by the performer's
+        )
         self._ended: Programme | None = None
         self._playing: Programme | None = None
         self._left: list[Score] = []  # of the programme that plays
@@ -93,13 +95,14 @@ class Interlude:
     def _of_score(self, frames: int, begins: int, controls: Controls) -> Passage | None:
         """The next block of the scores; None at their end."""
         try:
-            if self._score is None or begins >= self._score_ends:
+            if begun := self._score is None or begins >= self._score_ends:
                 if not self._left:
                     return None
                 score = self._left.pop(0)
                 self._score_ends = begins + int((score.header.seconds + PAUSE) * SAMPLE_RATE)
                 self._score = ScorePart(score.header, score.__iter__, SAMPLE_RATE, begins=begins)
-            return self._score.passage(frames, controls)
+            passage = self._score.passage(frames, controls)
+            return replace(passage, release=True) if begun else passage
         except (BadScore, OSError) as error:  # the file was not checked before
             log.warning("%s The music goes on.", error)
             self._left, self._score_ends = [], begins

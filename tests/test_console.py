@@ -109,6 +109,16 @@ def test_a_sleep_timer_is_counted_down_fades_and_mutes() -> None:
     assert desk.console.sleep_ends == 0.0
 
 
+def test_a_sleep_timer_that_is_set_again_begins_again() -> None:
+    desk = Desk()
+    for minutes in (30, 30, 60):
+        desk.console.obey(Chosen("sleep", minutes))
+        assert desk.console.sleep_ends == desk.seconds + 60 * minutes
+        desk.seconds += 1200
+    desk.console.obey(Chosen("volume", 0.5))
+    assert desk.console.sleep_ends == desk.seconds - 1200 + 3600
+
+
 def kept(desk: Desk, keep: Callable[[], Path]) -> None:
     async def write(_: str) -> Path:
         return keep()

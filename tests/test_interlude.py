@@ -97,6 +97,8 @@ def test_several_scores_follow_each_other() -> None:
     interlude = Interlude(Music())
     interlude.play(Programme("Evening", [opened(60), opened(80)]))
     found = list(passages(interlude, TURN + 2 * (3.0 + PAUSE)))
+    released = [each.seconds for each in found if each.release]  # no chord sounds into the next score
+    assert released == pytest.approx([TURN, TURN + 3.0 + PAUSE])
     assert pitches(found) == {48, 50, 72, 60, 61, 62, 80, 81, 82}
 
 

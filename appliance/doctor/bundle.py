@@ -34,7 +34,8 @@ the box's log, and a few files that describe the computer.
 
 Names of users, of the computer and of Wi-Fis, addresses, serial numbers, passphrases and values of headers are replaced
 by their kind in angle brackets, and your own servers by numbers. There are no account ids, hashes or memos in it,
-because the box never writes them; a piece or a feed in the log is <hash>. Look it through before you send it: everything is plain text.
+because the box never writes them; a piece or a feed in the log is <hash>. Look it through before you send it:
+everything is plain text.
 """
 
 

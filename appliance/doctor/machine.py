@@ -125,9 +125,8 @@ def box_status(state_dir: str, environ: Mapping[str, str]) -> Callable[[], Statu
     @cache
     def asked() -> Status | None:
         folders = [runtime_dir(state_dir, environ), SERVICE]
-        # The other errors are of a box of another version, whose status lacks something.
-        with suppress(BoxError, KeyError, TypeError, ValueError), Client.connect(folders) as client:
-            return Status.from_json(client.request({"do": "status"}, ASK_TIMEOUT)["status"])
+        with suppress(BoxError), Client.connect(folders) as client:
+            return client.status(ASK_TIMEOUT)
         return None
 
     return asked

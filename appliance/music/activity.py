@@ -43,8 +43,9 @@ class Activity:
     def level(self, seconds: float) -> float:
         """The activity, smoothed; it returns to CALM when no ledger has arrived for SILENT s."""
         target = self._target if seconds - self._closed < SILENT else CALM
-        self._level += (target - self._level) * (1 - math.exp(-(seconds - self._at) / SMOOTHING))
-        self._at = seconds
+        step = (target - self._level) * (1 - math.exp(-(seconds - self._at) / SMOOTHING))
+        # A large ledger is taken in after its moment, so time can go back a little, and rounding then below 0.
+        self._level, self._at = max(0.0, self._level + step), seconds
         return self._level
 
     def relative(self, seconds: float) -> float:

@@ -145,6 +145,8 @@ class Following:
         try:
             self._shelf.check_feed(key, text)
             found = await asyncio.to_thread(feed.read, bytes.fromhex(key), text, known)
+            if key not in self._shelf.follows.feeds:
+                raise Unknown("It is no longer followed.")
             self._shelf.save_feed(found)
         except BoxError:
             if not here:

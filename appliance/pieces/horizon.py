@@ -160,7 +160,7 @@ def _content(answer: Any) -> bytes:
 def _detail(error: HTTPError) -> str:
     """What Horizon says of a transaction that it refused."""
     try:
-        extras = json.loads(error.read(LARGEST)).get("extras", {})
+        extras = json.loads(_content(error)).get("extras", {})
         return str(extras.get("result_codes", ""))[:200]
     except (OSError, ValueError, AttributeError, RecursionError):
         return ""

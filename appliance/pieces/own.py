@@ -49,9 +49,12 @@ class OwnFeed:
             raise Unknown("This box has no feed yet: `stellar-wind piece artist --account G...` begins one.")
         return self._shelf.own
 
-    def _append(self, body: Mapping[str, Any]) -> None:
-        """Another line of the feed. Raises Untrusted if it is full."""
-        self._replace(self._feed().written(self._shelf.secret, {"at": int(self._now()), **body}))
+    def _append(self, *bodies: Mapping[str, Any]) -> None:
+        """More lines of the feed: all or none. Raises Untrusted if it is full."""
+        own = self._feed()
+        for body in bodies:
+            own = own.written(self._shelf.secret, {"at": int(self._now()), **body})
+        self._replace(own)
 
     def _replace(self, own: Feed) -> None:
         self._shelf.save_own(own)
@@ -95,9 +98,8 @@ class OwnFeed:
             files = piece.described(made, self._shelf.secret, own.artist, int(self._now()), content_key)
             torrent, named = self._seeds.share_piece(files), piece.id_of(files[piece.DESCRIPTION])
             size = sum(map(len, files.values()))
-            self._append({"piece": named, "torrent": torrent, "bytes": size, "title": made.title})
-            if sale:
-                self._append({**sale, "piece": named})
+            line = {"piece": named, "torrent": torrent, "bytes": size, "title": made.title}
+            self._append(line, *([{**sale, "piece": named}] if sale else []))
         return {"piece": named, "torrent": torrent}
 
     async def _new_sale(self, own: Feed, amount: str, asset: str, content_key: bytes) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from appliance.pieces.feed import MAX_FEED, Entry, Feed
@@ -26,7 +27,7 @@ class Seeds:
         wanted = self._shelf.torrents_named
         for path in tuple(self._shelf.held()):
             torrent = path.parent.name
-            if path.name == FOLDER and torrent in wanted and info_hash(path) == torrent:
+            if path.name == FOLDER and torrent in wanted and _is_whole(path, torrent):
                 self._swarm.share(path)
                 await asyncio.sleep(0)
             else:
@@ -92,6 +93,14 @@ class Seeds:
     def all(self) -> list[dict[str, Any]]:
         """How each torrent is."""
         return self._swarm.seeding()
+
+
+def _is_whole(path: Path, torrent: str) -> bool:
+    """Whether the files are those of the torrent; a power cut can leave them empty."""
+    try:
+        return info_hash(path) == torrent
+    except OSError:
+        return False
 
 
 def _check_feed(sizes: Mapping[str, int]) -> None:

@@ -80,7 +80,9 @@ class Shelf:
         self.torrents = folder / "torrents"
         self.torrents.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.secret = self._read("feed.key", lambda content: bytes.fromhex(content.decode())) or b""
-        self.own = self._feed_in("own.feed", keys.public_of(self.secret)) if self.secret else None
+        self.own: Feed | None = None
+        if self.secret:
+            self.own = self._feed_in("own.feed", keys.public_of(self.secret), needed=True)
         self.contents: dict[str, str] = self._json("contents.json", _contents) or {}
         self.till: Till | None = self._json("till.json", Till.from_json)
         self.follows: Follows = self._json("follows.json", _follows) or Follows()
@@ -104,14 +106,13 @@ class Shelf:
                     f"it does not have the fields that it should have ({error!r:.60})"
                 ) from error
 
-        return files.read(self._folder / name, guarded, LARGEST)
+        return files.read(self._folder / name, guarded, LARGEST, needed=True)  # or it would be written over
 
     def _json(self, name: str, decode: Any) -> Any:
         return self._read(name, lambda content: decode(json.loads(content)))
 
-    def _feed_in(self, name: str, key: bytes) -> Feed | None:
-        found: Feed | None = files.read(self._folder / name, lambda text: read(key, text), MAX_FEED)
-        return found
+    def _feed_in(self, name: str, key: bytes, *, needed: bool = False) -> Feed | None:
+        return files.read(self._folder / name, lambda text: read(key, text), MAX_FEED, needed=needed)
 
     # --- what feeds name ------------------------------------------------------------------------------------
 
@@ -226,9 +227,11 @@ class Shelf:
         if isinstance(content, bytes):
             (new / name).write_bytes(content)
         else:
-            (new / name).mkdir()
-            for inner, data in content.items():
-                (new / name / inner).write_bytes(data)
+            for (
+                inner,
+                data,
+            ) in content.items():  # on the disk before a feed names them: sealed again they would differ
+                files.write(new / name / inner, data)
         return new / name
 
     def placed(self, path: Path, torrent: str) -> Path:

@@ -111,6 +111,8 @@ class Exporter:
                 log.warning("No %s of %s was made before the end; `render` makes it.", form, score)
 
     async def _make_all(self) -> None:
+        if self._folder:  # no render runs yet
+            await asyncio.to_thread(_remove_torn, self._folder, PART)
         while True:  # one at a time: a small board has no capacity for two while it plays
             while self._waiting:
                 await make(*self._waiting[0], self._nice)
@@ -196,15 +198,20 @@ def _free_name(folder: Path, name: str) -> Path:
 
 def _remove_oldest(new: Path) -> None:
     """Remove all but MOST scores with their other files, but not the `new` one, and files that a power cut left."""
-    for torn in new.parent.glob(f"*{ENDING}.new"):
-        with suppress(OSError):
-            torn.unlink()
+    _remove_torn(new.parent, f"{ENDING}.new")
     others = [name for name in _names(new.parent) if name != _name(new)]
     for name in others[: -(MOST - 1)]:
         log.info("Removed %s: there are %d newer scores.", name, MOST)
         for path in new.parent.glob(f"{name}.*"):
             with suppress(OSError):
                 path.unlink()
+
+
+def _remove_torn(folder: Path, ending: str) -> None:
+    """Remove unfinished files, which a power cut or a crash has left."""
+    with suppress(OSError):
+        for torn in folder.glob(f"*{ending}"):
+            torn.unlink()
 
 
 def _has_room(score: Path, free: Callable[[Path], int]) -> bool:

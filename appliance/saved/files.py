@@ -47,8 +47,13 @@ def state_dir(setting: str, environ: Mapping[str, str]) -> Path | None:
     return Path(home, "stellar-wind")
 
 
-def read(path: Path, decode: Callable[[bytes], T], largest: int = LARGEST) -> T | None:
-    """The content of the file at `path`, decoded; None if there is none, or it is not valid and was renamed."""
+def read(
+    path: Path, decode: Callable[[bytes], T], largest: int = LARGEST, *, needed: bool = False
+) -> T | None:
+    """The content of the file at `path`, decoded; None if there is none, or it is not valid and was renamed.
+
+    If the disk cannot read it, it is ignored; if it is `needed`, OSError is raised.
+    """
     try:
         content = _content(path, largest)
         return decode(content) if content is not None else None
@@ -61,6 +66,8 @@ def read(path: Path, decode: Callable[[bytes], T], largest: int = LARGEST) -> T 
             done = f"it cannot be renamed ({failure.strerror})"
         log.warning("%s is not a valid file of the box: %s; %s. It is ignored.", path, error, done)
     except OSError as error:
+        if needed:
+            raise
         log.warning("Cannot read %s: %s. It is ignored.", path, error.strerror)
     return None
 

@@ -187,8 +187,8 @@ def _entry(fields: Mapping[str, Any]) -> NoteEvent | Bed | Close | Context:
 
 def _context(fields: Mapping[str, Any]) -> Context:
     return Context(
-        network=_text(fields, "network", NAME),
-        scene=_text(fields, "scene", NAME),
+        network=_name(fields, "network"),
+        scene=_name(fields, "scene"),
         scale=_word(fields, "scale", SCALE_NAMES),
         root=_word(fields, "root", ROOT_NAMES),
         tempo=_number(fields, "tempo", 1.0, 1000.0),
@@ -246,6 +246,14 @@ def _text(fields: Mapping[str, Any], key: str, longest: int, default: str | None
     value = fields.get(key, default)
     if not isinstance(value, str) or len(value) > longest:
         raise BadScore(f"{key} is {value!r:.30}, which is no text of at most {longest} characters")
+    return value
+
+
+def _name(fields: Mapping[str, Any], key: str) -> str:
+    """A name, which terminals show and brokers get."""
+    value = _text(fields, key, NAME)
+    if not value.isprintable():
+        raise BadScore(f"{key} is {value!r:.30}, which is no name")
     return value
 
 

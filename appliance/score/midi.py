@@ -11,9 +11,10 @@ from pathlib import Path
 
 import mido
 
-from appliance.values import Passage, Voice
+from appliance.values import NoteEvent, Passage, Voice
 
 TICKS = 480  # a beat; what most sequencers use themselves
+JUMP = 64.0  # beats; two notes in a row that differ more from the time between them have different counts
 SLOWEST = 0xFFFFFF  # us a beat, the most that a file can say: 3.6 beats a minute
 
 # Similar General MIDI programs (from 0), for the listener's synthesizer.
@@ -38,6 +39,8 @@ class Midi:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._last: NoteEvent | None = None
+        self._ahead = 0  # beats, of the file's count before that of the notes
         self._tempos: dict[int, int] = {}  # microseconds a beat, by the tick from which on they hold
         self._notes: dict[Voice, list[tuple[int, int, int, int]]] = {}  # first tick, last, pitch, velocity
 
@@ -45,13 +48,22 @@ class Midi:
         """Take the notes of a passage."""
         for event in passage.notes:
             note = event.note
-            start = max(0, round(event.beat * TICKS))  # a change of tempo can leave a beat behind
+            start = max(0, round(self._beat(event) * TICKS))  # a change of tempo can leave a beat behind
             if note.duration > 0:
                 # Rounded last: of a note that is next to nothing in beats, the quotient is infinite.
                 self._tempos[start] = round(min(SLOWEST, max(1.0, 1e6 * event.length / note.duration)))
             end = start + max(1, round(note.duration * TICKS))
             velocity = max(1, round(note.velocity * 127))
             self._notes.setdefault(note.voice, []).append((start, end, note.pitch, velocity))
+
+    def _beat(self, event: NoteEvent) -> float:
+        """The beat of a note in the file, which goes on counting where a piece that was played counts its own beats."""
+        last, self._last = self._last, event
+        if last and last.length > 0:
+            expected = last.beat + (event.seconds - last.seconds) * last.note.duration / last.length
+            if abs(event.beat - expected) > JUMP:
+                self._ahead += round(expected - event.beat)
+        return event.beat + self._ahead
 
     def close(self) -> None:
         """Write the file."""

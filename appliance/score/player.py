@@ -35,6 +35,7 @@ class ScorePart:
         self._header, self._lines, self._loop = header, lines, loop
         self._rate, self._frames = sample_rate, begins
         self._begun = begins / sample_rate  # s, the moment at which second 0 of this round lies
+        self._heard = self._begun  # the same, of the round whose lines were played last
         self._context = header.context
         self._round: Iterator[Line] = lines()
         self._next = next(self._round, None)
@@ -55,8 +56,10 @@ class ScorePart:
         notes: list[NoteEvent] = []
         ledgers: list[Ledger] = []
         bed: Bed | None = None
-        before = self._context
+        before, release = self._context, False
         for line in self._due(self._frames / self._rate):
+            if self._heard != self._begun:
+                self._heard, release = self._begun, True  # the last chord of the round before
             match line.entry:
                 case NoteEvent() as event:
                     # Rounded as the lines are: a note on the block's first sample is not early.
@@ -68,7 +71,7 @@ class ScorePart:
                     self._context = context
                 case close:
                     ledgers.append(Ledger(close.sequence, close.closed_at, close.operations, 0, 0, ()))
-        release = self._context.scene != before.scene
+        release = release or self._context.scene != before.scene
         return Passage(begins, self._context, tuple(notes), bed, release, tuple(ledgers))
 
     def _due(self, ends: float) -> Iterator[Line]:

@@ -41,6 +41,17 @@ def test_how_many_times_busier_than_usual_a_network_is(operations: int, times: f
     assert activity.relative(750.0) == pytest.approx(times, rel=0.05, abs=0.01)
 
 
+def test_a_large_ledger_after_an_idle_hour_is_not_less_than_nothing() -> None:
+    """It is taken in after its moment, while beats go on: time goes back a little."""
+    for ahead in range(1, 100):
+        activity = Activity()
+        for index in range(300):
+            activity.add(ledger(0), 5.0 * index)
+        activity.add(ledger(1000), 1500.0)
+        activity.level(1500.0 + ahead / 330)
+        assert activity.relative(1500.0) >= 0.0
+
+
 def test_each_ledger_begins_a_breath() -> None:
     activity = Activity()
     assert activity.breath(10.0) == 0.0

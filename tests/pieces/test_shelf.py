@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,18 @@ def test_a_damaged_file_is_put_aside_and_the_box_starts(name: str, content: str,
     assert (tmp_path / f"{name}.bad").read_text() == content
     assert (shelf.follows.feeds, shelf.follows.blocked, shelf.orders, shelf.contents) == ([], [], {}, {})
     assert shelf.follows.port
+
+
+def test_a_file_that_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.follows.feeds.append(KEY)
+    shelf.save_follows()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))  # so that every open() fails
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            Shelf(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

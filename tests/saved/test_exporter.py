@@ -75,6 +75,19 @@ def test_requests_meanwhile_get_the_same_score(tmp_path: Path) -> None:
     assert endings(tmp_path) == [".gz", ".gz"]
 
 
+def test_what_a_power_cut_left_of_a_render_is_removed(tmp_path: Path) -> None:
+    (tmp_path / f"2026-11-29-181500.flac{PART}").write_bytes(b"half")
+    (tmp_path / "2026-11-29-181500.flac").write_bytes(b"whole")
+
+    async def run() -> None:
+        async with Exporter(played, tmp_path, "score").running(), asyncio.timeout(HANG):
+            while len(endings(tmp_path)) == 2:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+    assert endings(tmp_path) == [".flac"]
+
+
 def test_a_request_that_is_cancelled_is_written_all_the_same(tmp_path: Path) -> None:
     exporter = Exporter(played, tmp_path, "score")
 

@@ -96,8 +96,8 @@ def decimal(low: float, high: float, places: int) -> st.SearchStrategy[float]:
 
 CONTEXTS = st.builds(
     Context,
-    network=st.text(max_size=100),
-    scene=st.text(max_size=100),
+    network=st.text(max_size=100).filter(str.isprintable),
+    scene=st.text(max_size=100).filter(str.isprintable),
     scale=st.sampled_from(list(STEPS)),
     root=st.sampled_from(list(ROOTS)),
     tempo=st.floats(1.0, 1000.0),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """MIDI files, read back by the library that other programs use."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -100,6 +101,28 @@ def test_every_voice_has_a_channel_of_its_own_and_none_the_drums(tmp_path: Path)
     assert len({channel for used in channels for channel in used}) == len(Voice) == len(PROGRAMS)
     assert all(len(used) == 1 and DRUMS not in used for used in channels)
     assert all(message.velocity > 0 for track in tracks for message in track if message.type == "note_on")
+
+
+def test_a_piece_between_counts_its_own_beats_and_the_file_goes_on(tmp_path: Path) -> None:
+    """The music has counted for a day; the piece begins at 0; then the music is heard again."""
+    music, piece = Note(60, 0.5, 1.0, Voice.BELL), Note(72, 0.5, 1.0, Voice.GLASS)
+    notes = [
+        *(NoteEvent(music, float(t), 86_400.0 + t, 1.0) for t in range(10)),
+        *(NoteEvent(piece, 10.0 + t, float(t), 1.0) for t in range(20)),
+        *(NoteEvent(music, 30.0 + t, 86_430.0 + t, 1.0) for t in range(10)),
+    ]
+    shifted = [replace(event, beat=event.beat - 86_400) for event in notes]  # as a kept score is
+    file = written(tmp_path / "x.mid", *([event] for event in shifted))
+    assert file.length == pytest.approx(40.0, abs=0.1)
+    starts = sorted(time for track in file.tracks for time, kind in _timed(track) if kind == "note_on")
+    assert starts == [t * TICKS for t in range(40)]
+
+
+def _timed(track: mido.MidiTrack) -> Iterator[tuple[int, str]]:
+    at = 0
+    for message in track:
+        at += message.time
+        yield at, message.type
 
 
 def test_a_performance_without_a_note_is_an_empty_file(tmp_path: Path) -> None:

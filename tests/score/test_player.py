@@ -114,6 +114,12 @@ def test_in_a_loop_it_begins_again_after_a_pause_with_its_first_context() -> Non
     assert contexts[7.1] == CONTEXT
 
 
+def test_each_round_ends_the_last_chord_of_the_one_before() -> None:
+    one = part([line for line in LINES if not isinstance(line.entry, Context)], loop=True)
+    of = passages(one, 3 * (3.0 + PAUSE) - 0.1)
+    assert [round(each.seconds, 1) for each in of if each.release] == [7.0, 14.0]
+
+
 def test_a_header_that_is_shorter_than_its_lines_does_not_crowd_the_next_round() -> None:
     one = part(seconds=0.0, loop=True)
     heard = [event.seconds for event in notes(one, 20.0)]

@@ -102,14 +102,6 @@ def _flows(record: Mapping[str, Any], type_i: int) -> list[tuple[int, bool]]:
     return [(_stroops(record, "amount"), _native(record, _ASSETS.get(type_i, "asset_type")))]
 
 
-def ledger_of(record: Mapping[str, Any]) -> int:
-    """The sequence number of the ledger that holds an operation: the upper 32 bits of its id.
-
-    Raises BadRecord when the id is not a whole number of 63 bits, as a string or as a number.
-    """
-    return parse_paging_token(record.get("id") if isinstance(record, dict) else None) >> 32
-
-
 def parse_paging_token(value: Any) -> int:
     """The number in a paging token or id of Horizon's, 0 to 2^63 - 1; raises BadRecord for anything else."""
     if isinstance(value, str) and _TOKEN.fullmatch(value):

@@ -353,16 +353,19 @@ def _refusal(response: aiohttp.ClientResponse, accept: str) -> Lost | None:
         reason = f"answers with status {status}{STATUS_HINTS.get(status, '')}"
         kind = NoStream if streams and status in NO_STREAM else Lost
         return kind(STATUS_CAUSES.get(status, Cause.REFUSED), reason, status=status, retry_after=wait)
-    sent = response.content_type
+    # Not `response.content_type`, whose parser of parameters raises IndexError for some.
+    sent = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     encodings = {each.strip().lower() for each in headers.get("Content-Encoding", "").split(",")}
     if streams:
         if sent != EVENTS:
-            return NoStream(Cause.MALFORMED, f"answers with {_printable(sent)} where a stream was asked for")
+            return NoStream(
+                Cause.MALFORMED, f"answers with {_printable(sent) or 'no type'} where a stream was asked for"
+            )
         return None if encodings <= PLAIN else NoStream(Cause.MALFORMED, "packs its stream")
     if sent in ("text/html", "application/xhtml+xml"):
         return Lost(Cause.WEB_PAGE, "sends a web page instead of ledgers (does the Wi-Fi need a login?)")
     # Horizon's is application/hal+json. An answer without a type is taken as JSON, and so is one of a vague type.
-    if "json" not in sent and ("Content-Type" in headers and sent not in VAGUE):
+    if "json" not in sent and sent not in ("", *VAGUE):
         return Lost(Cause.MALFORMED, f"sends {_printable(sent)} instead of JSON")
     if encodings <= PLAIN | GZIP:
         return None

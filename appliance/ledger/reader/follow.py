@@ -81,6 +81,7 @@ async def follow(
                 await session.close()
                 endpoints.dropped(session.dropped)
             if lost is None:
+                endpoints.go_back()
                 continue
             failures += 1
             reason = f"{endpoints.host} {lost}"
@@ -153,7 +154,8 @@ class _Endpoints:
 
     def back_to_first(self, now: float, last: Tip) -> bool:
         """Whether the next session is with the first endpoint, which was probed and is healthy again."""
-        if self._at == 0 or now - self._left_first < self._options.timeouts.home:
+        rests = self._rests.get(self._network.endpoints[0], now)
+        if self._at == 0 or now < max(self._left_first + self._options.timeouts.home, rests):
             return False
         if self._probing is None:
             self._probing = asyncio.create_task(self._first_is_healthy(last))
@@ -161,9 +163,11 @@ class _Endpoints:
             return False
         healthy = self._probing.result()
         self._probing, self._left_first = None, now
-        if healthy:
-            self._at = self._misses = 0
         return healthy
+
+    def go_back(self) -> None:
+        """Use the first endpoint again."""
+        self._at = self._misses = 0
 
     async def _first_is_healthy(self, last: Tip) -> bool:
         session = self.session(at=0)

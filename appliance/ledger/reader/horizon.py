@@ -29,7 +29,6 @@ from appliance.ledger.reader.amounts import (
     amounts_of,
     ledger_from_operations,
     ledger_from_record,
-    ledger_of,
     parse_paging_token,
     parse_time,
 )
@@ -59,16 +58,13 @@ class Horizon:
         self._root = endpoint
         self._now = asyncio.get_running_loop().time
         self._bad = 0
-        self._lacked = 0  # ledgers that the server announced and then did not have, or not to their end
+        self._lacked = ""  # that the server announced ledgers and then did not have them, or not to their end
         self._late = -inf  # when a stream was late last
 
     @property
     def note(self) -> str:
         """What does not work as it should, although ledgers come."""
-        lacked = (
-            f"lacked ledgers that it had announced, or their ends ({self._lacked})" if self._lacked else ""
-        )
-        return " and ".join(filter(None, [self._client.unstreamed, lacked]))
+        return " and ".join(filter(None, [self._client.unstreamed, self._lacked]))
 
     @property
     def dropped(self) -> int:
@@ -169,7 +165,7 @@ class Horizon:
             if not records:
                 break
         if left > 0:
-            self._lacked += 1
+            self._lacked = "lacked ledgers that it had announced, or their ends"
         return tuple(amounts)
 
     async def _whole_page(self, sequence: int, cursor: int, count: int) -> list[Record]:
@@ -250,7 +246,10 @@ class Horizon:
     async def _has_operations(self, cursor: int, sequence: int) -> bool:
         """Whether the server has an operation after `cursor`, in a ledger up to `sequence`."""
         records = records_of(await self._client.fetch(self._url("operations"), _after(cursor, 1)))
-        return bool(records) and ledger_of(records[0]) <= sequence
+        try:
+            return bool(records) and parse_paging_token(records[0].get("id")) >> 32 <= sequence
+        except BadRecord as error:
+            raise Lost(Cause.MALFORMED, "sends operations without an id") from error
 
 
 def _after(cursor: int, limit: int = LIMIT) -> dict[str, str]:

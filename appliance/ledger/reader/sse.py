@@ -14,8 +14,7 @@ dropped. Each line is one step:
     "data:V"        the event                appends V to its lines
     "event:V"       the event                names it V
     "id:V"          the event                notes V, unless V holds a NUL
-    "retry:V"       the connection           sets `retry`, if V is nothing but digits
-    anything else   an unknown field         nothing
+    anything else   an unknown field         nothing; `retry` too, because the back-off has its own times
     ""              an event without data    discards name and id
     ""              an event not in UTF-8    discards it and adds one to `dropped`
     ""              an event with data       commits the id and returns it
@@ -48,10 +47,9 @@ class Event:
 
 
 class Parser:
-    """Parses one connection. `retry` is in milliseconds, None until the server sends it."""
+    """Parses one connection. `dropped` counts events that were not UTF-8."""
 
     def __init__(self) -> None:
-        self.retry: int | None = None
         self.dropped = 0
         self._committed = b""  # id of the last event returned
         self._line = bytearray()  # the beginning of a line whose end has not come
@@ -104,8 +102,6 @@ class Parser:
             self._name = value
         elif name == b"id" and b"\0" not in value:
             self._id = value
-        elif name == b"retry" and value.isdigit():
-            self.retry = int(value[:9])  # nine digits are eleven days; int() of ten thousand digits is slow
 
     def _dispatch(self) -> Event | None:
         """End the event at a blank line; None if it has no data or is not UTF-8."""

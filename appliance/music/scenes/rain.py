@@ -98,6 +98,8 @@ class Rain:
         pan = rng.uniform(-0.9, 0.9)
         if waiting.event:
             for splash, seconds in enumerate(SPLASH, 1):
+                if pitch + 12 * splash > HIGHEST:
+                    break
                 yield Note(
                     pitch=pitch + 12 * splash,
                     velocity=0.4,

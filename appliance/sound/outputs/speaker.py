@@ -296,8 +296,7 @@ class Speaker:
     def close(self) -> None:
         """Wait until everything is heard, if the card does not hang."""
         thread = self._thread
-        thread.leaving.set()
-        thread.blocks.end()
+        thread.leave()
         thread.join(self._full_latency + 2 * self._patience)
 
 
@@ -336,8 +335,8 @@ class Opening(threading.Thread):
 
     def leave(self) -> None:
         """Close the card, as soon as it is open. The card's thread."""
-        self.left = True
-        if not self.card.cancel() and self.card.exception() is None:
+        left, self.left = self.left, True
+        if not left and not self.card.cancel() and self.card.exception() is None:
             self.card.result().close()
 
 
@@ -374,11 +373,15 @@ class CardThread(threading.Thread):
         self._hung = ""  # the last device that took no sound, until it has
         self._given_up = False
 
+    def leave(self) -> None:
+        """End once everything is played. The performer's thread."""
+        self.leaving.set()
+        self.blocks.end()
+
     def abandon(self) -> None:
         """End as soon as the call that hangs returns. The performer's thread."""
         self._given_up = True
-        self.leaving.set()
-        self.blocks.end()  # it may just have returned, and wait for the next one
+        self.leave()  # it may just have returned, and wait for the next block
 
     def run(self) -> None:
         """Play until told to leave."""
@@ -410,7 +413,9 @@ class CardThread(threading.Thread):
 
     def _best(self, found: list[Choice]) -> tuple[Choice, Device] | None:
         """The first card that can be opened; those that hung come last."""
-        why = NoSoundCard("There is no sound card that can be heard; plug one in, or name one in sound.device.")
+        why = NoSoundCard(
+            "There is no sound card that can be heard; plug one in, or name one in sound.device."
+        )
         now = time.monotonic()
         for choice in sorted(found, key=lambda each: now < self._history.refused.get(each.device, 0.0)):
             try:
@@ -436,11 +441,13 @@ class CardThread(threading.Thread):
         self.tried.set()
         try:
             while (better is None or fade.level > 0.0) and (samples := self.blocks.get()) is not None:
-                dry = card.write(fade.apply(samples, 0.0 if better else 1.0))
+                try:
+                    dry = card.write(fade.apply(samples, 0.0 if better else 1.0))
+                finally:  # a block that the card refuses is not waiting any more either
+                    now = time.monotonic()
+                    self.heard = self.heard[0] + 1, now + card.latency
                 if self._given_up:
                     raise _Abandoned
-                now = time.monotonic()
-                self.heard = self.heard[0] + 1, now + card.latency
                 if dry:
                     self._ran_dry(dry, now)
                 if clock is None and taken.too_fast(now, len(samples) / SAMPLE_RATE):
@@ -476,6 +483,8 @@ class CardThread(threading.Thread):
             self.card, self.words = None, ""
             self._drop()
             card.close()
+            if better and self._given_up:  # nothing will play on it
+                better[1].close()
         return better or (self._best([choice]) if again else None)
 
     def _better(self, choice: Choice, now: float) -> tuple[Choice, Device] | None:

@@ -84,25 +84,6 @@ def test_an_id_with_a_nul_is_ignored_and_an_empty_one_is_an_id() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("line", "milliseconds"),
-    [
-        (b"retry: 10", 10),
-        (b"retry:0", 0),
-        (b"retry: -1", None),
-        (b"retry: 1.5", None),
-        (b"retry: 1s", None),
-        (b"retry", None),
-        (b"retry: \xd9\xa5", None),
-        (b"retry: " + b"9" * 5000, 999_999_999),
-    ],
-)
-def test_a_retry_is_nothing_but_digits(line: bytes, milliseconds: int | None) -> None:
-    parser = Parser()
-    assert list(parser.feed(line + b"\n")) == []
-    assert parser.retry == milliseconds
-
-
 @pytest.mark.parametrize("broken", [b"data: \xff\n", b"event: \xff\ndata: 1\n", b"id: \xff\ndata: 1\n"])
 def test_bad_utf8_costs_its_own_event_and_is_counted(broken: bytes) -> None:
     parser = Parser()
@@ -172,7 +153,7 @@ def test_any_chunking_gives_the_same_events(lines: list[bytes], choose: st.DataO
     expected = list(whole.feed(stream))
     found = [event for a, b in pairwise([0, *cuts, len(stream)]) for event in pieces.feed(stream[a:b])]
     assert found == expected
-    assert (pieces.retry, pieces.dropped) == (whole.retry, whole.dropped)
+    assert pieces.dropped == whole.dropped
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20))

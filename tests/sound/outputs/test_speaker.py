@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from appliance.sound.outputs import NoSoundCard
 from appliance.sound.outputs.alsa import HANGS, Alsa
 from appliance.sound.outputs.cards import AUTO, Choice
 from appliance.sound.outputs.speaker import (
@@ -27,6 +28,7 @@ from appliance.sound.outputs.speaker import (
     CardThread,
     Fade,
     History,
+    Opening,
     Speaker,
     Taken,
     Underruns,
@@ -254,6 +256,48 @@ def test_a_card_that_returns_as_it_is_given_up_is_closed(card: Card) -> None:
     thread.join(PATIENCE)
     assert not thread.is_alive()
     assert not thread.card
+
+
+class Refusing:
+    """An open card that takes no block."""
+
+    latency = 0.05
+    closed = 0
+
+    def rest(self, frames: int) -> None: ...
+
+    def write(self, samples: NDArray[np.float32]) -> int:
+        raise NoSoundCard("It takes none.")
+
+    def drain(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_block_that_the_card_refuses_is_not_waited_for() -> None:
+    """Else lamps and page would be later with each one, for as long as the box plays."""
+    card = Refusing()
+    thread = CardThread(lambda *_: card, lambda: [Choice("x", "the card")], 0.085, 4, History(), "")
+    thread.start()
+    assert thread.tried.wait(PATIENCE)
+    assert thread.blocks.put(np.zeros((BLOCK, 2), dtype=np.float32), PATIENCE)
+    ends = time.monotonic() + PATIENCE
+    while not thread.why and time.monotonic() < ends:
+        time.sleep(0.01)
+    thread.leave()
+    thread.join(PATIENCE)
+    assert (thread.heard[0], card.closed) == (1, 1)
+
+
+def test_a_card_that_is_not_wanted_any_more_is_closed_once() -> None:
+    card = Refusing()
+    opening = Opening(lambda *_: card, Choice("x", "the card"), 0.085)
+    opening.start()
+    opening.join(PATIENCE)
+    opening.leave()
+    opening.leave()
+    assert card.closed == 1
 
 
 def test_a_card_that_hangs_at_the_end_is_closed_when_it_returns(cards: Cards) -> None:

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a box seeds when it starts again."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.pieces import piece
+from appliance.pieces.piece import FOLDER
+from appliance.pieces.seeds import Seeds
+from appliance.pieces.shelf import Shelf
+from appliance.pieces.swarm import Swarm
+from tests.support.artists import AT, Artist, draft
+
+
+def emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.write_bytes(b"")
+
+
+def cut(folder: Path) -> None:
+    path = max(folder.iterdir(), key=lambda path: path.stat().st_size)
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def bare(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def whole(folder: Path) -> None:
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize(("torn", "stays"), [(emptied, False), (cut, False), (bare, False), (whole, True)])
+def test_a_piece_that_a_power_cut_has_torn_is_removed(
+    torn: Callable[[Path], None], stays: bool, tmp_path: Path
+) -> None:
+    artist = Artist()
+    files = piece.described(draft(), artist.secret, "Ada", AT)
+
+    async def run() -> None:
+        shelf = Shelf(tmp_path)
+        swarm = Swarm(shelf.torrents, 0, private=True, listen="127.0.0.1")
+        async with swarm.running():
+            torrent = Seeds(shelf, swarm, 1.0).share_piece(files)
+        shelf.save_own(artist.says(piece="ab" * 32, torrent=torrent, bytes=9, title="Evening"))
+        torn(shelf.torrents / torrent / FOLDER)
+        again = Swarm(shelf.torrents, 0, private=True, listen="127.0.0.1")
+        async with again.running():
+            await Seeds(shelf, again, 1.0).begin()
+            assert again.holds(torrent) == stays
+        assert (shelf.torrents / torrent).exists() == stays
+
+    asyncio.run(run())
