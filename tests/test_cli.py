@@ -125,6 +125,8 @@ def test_without_a_tape_the_bundled_recording_is_rendered(tmp_path: Path) -> Non
         (("render", "/etc/passwd", "-o", "x.wav"), 1, ("/etc/passwd", "neither")),
         (("render", "-o", "/nowhere/x.wav"), 1, ("/nowhere/x.wav", "No such file")),
         (("record", "-o", "/nowhere/x.tape"), 1, ("/nowhere/x.tape",)),
+        (("record", "--ledgers", "l.json", "-o", "x.tape"), 1, ("--ledgers", "--from")),
+        (("record", "--from", "o.json", "--seconds", "6", "-o", "x.tape"), 1, ("--seconds",)),
         (("config", "--tempo", "500"), EX_CONFIG, ("tempo", "30 to 180")),
         (("config", "--set", "sound.lateness=3"), EX_CONFIG, ("sound.lateness",)),
         (("run", "--config", "nowhere.toml"), EX_CONFIG, ("nowhere.toml",)),

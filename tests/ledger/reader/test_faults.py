@@ -7,6 +7,7 @@ For each fault: every amount is read once and in order, the reason is reported, 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import Iterator
@@ -460,6 +461,46 @@ def test_the_first_endpoint_is_used_again_once_it_is_healthy() -> None:
     assert heard_of == list(range(1000, 1000 + len(heard_of)))  # nothing is lost on the way
     assert len(reasons(entries)) == 3  # the probe, which failed once, disturbed nothing
     assert streams(second) == 1
+
+
+def test_a_first_endpoint_that_asks_for_an_hour_is_not_probed_before() -> None:
+    chain = generated([1] * 60)
+
+    async def run() -> HorizonServer:
+        resting = HorizonServer(chain, tip=1059, faults={"root": ["429=3600"]})
+        async with resting as first, HorizonServer(chain, tip=1000) as second:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger):
+                    second.tip = min(1059, entry.sequence + 1)
+
+            timeouts = replace(QUICK, home=0.001)
+            await heard(network(first, second), count(60), see, timeouts=timeouts)
+            return first
+
+    assert len(asyncio.run(run()).requests) == 1
+
+
+def test_malformed_records_are_those_of_the_server_that_sent_them(caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the session with it ends because the first endpoint is healthy again."""
+    chain, bad = generated([1] * 400), generated([1] * 400)
+    bad.operations[1000][0]["amount"] = "x"
+
+    async def run() -> None:
+        ill = HorizonServer(chain, tip=1000, faults={"root": ["500", "500", "500"]})
+        async with ill as first, HorizonServer(bad, tip=1000) as second:
+
+            def see(entry: Entry) -> None:
+                if isinstance(entry, Ledger):
+                    first.tip = second.tip = entry.sequence + 1
+
+            servers = Network("here", "generated", (first.url, second.url.replace("127.0.0.1", "localhost")))
+            home, timeouts = lambda _: bool(first.asked("/ledgers/")), replace(QUICK, home=0.02)
+            await heard(servers, home, see, timeouts=timeouts)
+
+    asyncio.run(run())
+    said = [record.args for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == [("localhost", 1)]
 
 
 def test_when_every_endpoint_has_failed_the_network_is_offline() -> None:

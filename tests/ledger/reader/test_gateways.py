@@ -206,6 +206,7 @@ def plain(kind: str, status: int = 200) -> Callable[[], bytes]:
     [
         ({"json": True}, "application/hal+json"),
         ({"stream": plain("application/json")}, "application/json"),
+        ({"stream": plain("application/json; a*")}, "application/json"),
         ({"stream": plain("text/html")}, "text/html"),
         ({"stream": plain("text/plain; charset=utf-8")}, "text/plain"),
         ({"stream": plain("application/json", 406)}, "status 406"),
@@ -280,7 +281,11 @@ def test_a_page_that_is_cut_too_long_or_packed_otherwise_is_refused(
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "Application/HAL+JSON; charset=utf-8", "text/plain", "text/json", None]
+    "kind",
+    [
+        *("application/json", "Application/HAL+JSON; charset=utf-8", "text/plain", "text/json", None),
+        *("application/json; a*", "application/json; a*" + "9" * 5000 + "=x"),  # the parser of aiohttp raises
+    ],
 )
 def test_json_is_read_whatever_it_is_called(kind: str | None) -> None:
     server = Gateway(generated([3, 1]), tip=1000, kind=kind)

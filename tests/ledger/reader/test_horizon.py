@@ -238,6 +238,24 @@ def test_a_page_that_is_none_of_horizons(page: Any) -> None:
     assert len(reasons(asyncio.run(run()))) == 1
 
 
+def test_an_operation_without_an_id_is_no_answer_to_whether_there_are_any() -> None:
+    class Odd(HorizonServer):
+        def _listed(self, *_: object) -> Record:
+            return {"_embedded": {"records": [{"id": None}]}}
+
+    async def run() -> list[Entry]:
+        async with Odd(generated([1]), transcript=[(0.0, HELLO), (60.0, BYEBYE)]) as server:
+            timeouts = replace(QUICK, burst=0.01, probe=0.02)
+            return await heard(
+                network(server),
+                lambda entries: bool(reasons(entries)),
+                timeouts=timeouts,
+                mode="operations",
+            )
+
+    assert len(reasons(asyncio.run(run()))) == 1
+
+
 def test_an_endless_event_is_refused() -> None:
     async def run() -> list[Entry]:
         endless = [(0.0, b"data: " + b"x" * 300_000)]
