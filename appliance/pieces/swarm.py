@@ -250,10 +250,12 @@ class Swarm:
             handle.unset_flags(flags.upload_mode)
             await self._until(lambda: handle.status().is_seeding, patience, handle)
             await self._flushed(handle, patience)
-        except BaseException:
-            self._handles.pop(torrent, None)
-            self._session.remove_torrent(handle)
+        except BaseException as error:
+            if self._handles.pop(torrent, None):
+                self._session.remove_torrent(handle)
             shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, RuntimeError):  # of libtorrent: the handle is not valid any more
+                raise NotFound("It was dropped while it was fetched.") from error
             raise
         return folder
 

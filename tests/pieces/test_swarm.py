@@ -18,7 +18,7 @@ import pytest
 
 from appliance.control import NoBox, Refused
 from appliance.pieces.piece import pack
-from appliance.pieces.swarm import Swarm
+from appliance.pieces.swarm import NotFound, Swarm
 from tests.support.artists import PNG, Artist, draft
 from tests.support.piece_boxes import PieceBox
 from tests.support.spaces import Spaces, require
@@ -209,6 +209,23 @@ def test_the_download_limit_holds_for_local_addresses(tmp_path: Path) -> None:
 
     took = asyncio.run(run())
     assert len(content) < DOWNLOAD * (took + BURST)
+
+
+def test_what_is_dropped_while_it_is_fetched_is_not_found(tmp_path: Path) -> None:
+    torrent = "ab" * 32
+
+    async def run() -> None:
+        swarm = Swarm(tmp_path, 0, private=True, listen="127.0.0.1")
+        async with swarm.running():
+            fetching = asyncio.create_task(swarm.fetch(torrent, lambda _: None, 120.0))
+            while torrent not in {each["torrent"] for each in swarm.seeding()}:
+                await asyncio.sleep(0)
+            swarm.unshare(torrent)
+            with pytest.raises(NotFound):
+                await fetching
+
+    asyncio.run(run())
+    assert not (tmp_path / torrent).exists()
 
 
 def test_a_fetch_ends_with_the_swarm(tmp_path: Path) -> None:
