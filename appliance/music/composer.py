@@ -34,7 +34,7 @@ from appliance.values import Amount, Bed, Ledger, Note, Voice
 
 USUAL = 0.47  # activity of a ledger like the others, approximately
 DARKER, BRIGHTER = 1.6, 0.4  # by how much the brightness follows the activity below and above it
-WIND = 2.0  # exponent: how steeply the wind follows the activity
+WIND = 2.3  # exponent: how steeply the wind follows the activity
 AIRLESS = 1.5  # how soon the air gives way to the wind
 FILL = 0.42  # share by which chord and drone are louder where there is no melody
 BACKLOG = 8  # ledgers; ten thousand amounts a second cannot be taken in, and the oldest ledger is dropped
@@ -147,7 +147,7 @@ class Composer:
         lfo, tide, scene = self._movements.lfo, self._movements.tide, self._scene
         activity, breath = self._activity.level(now.seconds), self._activity.breath(now.seconds)
         # A usual ledger has an activity of 0.5; four times as busy is twice the wind, a tenth as busy hardly any.
-        wind = 0.005 + 1.26 * activity**WIND + 0.14 * breath
+        wind = 0.005 + 1.46 * activity**WIND + 0.14 * breath
         wind = scene.wind * _clip(wind * (1.0 + 0.07 * lfo("wind", now.seconds)))
         return Bed(
             brightness=_clip(

@@ -30,7 +30,7 @@ SOFT, LOUD = 0.28, 0.46  # velocities of the smallest and the largest amount; an
 EXCEPTIONAL = 0.57  # velocity of an event
 HARDEST = 0.37  # velocity of any note but an event
 DEEP = 0.22  # share by which the lowest notes are louder, because the bed is loud there too
-JITTER = 0.12  # s, standard deviation of the moment of a note; a trained player has 0.02 to 0.05, a dreamy one more
+JITTER = 0.125  # s, standard deviation of the moment of a note; a trained player has 0.02 to 0.05, a dreamy one more
 BEHIND = 0.12  # s by which notes are late on average, so that few would have to begin before their beat
 STRUM = (0.015, 0.06)  # s between two notes that begin together
 EVENT = 6.0  # s, the length of an event
@@ -41,7 +41,7 @@ SWELL = 0.15  # share by which it changes the density
 PHRASE = 0.2  # and the phrases, of three minutes
 # Exponents: a tenth as busy is a fifth of the notes, four times is 1.3 times the notes.
 FEWER, MORE = 0.75, 0.24
-MANY = 0.3  # exponent: the many notes of a busy network are softer
+MANY = 0.4  # exponent: the many notes of a busy network are softer
 TIDE = 0.2  # share by which the tides change the density
 FLOOD = 0.16  # share by which the movement of the brightness changes the velocity
 HABIT = 5  # degrees over which an amount is spread that makes up the whole melody

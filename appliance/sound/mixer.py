@@ -49,7 +49,7 @@ GUSTS = (197.0, 149.0)  # s, periods of the wind's gusts
 HUSH = 167.0  # s, period of the air
 # Level of the pads in a storm, how much more in a calm, and how soon they give way to the wind.
 YIELD = (0.03, 1.12, 5.0)
-DEPTH = (0.36, 1.9)  # of the pads' swells without wind, and how much more the wind adds: pads alone vary less
+DEPTH = (0.43, 1.9)  # of the pads' swells without wind, and how much more the wind adds: pads alone vary less
 TREMBLE = (2.9, 13.7, 0.34)  # s, period of the pads' tremolo and of its drift, and its depth
 # Exponents: how much of the loudness that the pads lose in darkness is given back, of a calm and of SHADE.
 DARK = (0.62, 0.2)
