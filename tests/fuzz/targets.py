@@ -92,7 +92,7 @@ def _file(data: bytes) -> Path:
 def stream(data: bytes) -> None:
     """Server-sent events, in pieces of the size that the first byte names: the same events as in one piece."""
 
-    def events(size: int) -> tuple[list[sse.Event], int, int | None]:
+    def events(size: int) -> tuple[list[sse.Event], int]:
         parser = sse.Parser()
         found = [event for at in range(0, len(data), size) for event in parser.feed(data[at : at + size])]
         return found, parser.dropped

@@ -118,8 +118,8 @@ def test_a_piece_between_counts_its_own_beats_and_the_file_goes_on(tmp_path: Pat
     assert starts == [t * TICKS for t in range(40)]
 
 
-def _timed(track: mido.MidiTrack) -> Iterator[tuple[int, str]]:
-    at = 0
+def _timed(track: mido.MidiTrack) -> Iterator[tuple[float, str]]:
+    at = 0.0
     for message in track:
         at += message.time
         yield at, message.type
