@@ -330,7 +330,7 @@ def test_nodes_that_lag_lose_nothing(behind: int, sticky: bool) -> None:
     assert server.missed >= (1 if sticky else 3)
 
 
-def test_a_ledger_that_never_comes_is_counted() -> None:
+def test_a_ledger_that_never_comes_is_named() -> None:
     class Lacking(HorizonServer):
         def _page(self, asked: Any) -> tuple[int, dict[str, Any]]:
             return (404, {}) if "/ledgers/1001/" in asked.path else super()._page(asked)
@@ -338,18 +338,18 @@ def test_a_ledger_that_never_comes_is_counted() -> None:
     server = Lacking(generated([2, 2, 2]), tip=1000)
     entries = followed(server, timeouts=replace(QUICK, missing=0.001, due=0.1))
     assert [len(ledger.amounts) for ledger in ledgers(entries)] == [2, 0, 2]
-    assert "(1)" in reasons(entries)[-1]
+    assert "lacked" in reasons(entries)[-1]
     assert len(server.asked("/ledgers/1001/")) > 2
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["first page", "last page"])
-def test_a_ledger_whose_end_never_comes_is_counted(before: int) -> None:
+def test_a_ledger_whose_end_never_comes_is_named(before: int) -> None:
     faults = ["ok", *["ok"] * before, "short", "short"]
     server = HorizonServer(generated([2, 400, 2]), tip=1000, faults={"page": faults})
     entries = followed(server)
     assert [len(ledger.amounts) for ledger in ledgers(entries)] == [2, 300, 2]
     assert states(entries)[-1] is LinkState.LIVE
-    assert "(1)" in reasons(entries)[-1]
+    assert "lacked" in reasons(entries)[-1]
 
 
 def test_a_server_that_is_too_busy_says_for_how_long() -> None:
