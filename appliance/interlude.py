@@ -38,9 +38,8 @@ class Interlude:
     def __init__(self, part: Part) -> None:
         self._part = part
         self._frames = 0  # of the audio clock
-        self._wanted: Programme | None = (
-            None  # written by the main thread alone, and `_ended` by the performer's
-        )
+        # Each is written by one thread alone: the first by the main thread, the second by the performer's.
+        self._wanted: Programme | None = None
         self._ended: Programme | None = None
         self._playing: Programme | None = None
         self._left: list[Score] = []  # of the programme that plays

@@ -19,9 +19,8 @@ from appliance.settings import Settings
 
 # Strkey (SEP-23): accounts G, muxed accounts M, contracts C, secret seeds S, and others.
 _STRKEY = re.compile(r"\b[BCGLMPSTX][A-Z2-7]{55,}\b")
-_HASH = re.compile(
-    r"\b(?:[0-9A-Fa-f]{64}|[0-9a-f]{12})\b"
-)  # the log shows twelve digits of a piece's, or a feed's
+# Of a piece or a feed the log shows twelve digits.
+_HASH = re.compile(r"\b(?:[0-9A-Fa-f]{64}|[0-9a-f]{12})\b")
 _MAC = re.compile(r"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)")
 _IPV6 = re.compile(r"(?<![\w.:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")

@@ -146,7 +146,7 @@ class Composer:
         """The targets of the bed's continuous voices at `now`."""
         lfo, tide, scene = self._movements.lfo, self._movements.tide, self._scene
         activity, breath = self._activity.level(now.seconds), self._activity.breath(now.seconds)
-        # A usual ledger has an activity of 0.5; four times as busy is twice the wind, a tenth as busy hardly any.
+        # A usual ledger has an activity of 0.5; four times as busy is three times the wind, a tenth as busy hardly any.
         wind = 0.005 + 1.46 * activity**WIND + 0.14 * breath
         wind = scene.wind * _clip(wind * (1.0 + 0.07 * lfo("wind", now.seconds)))
         return Bed(

@@ -31,7 +31,7 @@ STEP = 0.525  # s: a beat is halved until its parts are no longer than this
 ROOM = 40  # amounts taken over from another scene: as many as can be played before they expire
 WHOLE = LATEST / STEP * CROWD  # amounts of one ledger that can be played; a quiet network has no more
 REST = 11.0  # s from the first ledger that is passed over; the bed is alone for 8 s, after the last note has ended
-BETWEEN_RESTS = (100.0, 180.0)  # s; so five minutes always hold one
+BETWEEN_RESTS = (100.0, 180.0)  # s; so five minutes hold one, also if it is broken twice
 RETRY = 35.0  # s after which the melody rests again when a notable amount has broken a rest
 FULL = 0.85  # of the steps that a busy network fills; a rhythm needs rests
 

@@ -82,7 +82,7 @@ class Seeds:
                 self.drop(entry.torrent)
 
     def drop_feed(self, key: bytes) -> None:
-        """The same for what is seeded of a feed."""
+        """Drop what is seeded of a feed."""
         if torrent := self._feeds.pop(key, ""):
             self.drop(torrent)
 

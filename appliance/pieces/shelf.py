@@ -227,10 +227,8 @@ class Shelf:
         if isinstance(content, bytes):
             (new / name).write_bytes(content)
         else:
-            for (
-                inner,
-                data,
-            ) in content.items():  # on the disk before a feed names them: sealed again they would differ
+            # On the disk before a feed names them: sealed again they would differ.
+            for inner, data in content.items():
                 files.write(new / name / inner, data)
         return new / name
 

@@ -83,9 +83,8 @@ def load(command_line: Mapping[str, Any], environ: Mapping[str, str], config: Pa
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """{"sound.device": "hw:1"} as {"sound": {"device": "hw:1"}}."""
     nested: dict[str, Any] = {}
-    for key, value in sorted(
-        values.items(), reverse=True
-    ):  # a text for all `headers` replaces each, and is refused
+    # The longer key first: a text for all `headers` then replaces the single ones, and is refused.
+    for key, value in sorted(values.items(), reverse=True):
         network, found, header = key.partition(".headers.")
         *sections, last = [*network.split("."), "headers", header] if found else key.split(".")
         table = nested
@@ -143,9 +142,8 @@ def _from_file(config: Path | None) -> _Place:
         raise SettingsError(f"The file {path} cannot be read: {error.strerror}.") from error
     try:
         table = tomllib.loads(text)
-        repr(
-            table
-        )  # raises ValueError for a hexadecimal number of thousands of digits, which no error could show
+        # Raises ValueError for a hexadecimal number of thousands of digits: no error could show it.
+        repr(table)
         values = dict(_leaves(table))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The file {path} is not TOML: {error}.{_quotes(text, str(error))}") from error

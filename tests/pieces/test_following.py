@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from appliance.pieces.seeds import Seeds
 from appliance.pieces.shelf import Shelf, Unknown
 from appliance.pieces.swarm import Swarm
 from tests.support.artists import Artist
+from tests.support.sockets import free_udp_port
 
 pytestmark = pytest.mark.process
 
@@ -25,11 +25,8 @@ PATIENCE = 120.0  # s for a stalled machine
 
 
 def test_a_feed_that_is_unfollowed_while_it_is_fetched_does_not_come_back(tmp_path: Path) -> None:
-    artist, shelf = Artist(), Shelf(tmp_path / "b")
+    artist, port, shelf = Artist(), free_udp_port(), Shelf(tmp_path / "b")
     (tmp_path / "a").mkdir()
-    with socket.socket(type=socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
 
     async def run() -> None:
         source = Swarm(tmp_path / "a", port, private=True, listen="127.0.0.1")

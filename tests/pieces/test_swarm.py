@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from appliance.pieces.piece import pack
 from appliance.pieces.swarm import NotFound, Swarm
 from tests.support.artists import PNG, Artist, draft
 from tests.support.piece_boxes import PieceBox
+from tests.support.sockets import free_udp_port
 from tests.support.spaces import Spaces, require
 
 pytestmark = pytest.mark.process
@@ -191,9 +191,7 @@ def test_the_upload_limit_holds_on_a_lan(spaces: Spaces, tmp_path: Path) -> None
 
 def test_the_download_limit_holds_for_local_addresses(tmp_path: Path) -> None:
     content = os.urandom(DOWNLOAD * (BURST + 1))
-    with socket.socket(type=socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_udp_port()
 
     async def run() -> float:
         source = Swarm(tmp_path / "a", port, private=True, listen="127.0.0.1", upload=100 * DOWNLOAD)
@@ -211,7 +209,12 @@ def test_the_download_limit_holds_for_local_addresses(tmp_path: Path) -> None:
     assert len(content) < DOWNLOAD * (took + BURST)
 
 
-def test_what_is_dropped_while_it_is_fetched_is_not_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dropped", "error"), [(True, NotFound), (False, asyncio.CancelledError)], ids=["dropped", "ended"]
+)
+def test_a_fetch_ends_when_it_is_dropped_and_with_the_swarm(
+    dropped: bool, error: type[BaseException], tmp_path: Path
+) -> None:
     torrent = "ab" * 32
 
     async def run() -> None:
@@ -220,24 +223,10 @@ def test_what_is_dropped_while_it_is_fetched_is_not_found(tmp_path: Path) -> Non
             fetching = asyncio.create_task(swarm.fetch(torrent, lambda _: None, 120.0))
             while torrent not in {each["torrent"] for each in swarm.seeding()}:
                 await asyncio.sleep(0)
-            swarm.unshare(torrent)
-            with pytest.raises(NotFound):
-                await fetching
-
-    asyncio.run(run())
-    assert not (tmp_path / torrent).exists()
-
-
-def test_a_fetch_ends_with_the_swarm(tmp_path: Path) -> None:
-    torrent = "ab" * 32
-
-    async def run() -> None:
-        swarm = Swarm(tmp_path, 0, private=True, listen="127.0.0.1")
-        async with swarm.running():
-            fetching = asyncio.create_task(swarm.fetch(torrent, lambda _: None, 120.0))
-            while torrent not in {each["torrent"] for each in swarm.seeding()}:
-                await asyncio.sleep(0)
-        with pytest.raises(asyncio.CancelledError):
+            if dropped:
+                swarm.unshare(torrent)
+                await asyncio.wait({fetching})
+        with pytest.raises(error):
             await fetching
 
     asyncio.run(run())
