@@ -18,6 +18,7 @@ set -eu
 
 here=deploy/image
 base=${BASE:-debian}
+most=180000000 # bytes of the packed image
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # out: build folder; boots: files that a Pi boots from; pis: supported boards, in the Imager's names.
 case $base in
@@ -252,6 +253,8 @@ scrub
 manifest
 say "The partitions"; partition
 say "Packing"; xz -T0 -6 -k "$image"
+packed=$(stat -c %s "$image.xz")
+[ "$packed" -le "$most" ] || fail "The packed image has $packed bytes; the limit is $most."
 rm -rf "$root" "$out/firmware" "$out"/key* "$out/door" "$out/ssh" "$out/inventory.yml"
 manifest_for_the_imager
 ls -ls "$out" >&2
