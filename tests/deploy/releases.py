@@ -24,7 +24,8 @@ def newer(folder: Path, kind: str, program: str = "") -> Path:
         asked = wheels / "requirements.txt"
         lines = [line for line in asked.read_text().splitlines() if not line.startswith("stellar_wind_box")]
         digest = sh(f"sha256sum {wheel}").split()[0]
-        asked.write_text("\n".join([*lines, f"stellar_wind_box==0.1.0 --hash=sha256:{digest}"]) + "\n")
+        version = wheel.name.split("-")[1]
+        asked.write_text("\n".join([*lines, f"stellar_wind_box=={version} --hash=sha256:{digest}"]) + "\n")
     sh(f"tar -C {folder} --create --file {folder / release.name} --mtime=@1 wheels")
     shutil.rmtree(wheels)
     return folder
