@@ -2,7 +2,8 @@
 """The card in an emulated computer (QEMU, without any help of the processor's), heard and touched from outside.
 
 The guest boots the card's image as it is delivered. A test changes only what an owner could change, on the first
-partition, and works on a copy. The guest's only network is one port of this machine that is forwarded to its ssh.
+partition, and works on a copy. The guest has no network except the ports of this machine's loopback that are forwarded
+to it: one to its ssh, and those that a test adds.
 
     virt       a board of QEMU's own: sound, eight pins that know edges. Most tests
     raspi3b    the Pi 3, with its description and all its pins, but without a sound that could be heard
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from tests.deploy.heard import HEADER
 from tests.deploy.machine import STRANGER, Recap, ansible, sh
+from tests.support.sockets import free_port
 
 NEEDED = ("qemu-system-aarch64", "fdtoverlay", "fdtput", "mcopy", "mdir", "ssh", "ssh-keygen")
 SIZE = 4 << 30  # bytes of the card; a power of two, as raspi3b wants it
@@ -139,9 +141,7 @@ class Guest:
         sh(f"fdtput -c {dtb} /system 2>/dev/null || :; fdtput -t x {dtb} /system linux,revision a02082")
 
     def _start(self, arguments: list[str], drive: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         # A path to a socket may be 107 bytes long, and pytest's folders are deep.
         self._sockets = Path(tempfile.mkdtemp(prefix="qemu-"))
         with self.log.open("wb") as log:
@@ -213,15 +213,29 @@ class Guest:
 
     def ask(self, command: str, *, check: bool = True) -> str:
         """Run a command line in it as root, through ssh, and return what it said."""
-        # One connection for all commands: to make one costs a guest ten seconds.
+        return sh(f"{self._ssh} sudo sh -c " + shlex.quote(shlex.quote(command)), check=check)
+
+    @property
+    def _ssh(self) -> str:
+        # One connection for all commands: a new one takes a guest ten seconds.
         kept = f"-o ControlMaster=auto -o ControlPersist=600 -o ControlPath={self._sockets}/door"
-        host = f"-i {self._key} {STRANGER} {kept} -o ConnectTimeout=60 -p {self.port} ada@127.0.0.1"
-        line = f"ssh {host} sudo sh -c "
-        return sh(line + shlex.quote(shlex.quote(command)), check=check)
+        return f"ssh -i {self._key} {STRANGER} {kept} -o ConnectTimeout=120 -p {self.port} ada@127.0.0.1"
 
     def opens(self) -> bool:
         """Whether somebody can log in."""
         return self.ask("echo in", check=False).endswith("in")
+
+    def forward(self, port: int) -> int:
+        """Forward a TCP port of this machine's loopback to `port` of the guest, until its power is cut; returns it."""
+        here = free_port()
+        line = f"hostfwd_add net tcp:127.0.0.1:{here}-:{port}"
+        refused = self.qmp("human-monitor-command", **{"command-line": line})
+        assert not refused, refused
+        return here
+
+    def lend(self, here: int, port: int) -> None:
+        """Let the guest reach the TCP port `here` of this machine's loopback as `port` of its own, through ssh."""
+        sh(f"{self._ssh} -O forward -R 127.0.0.1:{port}:127.0.0.1:{here}")
 
     def play(self, book: str, *words: str, **variables: object) -> Recap:
         """Run a playbook on it."""

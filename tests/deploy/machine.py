@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -84,7 +85,7 @@ def ansible(
         cwd=ANSIBLE, env=environ, capture_output=True, text=True, check=False, timeout=3600,
     )  # fmt: skip
     recap = Recap(said.stdout + said.stderr)
-    print(f"{book} {' '.join(words)}: {recap}", flush=True)  # noqa: T201 - `make` shows it
+    print(f"{book} {' '.join(words)}: {recap}", file=sys.stderr, flush=True)  # noqa: T201 - `make` shows it
     return recap
 
 

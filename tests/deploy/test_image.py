@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card itself, booted in an emulated computer, heard, touched and cut off: `make image-test`."""
 
+import asyncio
+import json
 import os
 import random
 import re
+import shlex
 import shutil
 import socket
+import sys
 import time
+import urllib.request
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +22,9 @@ import pytest
 from tests.deploy.emulator import USER_DATA, Guest, missing
 from tests.deploy.heard import heard, recorded
 from tests.deploy.releases import newer
+from tests.support.artists import Artist
+from tests.support.mosquitto import PASSWORD, USER, Mosquitto
+from tests.support.torrent_client import fetch
 
 IMAGE = os.environ.get("WIND_TEST_IMAGE", "")
 BOARD = os.environ.get("WIND_TEST_BOARD", "virt")
@@ -25,11 +34,15 @@ pytestmark = pytest.mark.skipif(
     not IMAGE or bool(missing()), reason=missing() or "`make image-test` runs it: it takes an hour"
 )
 on_virt = pytest.mark.skipif(BOARD != "virt", reason="`make image-test` runs it on QEMU's own board")
+# The tests that share a guest run one after another, in one process; other tests run beside them.
+as_delivered = pytest.mark.xdist_group("as delivered")
+with_ssh = pytest.mark.xdist_group("with ssh")
 on_pi3 = pytest.mark.skipif(BOARD != "raspi3b", reason="`make image-test-raspi3b` runs it")
 
 
 def show(what: str) -> None:
-    print(what, flush=True)  # noqa: T201 - `make` shows it
+    """Print a line that `make` shows: of a test's process it shows only the error output."""
+    print(what, file=sys.stderr, flush=True)  # noqa: T201
 
 
 # --- the card as it is written
@@ -47,6 +60,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
 
 
 @on_virt
+@as_delivered
 def test_it_plays_without_network_and_without_a_question(fresh: Guest) -> None:
     began = time.monotonic()
     fresh.until(fresh.plays)
@@ -55,6 +69,7 @@ def test_it_plays_without_network_and_without_a_question(fresh: Guest) -> None:
 
 
 @on_virt
+@as_delivered
 def test_what_it_plays_is_music(fresh: Guest) -> None:
     fresh.until(fresh.played)
     began = fresh.played()
@@ -68,6 +83,7 @@ def test_what_it_plays_is_music(fresh: Guest) -> None:
 
 
 @on_virt
+@as_delivered
 def test_no_port_is_open(fresh: Guest) -> None:
     """Its ssh is off: who connects is turned away at once."""
     fresh.until(lambda: "Started NetworkManager" in fresh.said())
@@ -95,6 +111,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
 
 
 @on_virt
+@with_ssh
 def test_the_owners_files_count(guest: Guest) -> None:
     assert guest.ask("hostname") == "attic"
     assert guest.ask("getent passwd debian || echo none") == "none"
@@ -104,6 +121,7 @@ def test_the_owners_files_count(guest: Guest) -> None:
 
 
 @on_virt
+@with_ssh
 def test_the_root_is_only_read(guest: Guest) -> None:
     assert guest.ask("findmnt -no FSTYPE /") == "overlay"
     assert "ro" in guest.ask("findmnt -no OPTIONS /media/root-ro").split(",")
@@ -113,11 +131,13 @@ def test_the_root_is_only_read(guest: Guest) -> None:
 
 
 @on_virt
+@with_ssh
 def test_what_lasts_has_the_rest_of_the_card(guest: Guest) -> None:
     guest.until(lambda: int(guest.ask("findmnt -bno SIZE /media/state")) > 2 << 30)
 
 
 @on_virt
+@with_ssh
 def test_the_sound_is_before_the_network(guest: Guest) -> None:
     guest.until(lambda: guest.ask("systemctl is-system-running", check=False) in ("running", "degraded"))
     chain = guest.ask("systemd-analyze critical-chain --no-pager stellar-wind.service")
@@ -136,6 +156,7 @@ def test_the_sound_is_before_the_network(guest: Guest) -> None:
 
 
 @on_virt
+@with_ssh
 def test_this_machine_has_left_nothing_on_it(guest: Guest) -> None:
     assert (
         guest.ask("ls -d /media/root-ro$(echo ~root)/.ssh /media/root-ro/etc/ssh/ssh_host_* 2>/dev/null || :")
@@ -150,12 +171,14 @@ def test_this_machine_has_left_nothing_on_it(guest: Guest) -> None:
 
 
 @on_virt
+@with_ssh
 def test_the_role_has_nothing_to_change(guest: Guest) -> None:
     again = guest.play("site.yml")
     assert (again.failed, again.changed) == (0, 0), again.said
 
 
 @on_virt
+@with_ssh
 def test_a_new_release_is_rolled_out_and_outlives_the_power(guest: Guest, tmp_path: Path) -> None:
     old = guest.ask("readlink /opt/stellar-wind/current")
     rolled = guest.play("site.yml", stellar_wind_releases=newer(tmp_path, "trixie-arm64"))
@@ -171,6 +194,7 @@ def test_a_new_release_is_rolled_out_and_outlives_the_power(guest: Guest, tmp_pa
 
 
 @on_virt
+@with_ssh
 def test_a_bad_release_rolls_itself_back(guest: Guest, tmp_path: Path) -> None:
     old = guest.ask("readlink /opt/stellar-wind/current")
     # A trial of minutes, in less: the same script.
@@ -279,6 +303,80 @@ def test_a_wrong_setting_is_told_on_the_card(tmp_path: Path) -> None:
         guest.until(guest.plays)
     finally:
         guest.cut()
+
+
+# --- the other processes
+
+CLIENTS = {
+    "user-data": USER_DATA,
+    "stellar-wind-mqtt-password": PASSWORD,
+    "stellar-wind.toml": f"""
+[page]
+listen = ":8017"
+
+[mqtt]
+server = "mqtt://127.0.0.1"
+user = "{USER}"
+password_file = "/etc/stellar-wind-mqtt-password"
+
+[pieces]
+reach = "lan"
+""",
+}
+
+
+@on_virt
+def test_the_cards_file_alone_switches_the_other_processes_on(tmp_path: Path) -> None:
+    """A browser fetches the page, a broker hears the box, and a client of BitTorrent fetches a piece of it."""
+    broker = Mosquitto(tmp_path)
+    asyncio.run(broker.start())
+    guest = Guest(tmp_path, Path(IMAGE), CLIENTS)
+
+    def piece(*words: str) -> str:
+        return guest.ask(f"stellar-wind piece {shlex.join(words)}")
+
+    try:
+        guest.boot(lasting=False)
+        guest.until(guest.opens)
+        guest.lend(broker.port, 1883)
+        page = f"http://127.0.0.1:{guest.forward(8017)}/"
+
+        def served() -> bool:
+            with suppress(OSError), urllib.request.urlopen(page, timeout=60) as answer:
+                return b"Stellar Wind" in answer.read()
+            return False
+
+        guest.until(served)
+        topics = asyncio.run(_heard_by(broker, "/scene"))
+        show(f"topics that the broker has heard: {topics}")
+
+        guest.until(lambda: "Sharing (lan)" in guest.ask("stellar-wind piece status", check=False))
+        artist = Artist()
+        named = ("artist", "--account", artist.account, "--name", "Ada")
+        sentence = next(line for line in piece(*named).splitlines() if line.startswith("Stellar Wind Box: "))
+        piece(*named, "--certificate", artist.wallet_signs(sentence))
+        kept = guest.ask("stellar-wind keep").split(": ")[0]
+        piece("make", kept, "--title", "Evening", "-o", "evening.piece")
+        piece("publish", "evening.piece")
+        (published,) = json.loads(piece("list", "--json"))["feeds"][0]["pieces"]
+        port = re.search(r"port (\d+)", piece("status"))
+        assert port
+        began = time.monotonic()
+        assert fetch(published["torrent"], tmp_path / "fetched", "127.0.0.1", guest.forward(int(port[1])))
+        show(f"fetched a piece of {published['bytes']} bytes in {time.monotonic() - began:.0f} s")
+        (track,) = (tmp_path / "fetched").glob("piece/track-*.score.gz")
+        assert track.read_bytes() == b64decode(guest.ask(f"base64 {kept}"))
+    finally:
+        guest.cut()
+        broker.kill()
+
+
+async def _heard_by(broker: Mosquitto, topic: str) -> int:
+    """Wait until the broker has heard a topic that ends in this; the number of topics that it has then heard."""
+    async with asyncio.timeout(1800), broker.home() as home:
+        while not any(each.endswith(topic) for each in home.told):
+            await asyncio.sleep(0.05)
+        return len(home.told)
 
 
 # --- the power

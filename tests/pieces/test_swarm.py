@@ -133,25 +133,6 @@ def test_a_piece_is_passed_on_through_a_router(spaces: Spaces, tmp_path: Path, n
         assert c.until(lambda: c.ask("fetch", named=piece))["paths"]
 
 
-# A BitTorrent client that knows nothing of the box: a magnet link in, files out.
-CLIENT = """
-import sys, time
-import libtorrent as lt
-
-session = lt.session({"listen_interfaces": "0.0.0.0:6999", "enable_lsd": True})
-params = lt.parse_magnet_uri("magnet:?xt=urn:btmh:1220" + sys.argv[1])
-params.save_path = sys.argv[2]
-handle = session.add_torrent(params)
-ends = time.monotonic() + 110
-while not handle.status().is_seeding and time.monotonic() < ends:
-    if len(sys.argv) > 3 and not handle.status().num_peers:
-        handle.connect_peer((sys.argv[3], int(sys.argv[4])))
-    time.sleep(0.05)
-handle.flush_cache()
-time.sleep(0.5)
-"""
-
-
 def test_an_ordinary_client_fetches_the_files(spaces: Spaces, tmp_path: Path) -> None:
     at = spaces.lan("ax")
     with PieceBox(tmp_path / "a", spaces.inside("a")) as a:
@@ -160,7 +141,15 @@ def test_an_ordinary_client_fetches_the_files(spaces: Spaces, tmp_path: Path) ->
         torrent = a.ask("publish", draft=pack(made).decode())["torrent"]
         place = tmp_path / "x"
         peer = [at["a"], str(a.ask("status")["port"])]
-        command = [*spaces.inside("x"), sys.executable, "-c", CLIENT, torrent, str(place), *peer]
+        command = [
+            *spaces.inside("x"),
+            sys.executable,
+            "-m",
+            "tests.support.torrent_client",
+            torrent,
+            str(place),
+            *peer,
+        ]
         subprocess.run(command, check=True, timeout=150)
         assert (place / "piece" / "track-01.score.gz").read_bytes() == made.tracks[0].content
         assert (place / "piece" / "piece.json").read_bytes()
