@@ -190,7 +190,7 @@ image: needed-image $(VENV)/.installed $(TOOLS)/.installed ## build the SD card 
 	@chown -R --reference=Makefile build $(VENV) *.egg-info
 
 image-test: needed-image-test $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the image in QEMU: sound, buttons, upgrade, power cuts
-	$(IMAGE_TEST) tests/deploy/test_jack.py --numprocesses 2 --dist loadgroup $(ARGS)
+	$(IMAGE_TEST) tests/deploy/test_image_ssh.py tests/deploy/test_jack.py --numprocesses 2 --dist loadfile $(ARGS)
 
 image-test-raspi3b: needed-image-test-raspi3b $(VENV)/.installed-dev $(TOOLS)/.installed ## boot the same image in QEMU's Pi 3
 	WIND_TEST_BOARD=raspi3b $(IMAGE_TEST) $(ARGS)

@@ -44,6 +44,10 @@ users:
     - {key}
   sudo: ALL=(ALL) NOPASSWD:ALL
 """
+# Added to it: no music, which takes most of an emulated computer, so that an account would be set up after ten minutes.
+MUTE = """bootcmd:
+- stellar-wind set mute on
+"""
 
 
 def missing() -> str:

@@ -33,6 +33,11 @@ def missing() -> str:
     return f"needs {', '.join(absent)}" if absent else ""
 
 
+def show(what: str) -> None:
+    """Print a line in the output of `make`, where only the error output of a test's worker process appears."""
+    print(what, file=sys.stderr, flush=True)  # noqa: T201
+
+
 def sh(command: str, *, check: bool = True, timeout: float = 600) -> str:
     """Run a command line, and return what it said."""
     said = subprocess.run(
@@ -85,7 +90,7 @@ def ansible(
         cwd=ANSIBLE, env=environ, capture_output=True, text=True, check=False, timeout=3600,
     )  # fmt: skip
     recap = Recap(said.stdout + said.stderr)
-    print(f"{book} {' '.join(words)}: {recap}", file=sys.stderr, flush=True)  # noqa: T201 - `make` shows it
+    show(f"{book} {' '.join(words)}: {recap}")
     return recap
 
 

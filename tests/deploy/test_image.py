@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card itself, booted in an emulated computer, heard, touched and cut off: `make image-test`."""
+"""The card itself, booted in an emulated computer, heard, touched and cut off: `make image-test`.
+
+What is done to it over ssh is in test_image_ssh.py, which runs beside this file.
+"""
 
 import asyncio
 import json
@@ -9,7 +12,6 @@ import re
 import shlex
 import shutil
 import socket
-import sys
 import time
 import urllib.request
 from base64 import b64decode
@@ -19,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.emulator import USER_DATA, Guest, missing
+from tests.deploy.emulator import MUTE, USER_DATA, Guest, missing
 from tests.deploy.heard import heard, recorded
-from tests.deploy.releases import newer
+from tests.deploy.machine import show
 from tests.support.artists import Artist
 from tests.support.mosquitto import PASSWORD, USER, Mosquitto
 from tests.support.torrent_client import fetch
@@ -34,15 +36,7 @@ pytestmark = pytest.mark.skipif(
     not IMAGE or bool(missing()), reason=missing() or "`make image-test` runs it: it takes an hour"
 )
 on_virt = pytest.mark.skipif(BOARD != "virt", reason="`make image-test` runs it on QEMU's own board")
-# The tests that share a guest run one after another, in one process; other tests run beside them.
-as_delivered = pytest.mark.xdist_group("as delivered")
-with_ssh = pytest.mark.xdist_group("with ssh")
 on_pi3 = pytest.mark.skipif(BOARD != "raspi3b", reason="`make image-test-raspi3b` runs it")
-
-
-def show(what: str) -> None:
-    """Print a line that `make` shows: of a test's process it shows only the error output."""
-    print(what, file=sys.stderr, flush=True)  # noqa: T201
 
 
 # --- the card as it is written
@@ -60,7 +54,6 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
 
 
 @on_virt
-@as_delivered
 def test_it_plays_without_network_and_without_a_question(fresh: Guest) -> None:
     began = time.monotonic()
     fresh.until(fresh.plays)
@@ -69,7 +62,6 @@ def test_it_plays_without_network_and_without_a_question(fresh: Guest) -> None:
 
 
 @on_virt
-@as_delivered
 def test_what_it_plays_is_music(fresh: Guest) -> None:
     fresh.until(fresh.played)
     began = fresh.played()
@@ -83,7 +75,6 @@ def test_what_it_plays_is_music(fresh: Guest) -> None:
 
 
 @on_virt
-@as_delivered
 def test_no_port_is_open(fresh: Guest) -> None:
     """Its ssh is off: who connects is turned away at once."""
     fresh.until(lambda: "Started NetworkManager" in fresh.said())
@@ -93,125 +84,6 @@ def test_no_port_is_open(fresh: Guest) -> None:
         with suppress(ConnectionResetError):
             assert knock.recv(64) == b""
     fresh.cut()  # music costs an emulated computer half of this machine
-
-
-# --- with the owner's files
-
-
-@pytest.fixture(scope="module")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    """A card to which its owner has given a name, an account and an open door."""
-    guest = Guest(tmp_path_factory.mktemp("guest"), Path(IMAGE), {"user-data": USER_DATA})
-    try:
-        guest.boot()
-        guest.until(guest.opens)
-        yield guest
-    finally:
-        guest.cut()
-
-
-@on_virt
-@with_ssh
-def test_the_owners_files_count(guest: Guest) -> None:
-    assert guest.ask("hostname") == "attic"
-    assert guest.ask("getent passwd debian || echo none") == "none"
-    assert guest.ask("cut -d: -f2 /etc/shadow | grep -v '^[*!][*!]*$' || echo none") == "none"
-    listening = guest.ask("ss -lntuH").splitlines()
-    assert [line for line in listening if ":22 " not in line] == []
-
-
-@on_virt
-@with_ssh
-def test_the_root_is_only_read(guest: Guest) -> None:
-    assert guest.ask("findmnt -no FSTYPE /") == "overlay"
-    assert "ro" in guest.ask("findmnt -no OPTIONS /media/root-ro").split(",")
-    assert "ro" in guest.ask("findmnt -no OPTIONS /boot/firmware").split(",")
-    assert guest.ask("findmnt -no FSTYPE /var/lib/stellar-wind") == "overlay"
-    assert guest.ask("systemctl --failed --no-legend") == ""
-
-
-@on_virt
-@with_ssh
-def test_what_lasts_has_the_rest_of_the_card(guest: Guest) -> None:
-    guest.until(lambda: int(guest.ask("findmnt -bno SIZE /media/state")) > 2 << 30)
-
-
-@on_virt
-@with_ssh
-def test_the_sound_is_before_the_network(guest: Guest) -> None:
-    guest.until(lambda: guest.ask("systemctl is-system-running", check=False) in ("running", "degraded"))
-    chain = guest.ask("systemd-analyze critical-chain --no-pager stellar-wind.service")
-    show(chain)
-    assert "network" not in chain.lower()
-    assert "cloud" not in chain
-    stamps = "ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic"
-    begun, active = sorted(
-        int(line.split("=")[1])
-        for line in guest.ask(f"systemctl show -p {stamps} stellar-wind.service").splitlines()
-    )
-    wired = int(guest.ask("systemctl show --value -p InactiveExitTimestampMonotonic NetworkManager"))
-    show(f"from the player's start to its first sound {(active - begun) / 1e6:.1f} s, emulated")
-    show(guest.ask("systemd-analyze time"))
-    assert active < wired
-
-
-@on_virt
-@with_ssh
-def test_this_machine_has_left_nothing_on_it(guest: Guest) -> None:
-    assert (
-        guest.ask("ls -d /media/root-ro$(echo ~root)/.ssh /media/root-ro/etc/ssh/ssh_host_* 2>/dev/null || :")
-        == ""
-    )
-    assert guest.ask("stat -c %s /media/root-ro/etc/machine-id") == "0"
-    sources = guest.ask("cat /etc/apt/sources.list.d/* | sed -n 's/^URIs: //p'").split()
-    named = guest.ask("sed -n 's/^ *primary: //p; s/^ *security: //p' /etc/cloud/cloud.cfg").split()
-    assert sources == named
-    for paper in ("packages.txt", "sbom.cdx.json", "licences.md", "source-offer.txt", "LICENSE"):
-        assert int(guest.ask(f"stat -c %s /usr/share/doc/stellar-wind/{paper}")) > 100
-
-
-@on_virt
-@with_ssh
-def test_the_role_has_nothing_to_change(guest: Guest) -> None:
-    again = guest.play("site.yml")
-    assert (again.failed, again.changed) == (0, 0), again.said
-
-
-@on_virt
-@with_ssh
-def test_a_new_release_is_rolled_out_and_outlives_the_power(guest: Guest, tmp_path: Path) -> None:
-    old = guest.ask("readlink /opt/stellar-wind/current")
-    rolled = guest.play("site.yml", stellar_wind_releases=newer(tmp_path, "trixie-arm64"))
-    assert rolled.failed == 0, rolled.said
-    new = guest.ask("readlink /opt/stellar-wind/current")
-    assert new != old
-    guest.ask("sync")
-    guest.cut()
-    guest.boot()
-    guest.until(guest.opens)
-    assert guest.ask("readlink /opt/stellar-wind/current") == new
-    guest.until(guest.plays)
-
-
-@on_virt
-@with_ssh
-def test_a_bad_release_rolls_itself_back(guest: Guest, tmp_path: Path) -> None:
-    old = guest.ask("readlink /opt/stellar-wind/current")
-    # A trial of minutes, in less: the same script.
-    guest.ask(
-        "mkdir -p /etc/systemd/system/stellar-wind-trial.service.d && "
-        "printf '[Service]\\nEnvironment=STELLAR_WIND_TRIAL=60\\n' "
-        ">/etc/systemd/system/stellar-wind-trial.service.d/short.conf && systemctl daemon-reload"
-    )
-    bad = newer(
-        tmp_path, "trixie-arm64", "\n\nBox.run = lambda *_, **__: exit(1)  # it ends before a sound is out\n"
-    )
-    rolled = guest.play("site.yml", stellar_wind_releases=bad)
-    assert rolled.failed == 1
-    assert "did not play" in rolled.said
-    assert guest.ask("readlink /opt/stellar-wind/current") == old
-    guest.until(lambda: guest.ask("systemctl is-active stellar-wind", check=False) == "active")
-    guest.cut()
 
 
 # --- a panel
@@ -308,7 +180,7 @@ def test_a_wrong_setting_is_told_on_the_card(tmp_path: Path) -> None:
 # --- the other processes
 
 CLIENTS = {
-    "user-data": USER_DATA,
+    "user-data": USER_DATA + MUTE,
     "stellar-wind-mqtt-password": PASSWORD,
     "stellar-wind.toml": f"""
 [page]
