@@ -24,6 +24,7 @@ def fetch(torrent: str, folder: Path, host: str, port: int) -> bool:
             "enable_lsd": False,
             "enable_upnp": False,
             "enable_natpmp": False,
+            "enable_outgoing_utp": False,  # TCP can be forwarded
             "listen_interfaces": "0.0.0.0:0",  # without a port of its own, it connects to nobody
         }
     )
