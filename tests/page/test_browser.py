@@ -329,10 +329,25 @@ def test_the_room_of_the_pieces_shows_and_plays_them(box: Box, pieces: PieceBox)
     look(box, test)
 
 
+def test_a_cover_that_could_not_be_fetched_is_fetched_later(box: Box, pieces: PieceBox) -> None:
+    async def test(tab: Browser) -> None:
+        await tab.until("!document.querySelector('#room').hidden")
+        await tab.call("Network.enable")
+        await tab.call("Network.setBlockedURLs", urls=["*.png"])
+        await tab.click("#room summary")
+        await tab.until(f"{CARDS}.length === 3 && coverless.size === 2")
+        await tab.call("Network.setBlockedURLs", urls=[])
+        await tab.until(COVERS)
+        tab.complaints.clear()  # of the blocked pictures
+
+    look(box, test)
+
+
 def test_the_room_says_that_the_pieces_are_away_and_goes_with_them(box: Box, pieces: PieceBox) -> None:
     async def test(tab: Browser) -> None:
         await tab.until("!document.querySelector('#room').hidden")
         pieces.process.kill()  # which leaves the socket behind
+        await tab.until("fetch('pieces.json').then(answer => answer.json()).then(found => found.error)")
         await tab.click("#room summary")
         await tab.until("document.querySelector('#sharing').textContent.includes('do not answer')")
         pieces.process.wait()

@@ -369,6 +369,7 @@ async function offer(item, path, ending, tries) { // a link, once the file is ma
 // --- the pieces -------------------------------------------------------------------------------------------
 
 const cards = new Map(); // by piece: its button, what it is, and its title as the box shows it
+const coverless = new Set(); // covers that could not be fetched: they are tried again
 let shelf = "", looking = 0;
 
 async function look() { // while the room is open
@@ -388,11 +389,13 @@ function showPieces(found) {
   const now = JSON.stringify(found.feeds.map((feed) => [feed.artist, feed.count, feed.pieces.map((piece) => [piece.piece, piece.cover])]));
   if (now !== shelf) { shelf = now; buildShelf(found.feeds); }
   for (const feed of found.feeds) for (const piece of feed.pieces) cards.get(piece.piece).piece = piece;
+  for (const image of coverless) image.src = image.src; // which fetches it again
+  coverless.clear();
   markCards();
 }
 
 function buildShelf(feeds) {
-  cards.clear();
+  cards.clear(); coverless.clear();
   $("feeds").replaceChildren();
   for (const feed of feeds) {
     const head = document.createElement("h2"), count = document.createElement("small"), list = document.createElement("ul");
@@ -412,7 +415,9 @@ function card(piece, artist) {
   button.style.setProperty("--hue", parseInt(piece.piece.slice(0, 4), 16) % 360); // of one without a cover
   if (piece.cover) {
     const image = document.createElement("img");
-    image.loading = "lazy"; image.decoding = "async"; image.alt = ""; image.src = `pieces/${piece.piece}.png`;
+    image.loading = "lazy"; image.decoding = "async"; image.alt = "";
+    image.onerror = () => coverless.add(image);
+    image.src = `pieces/${piece.piece}.png`;
     cover.append(image);
   }
   title.textContent = piece.title;
