@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card itself, booted in an emulated computer, heard, touched and cut off: `make image-test`.
+"""The card in an emulated computer: its sound, buttons, lamps and settings, and power cuts: `make image-test`.
 
-What is done to it over ssh is in test_image_ssh.py, which runs beside this file.
+The tests over ssh are in test_image_ssh.py, which runs beside this file.
 """
 
 import asyncio
@@ -21,20 +21,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.emulator import MUTE, USER_DATA, Guest, missing
+from tests.deploy.emulator import IMAGE, MUTE, USER_DATA, Guest, missing
 from tests.deploy.heard import heard, recorded
 from tests.deploy.machine import show
 from tests.support.artists import Artist
 from tests.support.mosquitto import PASSWORD, USER, Mosquitto
 from tests.support.torrent_client import fetch
 
-IMAGE = os.environ.get("WIND_TEST_IMAGE", "")
 BOARD = os.environ.get("WIND_TEST_BOARD", "virt")
 CUTS = 20
 
-pytestmark = pytest.mark.skipif(
-    not IMAGE or bool(missing()), reason=missing() or "`make image-test` runs it: it takes an hour"
-)
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 on_virt = pytest.mark.skipif(BOARD != "virt", reason="`make image-test` runs it on QEMU's own board")
 on_pi3 = pytest.mark.skipif(BOARD != "raspi3b", reason="`make image-test-raspi3b` runs it")
 

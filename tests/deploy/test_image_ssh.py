@@ -1,26 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card in an emulated computer, read and changed over ssh, by the role and by new releases: `make image-test`."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.emulator import MUTE, USER_DATA, Guest, missing
+from tests.deploy.emulator import IMAGE, MUTE, USER_DATA, Guest, missing
 from tests.deploy.machine import show
 from tests.deploy.releases import newer
 
-IMAGE = os.environ.get("WIND_TEST_IMAGE", "")
-
-pytestmark = pytest.mark.skipif(
-    not IMAGE or bool(missing()), reason=missing() or "`make image-test` runs it: it takes half an hour"
-)
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    """A card to which its owner has given a name, an account and an open door."""
+    """A card whose owner has set a name, an account and ssh, with its sound muted."""
     guest = Guest(tmp_path_factory.mktemp("guest"), Path(IMAGE), {"user-data": USER_DATA + MUTE})
     try:
         guest.boot()

@@ -141,16 +141,8 @@ def test_an_ordinary_client_fetches_the_files(spaces: Spaces, tmp_path: Path) ->
         torrent = a.ask("publish", draft=pack(made).decode())["torrent"]
         place = tmp_path / "x"
         peer = [at["a"], str(a.ask("status")["port"])]
-        command = [
-            *spaces.inside("x"),
-            sys.executable,
-            "-m",
-            "tests.support.torrent_client",
-            torrent,
-            str(place),
-            *peer,
-        ]
-        subprocess.run(command, check=True, timeout=150)
+        client = [*spaces.inside("x"), sys.executable, "-m", "tests.support.torrent_client"]
+        subprocess.run([*client, torrent, str(place), *peer], check=True, timeout=150)
         assert (place / "piece" / "track-01.score.gz").read_bytes() == made.tracks[0].content
         assert (place / "piece" / "piece.json").read_bytes()
 

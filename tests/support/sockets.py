@@ -15,14 +15,6 @@ ACCEPTS = 0x10000  # __SO_ACCEPTCON in the flags of /proc/net/unix
 ANYBODY = re.compile(r"0+:0000")  # the peer of a socket that has none
 
 
-def free_udp_port() -> int:
-    """A port of the loopback that nothing listens on."""
-    with socket.socket(type=socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
 def doors(process: int) -> list[str]:
     """Each open socket of a process: its kind and its address."""
     own = set(_inodes(process))
@@ -58,3 +50,11 @@ def free_port() -> int:
     """A port of the loopback that nothing listens on at present."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def free_udp_port() -> int:
+    """The same for UDP."""
+    with socket.socket(type=socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
