@@ -83,7 +83,7 @@ qemu-system-aarch64 qemu-system-arm
 fdtoverlay device-tree-compiler
 mcopy mtools
 ssh openssh-client
-/usr/sbin/mosquitto|mosquitto mosquitto
+mosquitto|/usr/sbin/mosquitto mosquitto
 NEEDED
 }
 
