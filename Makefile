@@ -183,7 +183,7 @@ nspawn-test: needed-nspawn-test $(VENV)/.installed-dev $(TOOLS)/.installed ## bo
 	$(MACHINE) tests/deploy/test_booted.py tests/deploy/test_upgrade.py
 
 IMAGE := build/image/stellar-wind-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml).img
-IMAGE_TEST = WIND_TEST_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/deploy/test_image.py
+IMAGE_TEST = WIND_TEST_IMAGE="$(CURDIR)/$(IMAGE)" $(BIN)/python -m pytest -s -o faulthandler_timeout=0 --durations 0 --durations-min 10 tests/deploy/test_image.py
 
 image: needed-image $(VENV)/.installed $(TOOLS)/.installed ## build the SD card image: build/image/*.img.xz, half an hour the first time; needs root
 	sh deploy/image/image.sh

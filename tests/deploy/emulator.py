@@ -46,11 +46,6 @@ users:
     - {key}
   sudo: ALL=(ALL) NOPASSWD:ALL
 """
-# Appended to USER_DATA, it mutes the box: music takes most of an emulated processor, and the account is then set up
-# minutes later.
-MUTE = """bootcmd:
-- stellar-wind set mute on
-"""
 
 
 def missing() -> str:
@@ -107,10 +102,11 @@ class Guest:
 
     # --- power ----------------------------------------------------------------------------------------------
 
-    def boot(self, *, lasting: bool = True, pi: bool = False) -> None:
+    def boot(self, *, lasting: bool = True, pi: bool = False, muted: bool = False) -> None:
         """Switch it on. What it writes to the card is lost in the end unless `lasting`.
 
-        `pi` makes QEMU's own board say that it is a Raspberry Pi, so that the box looks for its panel.
+        `pi` makes QEMU's own board say that it is a Raspberry Pi, so that the box looks for its panel. `muted` mutes
+        each start of the player: music takes an emulated processor whole, and everything else takes minutes longer.
         """
         self._boots += 1
         arguments = ["-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "512"]
@@ -119,7 +115,8 @@ class Guest:
             sh(f"qemu-system-aarch64 {shlex.join(arguments)} {dumped}")
             self._say_pi(self.folder / "pi.dtb")
             arguments += ["-dtb", str(self.folder / "pi.dtb")]
-        arguments += ["-device", "virtio-net-pci,netdev=net,romfile=", "-append", f"{_BOOTS} net.ifnames=0"]
+        arguments += ["-device", "virtio-net-pci,netdev=net,romfile="]
+        arguments += ["-append", f"{_boots(muted=muted)} net.ifnames=0"]
         arguments += ["-audiodev", f"wav,id=wav,path={self.sound},out.frequency=48000"]
         arguments += ["-device", "intel-hda", "-device", "hda-output,audiodev=wav"]
         self._start(arguments, f"if=virtio,snapshot={'off' if lasting else 'on'}")
@@ -139,7 +136,7 @@ class Guest:
         absent = "vc4,hci_uart,bcm2835_vchiq,snd_bcm2835,brcmfmac,bcm2835_wdt"
         # Nor is its own sound: snd_aloop takes its place, a card without a speaker that is paced by the kernel's clock.
         card = "modules-load=snd_aloop"
-        line = f"{_BOOTS} earlycon=pl011,mmio32,0x3f201000 maxcpus=2 {card} modprobe.blacklist={absent}"
+        line = f"{_boots()} earlycon=pl011,mmio32,0x3f201000 maxcpus=2 {card} modprobe.blacklist={absent}"
         arguments = ["-M", "raspi3b", "-dtb", str(dtb), "-serial", "null", "-append", line]
         self._start([*arguments, "-usb", "-device", "usb-net,netdev=net"], "if=sd,snapshot=on")
 
@@ -285,13 +282,20 @@ class Guest:
         return next(f"/machine/unattached/{part['name']}" for part in parts if "pl061" in part["type"])
 
 
-# What is emulated on a busy machine may find its devices late, and take minutes for what a Pi does in seconds: only the
-# player's own limits are changed, by a credential that systemd reads from the kernel's command line.
-_PATIENCE = base64.b64encode(b"[Service]\nTimeoutStartSec=15min\nWatchdogSec=2min\n").decode()
-_BOOTS = (
-    "root=LABEL=rootfs ro console=ttyAMA0,115200 panic=10 systemd.default_device_timeout_sec=900 "
-    f"systemd.set_credential_binary=systemd.unit-dropin.stellar-wind.service:{_PATIENCE}"
-)
+def _boots(*, muted: bool = False) -> str:
+    """The kernel's command line.
+
+    What is emulated on a busy machine may find its devices late, and take minutes for what a Pi does in seconds. Only
+    the player's own limits are changed, by a credential that systemd reads from the command line.
+    """
+    unit = "[Service]\nTimeoutStartSec=15min\nWatchdogSec=2min\n"
+    if muted:
+        unit += "ExecStartPost=-/usr/local/bin/stellar-wind set mute on\n"
+    encoded = base64.b64encode(unit.encode()).decode()
+    return (
+        "root=LABEL=rootfs ro console=ttyAMA0,115200 panic=10 systemd.default_device_timeout_sec=900 "
+        f"systemd.set_credential_binary=systemd.unit-dropin.stellar-wind.service:{encoded}"
+    )
 
 
 class Pins:

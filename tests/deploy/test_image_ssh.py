@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.emulator import IMAGE, MUTE, USER_DATA, Guest, missing
+from tests.deploy.emulator import IMAGE, USER_DATA, Guest, missing
 from tests.deploy.machine import show
 from tests.deploy.releases import newer
 
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     """A card whose owner has set a name, an account and ssh, with its sound muted."""
-    guest = Guest(tmp_path_factory.mktemp("guest"), Path(IMAGE), {"user-data": USER_DATA + MUTE})
+    guest = Guest(tmp_path_factory.mktemp("guest"), Path(IMAGE), {"user-data": USER_DATA})
     try:
-        guest.boot()
+        guest.boot(muted=True)
         guest.until(guest.opens)
         yield guest
     finally:
@@ -88,7 +88,7 @@ def test_a_new_release_is_rolled_out_and_outlives_the_power(guest: Guest, tmp_pa
     assert new != old
     guest.ask("sync")
     guest.cut()
-    guest.boot()
+    guest.boot(muted=True)
     guest.until(guest.opens)
     assert guest.ask("readlink /opt/stellar-wind/current") == new
     guest.until(guest.plays)
