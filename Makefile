@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := PYTHON="$(PYTHON)" sh deploy/setup.sh $(VENV)
 TOOLS := build/tools
-# Of another Python, they would hide what is installed here.
-unexport PYTHONHOME PYTHONPATH
+# The first two would hide what is installed here, and without a buffer the box writes otherwise than it does elsewhere.
+unexport PYTHONHOME PYTHONPATH PYTHONUNBUFFERED
 
 # Where all branches must be covered: functions of their arguments.
 PURE := appliance/music/*,appliance/gestures.py,appliance/dimming.py,appliance/values.py,appliance/status.py,$\

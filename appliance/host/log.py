@@ -8,6 +8,7 @@ can log with `logging.getLogger(__name__)`.
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import logging
 import os
@@ -35,6 +36,16 @@ def start(verbose: bool = False) -> None:
     lines.setFormatter(_JournalLine() if _is_journald(2, os.environ) else _TerminalLine())
     logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
     logging.getLogger("appliance").setLevel(logging.DEBUG if verbose else logging.INFO)
+    atexit.register(_drop_what_cannot_be_written)
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Lines for a full disk stay in the buffer of standard error, and would make Python exit with 120."""
+    try:
+        if sys.stderr:
+            sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
