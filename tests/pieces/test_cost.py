@@ -61,7 +61,7 @@ def test_an_idle_process_is_small_and_loads_tls_when_it_asks(
         with PieceBox(tmp_path / "box", listen="127.0.0.1", endpoints=[horizon]) as box:
             maps = Path(f"/proc/{box.process.pid}/maps")
             assert not re.search(r"libcrypto|libssl|pydantic", maps.read_text())
-            assert megabytes(box, "VmRSS") < 42  # 38 are measured
+            assert megabytes(box, "VmRSS") < 46  # 38 are measured with Python 3.11, 43 with 3.13
             with pytest.raises(Refused) as caught:
                 box.ask("follow", who=Artist().account)
             assert "certificate" in str(caught.value).lower()

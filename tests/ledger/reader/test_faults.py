@@ -418,7 +418,7 @@ def test_a_stream_of_operations_that_stalls_loses_nothing_of_a_minute() -> None:
             return len(stroops(entries)) >= 2 * CATCH_UP
 
         async with server:
-            timeouts = replace(HASTY, silence=1, answer=1, stale=10)
+            timeouts = replace(QUICK, burst=0.05, probe=0.05)
             return await heard(network(server), whole, see, mode="operations", timeouts=timeouts)
 
     entries = asyncio.run(run())

@@ -114,8 +114,11 @@ def test_more_than_two_hundred_operations_need_several_connections() -> None:
 def test_a_ledger_without_an_end_comes_in_parts() -> None:
     entries, server = walk(generated([MOST + 50, 3]), mode="operations")
     assert stroops(entries) == stroops_of(server.chain)
-    found = [(ledger.sequence, ledger.operations) for ledger in ledgers(entries)]
-    assert found == [(1000, MOST), (1000, 50), (1001, 3)]
+    *parts, last = ledgers(entries)  # a stalled computer takes a pause for the end, and makes more parts
+    assert {part.sequence for part in parts} == {1000}
+    assert max(part.operations for part in parts) <= MOST
+    assert sum(part.operations for part in parts) == MOST + 50
+    assert (last.sequence, last.operations) == (1001, 3)
 
 
 def test_stragglers_of_a_ledger_are_one_more_of_the_same_sequence() -> None:
