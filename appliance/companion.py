@@ -13,6 +13,8 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from appliance.host.process import drain
+
 log = logging.getLogger(__name__)
 
 AT_END = 2.0  # s for it to end by itself
@@ -56,15 +58,8 @@ async def end(process: Process, within: float) -> None:
         process.terminate()
     try:
         async with asyncio.timeout(within):
-            await _ended(process)
+            await drain(process)
     except TimeoutError:
         with suppress(ProcessLookupError):  # it has just ended
             process.kill()
-        await _ended(process)
-
-
-async def _ended(process: Process) -> None:
-    """Wait for a program to end. Its output is read and dropped: with a full pipe asyncio would not notice the end."""
-    while process.stdout and await process.stdout.read(1 << 16):
-        pass
-    await process.wait()
+        await drain(process)

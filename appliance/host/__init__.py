@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The computer that the box runs on: log, systemd, clock, power, memory."""
+"""The computer that the box runs on: log, systemd, clock, power, memory, processes."""

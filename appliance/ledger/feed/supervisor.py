@@ -26,6 +26,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from appliance.host.process import drain
 from appliance.ledger.staleness import HUNG_AFTER
 from appliance.ledger.tape import BadLine, BadTape, Heartbeat, Line, decode
 from appliance.ledger.tape.format import MAX_LINE
@@ -162,19 +163,11 @@ class Supervisor:
             # Not wait_for: until Python 3.11 it loses a cancellation that comes at the moment when the awaited task
             # ends, and then the supervisor would not stop.
             async with asyncio.timeout(AT_END):
-                await _drain(process)
+                await drain(process)
         except (TimeoutError, asyncio.CancelledError) as why:  # cancelled meanwhile: wait no longer
             with suppress(ProcessLookupError):  # it has just ended
                 # Its whole session: a child that it left behind holds the pipe open after its own end.
                 os.killpg(process.pid, signal.SIGKILL)
-            await _drain(process)  # a moment; if the loop closed before, the process would become a zombie
+            await drain(process)  # a moment; if the loop closed before, the process would become a zombie
             if isinstance(why, asyncio.CancelledError):
                 raise
-
-
-async def _drain(process: Process) -> None:
-    """Wait for a process to end. Its output is read and dropped: with a full pipe asyncio would not notice the end."""
-    assert process.stdout  # noqa: S101 - `_listen` has asked for a pipe
-    while await process.stdout.read(1 << 16):
-        pass
-    await process.wait()
