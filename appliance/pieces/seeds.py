@@ -12,7 +12,7 @@ from appliance.pieces.feed import MAX_FEED, Entry, Feed
 from appliance.pieces.keys import Untrusted
 from appliance.pieces.piece import FOLDER, check_names
 from appliance.pieces.shelf import Shelf
-from appliance.pieces.swarm import Swarm, info_hash
+from appliance.pieces.swarm import Hashed, Swarm, hashed
 
 
 class Seeds:
@@ -27,8 +27,8 @@ class Seeds:
         wanted = self._shelf.torrents_named
         for path in tuple(self._shelf.held()):
             torrent = path.parent.name
-            if path.name == FOLDER and torrent in wanted and _is_whole(path, torrent):
-                self._swarm.share(path)
+            if path.name == FOLDER and torrent in wanted and (whole := _whole(path, torrent)):
+                self._swarm.share(path, whole)
                 await asyncio.sleep(0)
             else:
                 self._shelf.remove(torrent)
@@ -50,9 +50,9 @@ class Seeds:
 
     def _share(self, name: str, content: Mapping[str, bytes] | bytes) -> str:
         written = self._shelf.put(name, content)
-        torrent = info_hash(written)
-        self._swarm.unshare(torrent)
-        return self._swarm.share(self._shelf.placed(written, torrent))
+        found = hashed(written)
+        self._swarm.unshare(found.torrent)
+        return self._swarm.share(self._shelf.placed(written, found.torrent), found)
 
     async def fetch_feed(self, torrent: str) -> bytes:
         """The text in a torrent, which is not checked yet. Raises NotFound and Untrusted."""
@@ -95,12 +95,13 @@ class Seeds:
         return self._swarm.seeding()
 
 
-def _is_whole(path: Path, torrent: str) -> bool:
-    """Whether the files are those of the torrent; a power cut can leave them empty."""
+def _whole(path: Path, torrent: str) -> Hashed | None:
+    """The files, if they are those of the torrent; a power cut can leave them empty."""
     try:
-        return info_hash(path) == torrent
+        found = hashed(path)
     except OSError:
-        return False
+        return None
+    return found if found.torrent == torrent else None
 
 
 def _check_feed(sizes: Mapping[str, int]) -> None:

@@ -20,6 +20,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -99,6 +100,14 @@ class NotFound(BoxError, LookupError):
 Check = Callable[[dict[str, int]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A file, or a folder of files, as it was when it was hashed."""
+
+    torrent: str  # the info hash
+    params: lt.add_torrent_params
+
+
 class Swarm:
     """One session on `port`.
 
@@ -166,7 +175,7 @@ class Swarm:
         folder = self._folder / place
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(text)
-        self.share(folder / name)
+        self.share(folder / name, hashed(folder / name))
 
     def _heard(self, reading: int) -> None:
         """Pass on what libtorrent says. An alert is valid only until the next ones are taken."""
@@ -188,15 +197,14 @@ class Swarm:
 
     # --- what others can have of us -------------------------------------------------------------------------
 
-    def share(self, path: Path) -> str:
-        """Seed a file, or a folder of files, and return its info hash. Raises OSError."""
-        params, flags = _torrent_of(path), lt.torrent_flags
+    def share(self, path: Path, of: Hashed) -> str:
+        """Seed the file or folder at `path`, which can have moved since it was hashed, and return its info hash."""
+        params, flags = of.params, lt.torrent_flags
         params.save_path = str(path.parent)
         params.flags = (params.flags | flags.seed_mode) & ~flags.auto_managed & ~flags.paused
-        name = _hash_of(params)
-        self._handles[name] = self._session.add_torrent(params)
-        self._handles[name].force_dht_announce()  # else it takes its turn, seconds after the one before
-        return name
+        self._handles[of.torrent] = self._session.add_torrent(params)
+        self._handles[of.torrent].force_dht_announce()  # else it takes its turn, seconds after the one before
+        return of.torrent
 
     def unshare(self, torrent: str) -> None:
         """Seed it no longer. Its files stay."""
@@ -331,17 +339,8 @@ async def _soon(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
-def info_hash(path: Path) -> str:
-    """The info hash that a file, or a folder of files, has when it is shared. Raises OSError."""
-    return _hash_of(_torrent_of(path))
-
-
-def _hash_of(params: lt.add_torrent_params) -> str:
-    assert params.ti  # noqa: S101 - it was made of files
-    return str(params.ti.info_hashes().v2)
-
-
-def _torrent_of(path: Path) -> lt.add_torrent_params:
+def hashed(path: Path) -> Hashed:
+    """Hash a file, or a folder of files, to share it. Raises OSError."""
     try:
         torrent = lt.create_torrent(lt.list_files(str(path)), BLOCK, lt.create_torrent.v2_only)
         torrent.set_creator("")
@@ -349,7 +348,9 @@ def _torrent_of(path: Path) -> lt.add_torrent_params:
         lt.set_piece_hashes(torrent, str(path.parent))
     except RuntimeError as error:  # libtorrent's own error codes
         raise OSError(0, f"{path} cannot be shared: {error}") from error
-    return lt.load_torrent_buffer(lt.bencode(torrent.generate()))
+    params = lt.load_torrent_buffer(lt.bencode(torrent.generate()))
+    assert params.ti  # noqa: S101 - it was made of files
+    return Hashed(str(params.ti.info_hashes().v2), params)
 
 
 def _sizes(info: lt.torrent_info) -> dict[str, int]:

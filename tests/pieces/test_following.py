@@ -15,7 +15,7 @@ from appliance.pieces.horizon import Horizon
 from appliance.pieces.repeating import Pace
 from appliance.pieces.seeds import Seeds
 from appliance.pieces.shelf import Shelf, Unknown
-from appliance.pieces.swarm import Swarm
+from appliance.pieces.swarm import Swarm, hashed
 from tests.support.artists import Artist
 from tests.support.sockets import free_udp_port
 
@@ -33,7 +33,7 @@ def test_a_feed_that_is_unfollowed_while_it_is_fetched_does_not_come_back(tmp_pa
         swarm = Swarm(shelf.torrents, 0, [f"127.0.0.1:{port}"], private=True, listen="127.0.0.1")
         async with asyncio.timeout(PATIENCE), source.running(), swarm.running():
             (tmp_path / "a" / "feed").write_bytes(artist.feed.text)
-            torrent = source.share(tmp_path / "a" / "feed")
+            torrent = source.share(tmp_path / "a" / "feed", hashed(tmp_path / "a" / "feed"))
             newest = head(artist.feed, torrent)
             while not await source.put(artist.secret, artist.key, newest, PATIENCE):
                 await asyncio.sleep(0.05)  # until it knows the other node

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import libtorrent as lt
 import pytest
 
 from appliance.pieces import piece
@@ -56,5 +57,34 @@ def test_a_piece_that_a_power_cut_has_torn_is_removed(
             await Seeds(shelf, again, 1.0).begin()
             assert again.holds(torrent) == stays
         assert (shelf.torrents / torrent).exists() == stays
+
+    asyncio.run(run())
+
+
+def test_a_piece_is_read_once_when_it_is_published_and_once_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artist, names, hashes = Artist(), list[str](), lt.set_piece_hashes
+
+    def counted(torrent: lt.create_torrent, folder: str) -> None:
+        hashes(torrent, folder)
+        names.append(Path(folder).name)
+
+    monkeypatch.setattr(lt, "set_piece_hashes", counted)
+
+    async def run() -> None:
+        shelf = Shelf(tmp_path)
+        swarm = Swarm(shelf.torrents, 0, private=True, listen="127.0.0.1")
+        async with swarm.running():
+            names.clear()  # the file by which boxes meet
+            torrent = Seeds(shelf, swarm, 1.0).share_piece(piece.described(draft(), artist.secret, "Ada", AT))
+            assert names == ["new"]
+        shelf.save_own(artist.says(piece="ab" * 32, torrent=torrent, bytes=9, title="Evening"))
+        again = Swarm(shelf.torrents, 0, private=True, listen="127.0.0.1")
+        async with again.running():
+            names.clear()
+            await Seeds(shelf, again, 1.0).begin()
+            assert names.count(torrent) == 1
+            assert again.holds(torrent)
 
     asyncio.run(run())

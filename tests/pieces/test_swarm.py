@@ -17,7 +17,7 @@ import pytest
 
 from appliance.control import NoBox, Refused
 from appliance.pieces.piece import pack
-from appliance.pieces.swarm import NotFound, Swarm
+from appliance.pieces.swarm import NotFound, Swarm, hashed
 from tests.support.artists import PNG, Artist, draft
 from tests.support.piece_boxes import PieceBox
 from tests.support.sockets import free_udp_port
@@ -179,7 +179,7 @@ def test_the_download_limit_holds_for_local_addresses(tmp_path: Path) -> None:
         target = Swarm(tmp_path / "b", 0, [f"127.0.0.1:{port}"], private=True, listen="127.0.0.1")
         async with source.running(), target.running():
             (tmp_path / "a" / "content").write_bytes(content)
-            torrent = source.share(tmp_path / "a" / "content")
+            torrent = source.share(tmp_path / "a" / "content", hashed(tmp_path / "a" / "content"))
             begun = time.monotonic()
             folder = await target.fetch(torrent, lambda _: None, 120.0)
             took = time.monotonic() - begun

@@ -16,7 +16,7 @@ from typing import Any
 
 from appliance.pieces import feed, piece
 from appliance.pieces.piece import Draft, Track
-from appliance.pieces.swarm import Swarm
+from appliance.pieces.swarm import Swarm, hashed
 from tests.support.artists import AT, Artist
 
 START = b'{"score":1,"network":"public","scene":"wind","scale":"wind","root":"C","tempo":60,"seconds":9}\n'
@@ -47,7 +47,7 @@ class Stranger:
                     file.truncate(content)
                 else:
                     file.write(content)
-        return self._swarm.share(place)
+        return self._swarm.share(place, hashed(place))
 
     async def begin(self) -> dict[str, Any]:
         """Publish pieces of every wrong kind; their ids by what is wrong."""
