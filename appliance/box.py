@@ -18,6 +18,7 @@ knows all the parts. Threads exchange data only here, in these ways:
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import time
@@ -65,6 +66,8 @@ CHECK = 1.0  # s between two saves of what the next run needs after a crash
 LIFE = 0.5  # s between two notices to systemd, whose watchdog waits for tens of seconds
 LONGEST_TITLE = 300  # characters of a piece
 KNOBS = 10.0  # s that the box stays silent for a panel that hangs; a Zero 2 W needs three to import gpiozero
+
+log = logging.getLogger(__name__)
 
 Part = AbstractAsyncContextManager[None]  # of the box: it runs while in the `with`
 
@@ -232,7 +235,14 @@ class Box:
         def post(gesture: Gesture) -> None:
             loop.call_soon_threadsafe(console.obey, gesture)
 
-        panel = await asyncio.to_thread(self._new_panel, self._settings, console.controls, self._lamps, post)
+        try:
+            panel = await asyncio.to_thread(
+                self._new_panel, self._settings, console.controls, self._lamps, post
+            )
+        except ImportError as error:
+            log.warning("There is no panel: %s. Install gpiozero again. The music plays on.", error)
+            console.wake()  # no knob will say how loud it is
+            return
         async with panel.running():
             await asyncio.to_thread(panel.looked, KNOBS)
             console.wake()  # the gestures of that reading were posted before

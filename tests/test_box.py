@@ -337,6 +337,28 @@ def test_a_panel_that_cannot_be_opened_leaves_the_volume_as_it_was() -> None:
     assert after > CEILING * gain(0.2)
 
 
+def test_a_gpiozero_that_cannot_be_imported_leaves_a_box_that_plays(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(*_: object) -> Panel:
+        raise ImportError("No module named 'lgpio'")
+
+    words = {"panel.pin_factory": "mock", "panel.knobs": "potentiometers", "sound.block_size": "1024"}
+    output = Blocks()
+
+    async def run() -> None:
+        box = Box(load(words, {}).settings, Start(bundled()), output=lambda _: output, panel=fails)
+        async with asyncio.timeout(PATIENCE):
+            playing = asyncio.create_task(box.run())
+            while not output.blocks or output.loudest() < CEILING * gain(0.2):
+                await asyncio.sleep(0.01)
+            box.stop()
+            await playing
+
+    asyncio.run(run())
+    assert ["lgpio" in record.message for record in caplog.records if record.name == "appliance.box"] == [
+        True
+    ]
+
+
 def test_a_knob_without_ends_is_not_waited_for() -> None:
     before, _ = first_sound(lambda mock: mock.board(), "encoders", 0.2)
     assert before > CEILING * gain(0.2)
