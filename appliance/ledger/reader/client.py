@@ -269,7 +269,12 @@ class StreamClient:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(sent)
         # Certificates are read for each session, so that an update of the system's applies at once. It takes 20 ms.
-        trust = ssl.create_default_context() if urlsplit(url).scheme == "https" else True
+        trust: ssl.SSLContext | bool = True
+        if urlsplit(url).scheme == "https":
+            trust = ssl.create_default_context()
+            trust.minimum_version = (
+                ssl.TLSVersion.TLSv1_2
+            )  # Python's default, but not that of Debian 12's Python
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, force_close=not keep),
             auto_decompress=False,  # `_unpacked` does it, with a bound
