@@ -170,7 +170,9 @@ class Mixer:
 
 def wind_noise(seed: int) -> Samples:
     """A loop of noise whose power falls by 6 dB an octave above 1 kHz."""
-    return _noise(NOISE, seed, lambda hertz: 1 / np.sqrt(1 + np.square(hertz / np.float32(1000.0))))
+    return _noise(
+        NOISE, seed, lambda hertz: np.reciprocal(np.sqrt(np.square(hertz / np.float32(1000.0)) + 1))
+    )
 
 
 def air_noise(seed: int) -> Samples:
