@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := PYTHON="$(PYTHON)" sh deploy/setup.sh $(VENV)
 TOOLS := build/tools
-# The first two would hide what is installed here, and without a buffer the box writes otherwise than it does elsewhere.
+# The first two can hide the packages of the environment. The last switches Python's buffers off, which hides faults.
 unexport PYTHONHOME PYTHONPATH PYTHONUNBUFFERED
 
 # Where all branches must be covered: functions of their arguments.

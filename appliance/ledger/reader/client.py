@@ -272,9 +272,8 @@ class StreamClient:
         trust: ssl.SSLContext | bool = True
         if urlsplit(url).scheme == "https":
             trust = ssl.create_default_context()
-            trust.minimum_version = (
-                ssl.TLSVersion.TLSv1_2
-            )  # Python's default, but not that of Debian 12's Python
+            # Python's own minimum; Debian 12's Python takes that of OpenSSL's configuration, which is lower.
+            trust.minimum_version = ssl.TLSVersion.TLSv1_2
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, force_close=not keep),
             auto_decompress=False,  # `_unpacked` does it, with a bound
