@@ -294,14 +294,16 @@ class ControlServer:
             )
             yield
             return
-        self._tasks = {asyncio.create_task(self._accept(bound)), asyncio.create_task(self._tell())}
+        accepting, telling = asyncio.create_task(self._accept(bound)), asyncio.create_task(self._tell())
         try:
             with also_to(self.log):
                 yield
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # First the task that accepts: the task of a connection has to begin before it can close the connection.
+            for tasks in ([accepting], [telling, *self._tasks]):
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
             bound.close()
             with suppress(OSError):
                 self._path.unlink()
@@ -310,13 +312,22 @@ class ControlServer:
         """Take one connection after another, RATE a second at most: the others wait in the kernel."""
         while True:
             try:
-                connection, _ = await self._loop.sock_accept(bound)
-                task = asyncio.create_task(self._connected(connection))
+                task = asyncio.create_task(self._connected(await self._connection(bound)))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 await asyncio.sleep(1 / RATE)
             except OSError:  # the process has too many files open, or the client has gone
                 await asyncio.sleep(AGAIN)
+
+    async def _connection(self, bound: socket.socket) -> socket.socket:
+        """The next connection. The loop's `sock_accept` can lose an accepted one if it is cancelled. Raises OSError."""
+        ready = asyncio.Event()
+        self._loop.add_reader(bound, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            self._loop.remove_reader(bound)
+        return bound.accept()[0]
 
     def note(self, heard: float, event: NoteEvent, tone: int) -> None:
         """Send a note to the clients that watch, at the moment at which it is heard, by the loop's clock."""

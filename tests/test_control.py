@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -588,6 +589,24 @@ def test_a_socket_that_a_crash_left_behind_is_replaced(tmp_path: Path) -> None:
         assert (await client.ask(do="status"))["ok"]
 
     serve(tmp_path, test)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_client_that_connects_as_the_box_stops_is_disconnected(turns: int, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+
+        async def test(_box: Box, _server: ControlServer, path: Path) -> None:
+            for _ in range(3):  # until the server waits for clients
+                await asyncio.sleep(0)
+            client.connect(str(path))
+            for _ in range(turns):  # of the loop, which accepts and serves it in the meantime
+                await asyncio.sleep(0)
+
+        serve(tmp_path, test)
+        gc.collect()  # a connection that is not closed is a warning, and so an error
+        client.settimeout(60)
+        with suppress(ConnectionError):
+            assert client.recv(1) == b""
 
 
 def test_a_second_box_leaves_the_socket_of_the_first_alone(
