@@ -45,7 +45,9 @@ setuptools=$(mktemp -d)
 python3 -m zipfile -e "$out"/setuptools-*.whl "$setuptools" # as locked
 PYTHONPATH=$setuptools .venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w "$out" .
 rm -rf build/lib build/bdist.* "$setuptools"
+# setuptools is needed to build the wheels only.
 (cd "$out" && for wheel in *.whl; do
+    case $wheel in setuptools-*) continue ;; esac
     rest=${wheel#*-}
     echo "${wheel%%-*}==${rest%%-*} --hash=sha256:$(sha256sum <"$wheel" | cut -c1-64)"
 done) >"$out/requirements.txt"
@@ -54,5 +56,5 @@ mkdir -p build/releases
 rm -f build/releases/stellar-wind-*-"$name".tar
 tar --create --file "build/releases/stellar-wind-$version-$name.tar" --sort=name --mtime="@$SOURCE_DATE_EPOCH" \
     --owner=0 --group=0 --numeric-owner --mode=go=rX --transform='s,^\.,wheels,' --exclude=./sources \
-    --exclude='./fetched-*' -C "$out" .
+    --exclude='./fetched-*' --exclude='./setuptools-*' -C "$out" .
 ls -l "build/releases/stellar-wind-$version-$name.tar"

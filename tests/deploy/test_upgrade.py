@@ -47,7 +47,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sh(f"git -C {ROOT} archive {FIRST} | tar -C {folder} -x")
     (release,) = (ROOT / "build/releases").glob("stellar-wind-*-trixie-amd64.tar")
     sh(f"tar -C {folder} -xf {release} && rm {folder}/wheels/stellar_wind_box-*.whl")
-    (setuptools,) = (folder / "wheels").glob("setuptools-*.whl")
+    (setuptools,) = (ROOT / "build/wheels/trixie-amd64").glob("setuptools-*.whl")
     sh(f"python3 -m zipfile -e {setuptools} {folder}/setuptools")
     sh(
         f"cd {folder} && PYTHONPATH={folder}/setuptools {sys.executable} -m pip wheel --quiet --no-deps "
