@@ -102,11 +102,12 @@ class Guest:
 
     # --- power ----------------------------------------------------------------------------------------------
 
-    def boot(self, *, lasting: bool = True, pi: bool = False, muted: bool = False) -> None:
+    def boot(self, *, lasting: bool = True, pi: bool = False, muted: bool = False, unit: str = "") -> None:
         """Switch it on. What it writes to the card is lost in the end unless `lasting`.
 
         `pi` makes QEMU's own board say that it is a Raspberry Pi, so that the box looks for its panel. `muted` mutes
         each start of the player: music takes an emulated processor whole, and everything else takes minutes longer.
+        `unit` is the text of one more service, which it starts.
         """
         self._boots += 1
         arguments = ["-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "512"]
@@ -116,7 +117,7 @@ class Guest:
             self._say_pi(self.folder / "pi.dtb")
             arguments += ["-dtb", str(self.folder / "pi.dtb")]
         arguments += ["-device", "virtio-net-pci,netdev=net,romfile="]
-        arguments += ["-append", f"{_boots(muted=muted)} net.ifnames=0"]
+        arguments += ["-append", f"{_boots(muted=muted, unit=unit)} net.ifnames=0"]
         arguments += ["-audiodev", f"wav,id=wav,path={self.sound},out.frequency=48000"]
         arguments += ["-device", "intel-hda", "-device", "hda-output,audiodev=wav"]
         self._start(arguments, f"if=virtio,snapshot={'off' if lasting else 'on'}")
@@ -282,20 +283,21 @@ class Guest:
         return next(f"/machine/unattached/{part['name']}" for part in parts if "pl061" in part["type"])
 
 
-def _boots(*, muted: bool = False) -> str:
+def _boots(*, muted: bool = False, unit: str = "") -> str:
     """The kernel's command line.
 
     What is emulated on a busy machine may find its devices late, and take minutes for what a Pi does in seconds. Only
-    the player's own limits are changed, by a credential that systemd reads from the command line.
+    the player's own limits are changed, by a credential that systemd reads from the command line. `unit` is another.
     """
-    unit = "[Service]\nTimeoutStartSec=15min\nWatchdogSec=2min\n"
+    limits = "[Service]\nTimeoutStartSec=15min\nWatchdogSec=2min\n"
     if muted:
-        unit += "ExecStartPost=-/usr/local/bin/stellar-wind set mute on\n"
-    encoded = base64.b64encode(unit.encode()).decode()
-    return (
-        "root=LABEL=rootfs ro console=ttyAMA0,115200 panic=10 systemd.default_device_timeout_sec=900 "
-        f"systemd.set_credential_binary=systemd.unit-dropin.stellar-wind.service:{encoded}"
-    )
+        limits += "ExecStartPost=-/usr/local/bin/stellar-wind set mute on\n"
+    words = ["root=LABEL=rootfs ro console=ttyAMA0,115200 panic=10 systemd.default_device_timeout_sec=900"]
+    for name, text in (("unit-dropin.stellar-wind.service", limits), ("extra-unit.test.service", unit)):
+        if text:
+            encoded = base64.b64encode(text.encode()).decode()
+            words.append(f"systemd.set_credential_binary=systemd.{name}:{encoded}")
+    return " ".join([*words, *(["systemd.wants=test.service"] if unit else [])])
 
 
 class Pins:
