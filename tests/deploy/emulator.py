@@ -287,7 +287,8 @@ def _boots(*, muted: bool = False, unit: str = "") -> str:
     """The kernel's command line.
 
     What is emulated on a busy machine may find its devices late, and take minutes for what a Pi does in seconds. Only
-    the player's own limits are changed, by a credential that systemd reads from the command line. `unit` is another.
+    the player's own limits are changed, by a credential that systemd reads from the command line. `unit` is the text of
+    one more service, passed in the same way.
     """
     limits = "[Service]\nTimeoutStartSec=15min\nWatchdogSec=2min\n"
     if muted:
