@@ -43,7 +43,11 @@ def test_from_nothing_to_a_box_and_back(machine: Machine) -> None:
     made = machine.play("site.yml")
     assert (made.failed, made.changed > 10) == (0, True), made.said
     release = (machine.folder / "opt/stellar-wind/current").readlink()
-    assert (machine.folder / "opt/stellar-wind" / release / "bin/stellar-wind").exists()
+    installed = machine.folder / "opt/stellar-wind" / release
+    assert (installed / "bin/stellar-wind").exists()
+    packages = {file.name.partition("-")[0] for file in installed.glob("lib/python3.*/site-packages/*")}
+    assert packages >= {"appliance", "pyo"}
+    assert not packages & {"pip", "setuptools", "wheel"}  # needed only to build and to install it
     assert "dtparam=spi=on" in config.read_text()
     assert config.read_text().startswith("# somebody's own\n")
     wanted = machine.folder / "etc/systemd/system/multi-user.target.wants/stellar-wind.service"
