@@ -52,7 +52,7 @@ def missing() -> str:
     """Why no card is emulated here, or nothing."""
     if absent := [program for program in NEEDED if not shutil.which(program)]:
         return f"needs {', '.join(absent)}"
-    return "" if IMAGE else "`make image-test` runs it: it takes an hour"
+    return "" if IMAGE else "`make image-test` runs it: it takes half an hour"
 
 
 class Guest:
