@@ -180,6 +180,13 @@ def test_the_settings_of_a_card_start_the_clients(settings: str, started: list[s
     assert (card / "run/systemd/system").exists() == (PIECES in started)
 
 
+def test_a_busy_systemd_is_waited_for_longer_than_a_unit_may_take_to_start() -> None:
+    unit = (IMAGE / "card/etc/systemd/system/stellar-wind-card.service").read_text()
+    (minutes,) = re.findall(r"^Environment=SYSTEMD_BUS_TIMEOUT=(\d+)min$", unit, re.MULTILINE)
+    (limit,) = re.findall(r"^TimeoutStartSec=(\d+)min$", unit, re.MULTILINE)
+    assert 2 <= int(minutes) < int(limit)  # systemd gives a unit 90 s
+
+
 def test_a_box_without_a_name_of_its_own_still_starts_the_page(card: Path) -> None:
     (card / "etc/machine-id").mkdir()
     assert clients(card, '[page]\nlisten = ":1"\n')[-1].split()[2:] == [PAGE]
