@@ -3,7 +3,8 @@
 
 A run writes a stamp (running.json) at its start and removes it when it is stopped, so a stamp that is found belongs to
 a run that crashed. The next run takes over its mute and its sleep timer. After CRASHES crashes without SOUND seconds of
-music in between, the box starts in safe mode. Only crashes since the boot count: a power cut is no crash. The main
+music in between, the box starts in safe mode. Only crashes since the boot count, because a power cut is no crash, and
+only those of the same release: otherwise the release that replaces a bad one would start in safe mode, too. The main
 thread; files are written on threads of their own.
 
     start ──▶ stamped ──(ten minutes of sound)──▶ no crash counts ──▶ stopped: stamp removed
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -43,12 +45,15 @@ class Run:
     muted: bool = False
     sleep: int = 0  # minutes for which the sleep timer was set
     sleeps_at: float = 0.0  # when it runs out
+    release: str = ""  # as `release` names it
 
 
-def begun(before: Run | None, boot: str) -> Run:
-    """The run that begins now; `before` is the run whose stamp was found."""
+def begun(before: Run | None, boot: str, release: str) -> Run:
+    """The run of `release` that begins now; `before` is the run whose stamp was found."""
     if before is None or not boot or before.boot != boot:
-        return Run(boot)
+        return Run(boot, release=release)
+    if before.release != release:
+        return replace(before, starts=1, safe=False, release=release)
     return replace(before, starts=before.starts + 1, safe=before.safe or before.starts >= CRASHES)
 
 
@@ -67,6 +72,7 @@ def decode(content: bytes) -> Run:
     if not (
         sane
         and isinstance(run.boot, str)
+        and isinstance(run.release, str)
         and isinstance(run.starts, int)
         and all(isinstance(flag, bool) for flag in (run.safe, run.muted))
         and run.sleep in SLEEP_STEPS
@@ -83,13 +89,18 @@ def boot(file: Path = BOOT) -> str:
         return ""
 
 
+def release(environment: Path = Path(sys.prefix)) -> str:
+    """The release that runs: the name of the virtual environment that it is installed in (on a box, 0.2.0-4dabc148)."""
+    return environment.resolve().name
+
+
 class Crashes:
     """The stamp of this run, in `folder` if there is one. `run.safe` says whether the run is in safe mode."""
 
     def __init__(self, folder: Path | None) -> None:
         self._file = folder and folder / "running.json"
         left = files.read(self._file, decode) if self._file else None
-        run = begun(left, boot())
+        run = begun(left, boot(), release())
         self.run = self._written = run
         if self.run.safe:
             log.error(

@@ -274,6 +274,7 @@ def test_a_bad_release_rolls_itself_back(box: Machine, tmp_path: Path) -> None:
     assert current(box) == old
     assert settings.read_text() == before
     box.until(lambda: plays(box))
+    assert "trouble" not in box.show(PLAYER, "StatusText")  # not in safe mode: the crashes were not its own
 
 
 def test_a_power_cut_in_the_middle_of_a_trial(box: Machine) -> None:

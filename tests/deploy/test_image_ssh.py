@@ -110,4 +110,5 @@ def test_a_bad_release_rolls_itself_back(guest: Guest, tmp_path: Path) -> None:
     assert "did not play" in rolled.said
     assert guest.ask("readlink /opt/stellar-wind/current") == old
     guest.until(lambda: guest.ask("systemctl is-active stellar-wind", check=False) == "active")
+    assert "trouble" not in guest.ask("systemctl show --property=StatusText stellar-wind")  # not in safe mode
     guest.cut()

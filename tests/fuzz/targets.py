@@ -293,7 +293,7 @@ def saved(data: bytes) -> None:
     with suppress(ValueError):
         run = crashes.decode(data)
         assert crashes.decode(crashes.encode(run)) == run
-        crashes.begun(run, run.boot)
+        crashes.begun(run, run.boot, run.release)
 
 
 # --- other processes ----------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.saved.crashes import CRASHES, SOUND, Crashes, Run, begun, boot, decode, encode
+from appliance.saved.crashes import CRASHES, SOUND, Crashes, Run, begun, boot, decode, encode, release
 from appliance.saved.files import read
 
-BOOT = "7c3f"
-LEFT = Run(BOOT, 1, muted=True, sleep=30, sleeps_at=1900.0)
+BOOT, RELEASE = "7c3f", "0.2.0-4dabc148"
+LEFT = Run(BOOT, 1, muted=True, sleep=30, sleeps_at=1900.0, release=RELEASE)
 
 runs = st.builds(
     Run,
@@ -25,31 +25,41 @@ runs = st.builds(
     st.booleans(),
     st.sampled_from([0, 30, 60, 90]),
     st.floats(0, 1e9),
+    st.text(max_size=40),
 )
 
 
 @given(st.lists(st.booleans(), max_size=30))
 def test_five_crashes_in_a_row_without_enough_sound_lead_to_safe_mode(played: list[bool]) -> None:
     """However long each run took: systemd ends one that hangs at its start after a minute and a half."""
-    run, row = begun(None, BOOT), 0
+    run, row = begun(None, BOOT, RELEASE), 0
     for enough in played:
         row = 0 if enough else row + 1
-        run = begun(replace(run, starts=0, safe=False) if enough else run, BOOT)
+        run = begun(replace(run, starts=0, safe=False) if enough else run, BOOT, RELEASE)
         assert run.safe is (row >= CRASHES)
 
 
-@pytest.mark.parametrize("left", [None, Run("other", 5, safe=True, muted=True)])
+@pytest.mark.parametrize("left", [None, Run("other", 5, safe=True, muted=True, release=RELEASE)])
 def test_a_clean_end_and_another_boot_start_from_nothing(left: Run | None) -> None:
-    assert begun(left, BOOT) == Run(BOOT)
+    assert begun(left, BOOT, RELEASE) == Run(BOOT, release=RELEASE)
 
 
 def test_without_a_boot_id_no_crash_is_counted() -> None:
-    assert begun(Run("", 5), "") == Run("")
+    assert begun(Run("", 5, release=RELEASE), "", RELEASE) == Run("", release=RELEASE)
     assert boot(Path("/nowhere/boot_id")) == ""
 
 
 def test_mute_and_timer_survive_a_crash() -> None:
-    assert begun(LEFT, BOOT) == replace(LEFT, starts=2)
+    assert begun(LEFT, BOOT, RELEASE) == replace(LEFT, starts=2)
+
+
+def test_the_crashes_of_another_release_do_not_count(tmp_path: Path) -> None:
+    """So the old release does not come back in safe mode, and a mended one does not begin in it."""
+    bad = replace(LEFT, starts=60, safe=True, release="0.2.1-a8717bb4")
+    assert begun(bad, BOOT, RELEASE) == LEFT
+    (tmp_path / RELEASE).mkdir()
+    (tmp_path / "current").symlink_to(RELEASE)
+    assert release(tmp_path / "current") == RELEASE
 
 
 @given(runs)
@@ -70,6 +80,7 @@ def test_what_is_written_is_read(run: Run) -> None:
         {"sleeps_at": math.inf},
         {"sleeps_at": "now"},
         {"sleeps_at": 10**400},
+        {"release": 2},
         {"more": 1},
     ],
 )
