@@ -63,12 +63,27 @@ def test_a_machine_with_all_of_them_passes(machine: Path) -> None:
     targets = ("image", "image-test", "nspawn-test")
     for tool in needed(machine, *targets)[1]:
         program(machine, tool)
+    program(machine, "qemu-system-aarch64", "echo QEMU emulator version 10.0.2")
     assert needed(machine, *targets)[1] == set()
     (machine / "arch-test").unlink()
     assert needed(machine, "image-test") == (0, set(), set())
     assert needed(machine, "image")[1] == {"arch-test"}
     program(machine, "dpkg", "echo arm64")  # a Pi needs no emulation
     assert needed(machine, "image")[1] == set()
+
+
+@pytest.mark.parametrize(
+    ("version", "passes"),
+    [("7.2.22", False), ("8.1.5", False), ("8.2.0", True), ("9.0", True), ("11.1.0", True)],
+)
+def test_an_emulator_whose_guests_stall_is_refused(machine: Path, version: str, passes: bool) -> None:
+    for tool in needed(machine, "image-test")[1]:
+        program(machine, tool)
+    program(machine, "qemu-system-aarch64", f"echo 'QEMU emulator version {version} (Debian 1:{version})'")
+    code, said, _ = needed(machine, "image-test")
+    assert code == (0 if passes else 1)
+    assert passes or "8.2 or later" in str(said)
+    assert passes or "bookworm-backports" in str(said)
 
 
 def test_root_and_debian_are_asked_for_first(machine: Path) -> None:
