@@ -2,6 +2,7 @@
 """The box under a systemd of its own, without a network, a sound card or a panel: `make nspawn-test`."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -268,6 +269,10 @@ def test_a_bad_release_rolls_itself_back(box: Machine, tmp_path: Path) -> None:
     bad = newer(
         tmp_path, "trixie-amd64", "\n\nBox.run = lambda *_, **__: exit(1)  # it ends before a sound is out\n"
     )
+    # Meanwhile the owner edits the settings: like an editor, sed puts another file in their place.
+    edit = "sed -i '$ a # edited' /etc/stellar-wind.toml"
+    edit = f"until systemctl is-active -q stellar-wind-trial; do sleep 0.1; done; {edit}"
+    box.ask(f"systemd-run sh -c {shlex.quote(edit)}")
     rolled = box.play("site.yml", stellar_wind_releases=bad, stellar_wind_settings={"scene": "night"})
     assert rolled.failed == 1
     assert "did not play" in rolled.said

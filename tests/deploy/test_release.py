@@ -142,6 +142,17 @@ def test_the_way_back_has_its_settings(box: Box) -> None:
     assert box.settings.read_text() == "# 3\n"
 
 
+def test_settings_that_cannot_be_restored_do_not_keep_the_old_release_from_coming_back(box: Box) -> None:
+    box.settings.write_text("# 1\n")
+    box.run("use", "2")
+    box.settings.with_suffix(".toml.new").mkdir()
+    judged = box.run("judge", trial=0)
+    assert judged.returncode == 1
+    assert "fallback.toml" in judged.stderr
+    assert box.links() == {"current": "releases/1"}
+    assert "restart --no-block stellar-wind.service" in box.asked.read_text()
+
+
 def test_a_box_without_settings_gets_none_of_long_ago(box: Box) -> None:
     box.settings.write_text("# 1\n")
     box.run("use", "2")
