@@ -89,7 +89,7 @@ class Broker:
         if not self.password_file:
             return None
         try:
-            text = Path(self.password_file).expanduser().read_text(encoding="utf-8")
+            text = Path(self.password_file).expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise NoPassword(f"Cannot read the password in {self.password_file}: {reason}.") from error

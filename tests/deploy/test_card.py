@@ -162,6 +162,7 @@ PAGE, MQTT, PIECES = (f"stellar-wind-{name}.service" for name in ("page", "mqtt"
         ("tempo = 60\n", []),
         ("[page]\nsteer = true\n", []),
         ('[page]\nlisten = ""\n', []),
+        ('\ufeff[page]\nlisten = ":8017"\n', [PAGE]),  # saved by an editor of Windows
         ('[page] # the box in a browser\nlisten = ":8017"\n', [PAGE]),
         ('[mqtt]\nserver = "mqtt://192.168.0.2"\n', [MQTT]),
         ('[mqtt]\nserver = "mqtt://a"\n[page]\nlisten = ":1"\n', [PAGE, MQTT]),

@@ -271,7 +271,7 @@ def test_a_wrong_password_is_told_and_a_corrected_one_is_taken(tmp_path: Path) -
             await joined.line("Cannot read the password")
             password.write_bytes(b"\xff\xfe")
             await joined.line("Cannot read the password")
-            password.write_text(f"{PASSWORD}\r\n")
+            password.write_text(f"{PASSWORD}\r\n", encoding="utf-8-sig")
             await joined.line("Connected")
 
     run(tmp_path, test)
