@@ -229,8 +229,8 @@ class Feed:
         line = signed_line("feed", secret, self.mark, {**body, "n": len(self.marks)})
         if len(self.marks) >= MAX_LINES or len(self.text) + len(line) > MAX_FEED:
             raise Untrusted(
-                "The feed is full: stop the service, move own.feed, feed.key, contents.json and till.json away, and "
-                "begin another one."
+                "The feed is full: stop the service, copy its folder to a safe place, remove own.feed, feed.key, "
+                "contents.json and till.json from it, and begin another feed."
             )
         return self.extended([line])
 

@@ -23,14 +23,15 @@ class Seeds:
         self._feeds: dict[bytes, str] = {}  # by feed, the torrent of its newest state
 
     async def begin(self) -> None:
-        """Seed what is on the shelf, and remove what no feed names any more."""
-        wanted = self._shelf.torrents_named
+        """Seed what is on the shelf, and remove what no feed names any more, unless a feed is missing."""
+        wanted, complete = self._shelf.torrents_named, self._shelf.is_complete
         for path in tuple(self._shelf.held()):
             torrent = path.parent.name
-            if path.name == FOLDER and torrent in wanted and (whole := _whole(path, torrent)):
+            whole = _whole(path, torrent) if path.name == FOLDER else None
+            if whole and torrent in wanted:
                 self._swarm.share(path, whole)
                 await asyncio.sleep(0)
-            else:
+            elif not whole or complete:
                 self._shelf.remove(torrent)
         for feed in self._shelf.all_feeds:
             self.share_feed(feed)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the pieces keep on the disk: keys, feeds, orders, what was paid, and the files that are seeded.
 
-    feed.key, own.feed    the artist's feed; lost with the disk, so the manual says to copy feed.key
+    feed.key, own.feed    the artist's feed; lost with the disk, so the manual says what to copy
     contents.json         content keys of what is sold, by number of the sale
     till.json             what was paid (sales.py)
     follows.json          feeds that are followed, in order; pieces that are blocked; the port
@@ -126,6 +126,13 @@ class Shelf:
         bought = {order.piece for order in self.orders.values() if order.content_key}
         hidden = {*self.follows.blocked} | (feed.gone.keys() - bought)
         return [entry for entry in feed.entries.values() if entry.piece not in hidden]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that can name a piece is here: if not, it can still be put back, or fetched again."""
+        own = self.own or not (self.secret or self.contents or self.till)
+        lost = any(self._folder.glob("*.bad")) or any(key not in self.feeds for key in self.follows.feeds)
+        return bool(own) and not lost
 
     @property
     def torrents_named(self) -> set[str]:

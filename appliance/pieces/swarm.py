@@ -268,15 +268,17 @@ class Swarm:
         return folder
 
     async def _until(self, done: Callable[[], bool], seconds: float, handle: lt.torrent_handle) -> None:
-        """Wait for `done`, which is asked after each alert."""
+        """Wait for `done`, which is asked after each alert, until nothing has come for `seconds`."""
         news = asyncio.Event()
-        ends = time.monotonic() + seconds
+        ends, had = time.monotonic() + seconds, 0
 
         def listener(_: lt.alert) -> None:
             news.set()
 
         with self._heard_by(listener):
             while not done():
+                if (has := handle.status().total_wanted_done) > had:
+                    ends, had = time.monotonic() + seconds, has
                 if time.monotonic() > ends:
                     raise NotFound(f"No box that can be reached has it, or not all of it ({seconds:.0f} s).")
                 handle.force_dht_announce()

@@ -61,6 +61,41 @@ def test_a_piece_that_a_power_cut_has_torn_is_removed(
     asyncio.run(run())
 
 
+def test_the_pieces_of_a_feed_that_is_missing_stay_until_it_is_put_back(tmp_path: Path) -> None:
+    """Sealed again they would differ from what was sold."""
+    artist = Artist()
+    files = piece.described(draft(), artist.secret, "Ada", AT)
+
+    async def begun(*, stays: bool) -> None:
+        shelf = Shelf(tmp_path)
+        swarm = Swarm(shelf.torrents, 0, private=True, listen="127.0.0.1")
+        async with swarm.running():
+            await Seeds(shelf, swarm, 1.0).begin()
+        assert any(path.name == FOLDER for path in shelf.held()) == stays
+
+    async def run() -> None:
+        shelf = Shelf(tmp_path)
+        swarm = Swarm(shelf.torrents, 0, private=True, listen="127.0.0.1")
+        async with swarm.running():
+            torrent = Seeds(shelf, swarm, 1.0).share_piece(files)
+        shelf.save_secret(artist.secret)
+        shelf.save_own(artist.says(piece="ab" * 32, torrent=torrent, bytes=9, title="Evening"))
+        own = tmp_path / "own.feed"
+        good = own.read_bytes()
+        own.unlink()
+        await begun(stays=True)
+        own.write_bytes(good[:-9])
+        await begun(stays=True)  # and the damaged file is put aside
+        own.write_bytes(good)
+        await begun(stays=True)
+        (tmp_path / "own.feed.bad").unlink()
+        own.unlink()
+        (tmp_path / "feed.key").unlink()  # another feed is to begin
+        await begun(stays=False)
+
+    asyncio.run(run())
+
+
 def test_a_piece_is_read_once_when_it_is_published_and_once_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,6 +190,23 @@ def test_the_download_limit_holds_for_local_addresses(tmp_path: Path) -> None:
     assert len(content) < DOWNLOAD * (took + BURST)
 
 
+def test_a_slow_transfer_is_waited_for_as_long_as_it_goes_on(tmp_path: Path) -> None:
+    content, upload, patience = os.urandom(300 << 10), 20 << 10, 5.0  # bytes; bytes a second; s
+    port = free_udp_port()
+
+    async def run() -> float:
+        source = Swarm(tmp_path / "a", port, private=True, listen="127.0.0.1", upload=upload)
+        target = Swarm(tmp_path / "b", 0, [f"127.0.0.1:{port}"], private=True, listen="127.0.0.1")
+        async with source.running(), target.running():
+            (tmp_path / "a" / "content").write_bytes(content)
+            torrent = source.share(tmp_path / "a" / "content", hashed(tmp_path / "a" / "content"))
+            begun = time.monotonic()
+            await target.fetch(torrent, lambda _: None, patience)
+            return time.monotonic() - begun
+
+    assert asyncio.run(run()) > len(content) / upload - BURST > patience
+
+
 @pytest.mark.parametrize(
     ("dropped", "error"), [(True, NotFound), (False, asyncio.CancelledError)], ids=["dropped", "ended"]
 )
