@@ -76,6 +76,7 @@ def encode(state: State) -> bytes:
         "settings": asdict(state.settings),
         "controls": asdict(state.controls),
         "last_ledger": state.last_ledger,
+        "heard": state.last_ledger,  # its name in 0.1.0, to which a box can go back
     }
     return json.dumps(fields, indent=1).encode() + b"\n"
 

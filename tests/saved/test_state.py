@@ -56,6 +56,7 @@ def test_the_state_of_the_first_edition_is_taken_over() -> None:
         b'  "scene": "wind"\n },\n "heard": [\n  "testnet",\n  59000000\n ]\n}\n'
     )
     assert decode(old) == STATE
+    assert json.loads(old).items() <= json.loads(encode(STATE)).items()  # so 0.1.0 reads what we write
 
 
 def test_saved_controls_come_back() -> None:
@@ -80,7 +81,8 @@ def test_any_other_content_is_refused(content: bytes | str) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(list(VALID)), st.dictionaries(st.sampled_from(list(VALID["controls"])), st.integers())
+        st.sampled_from(sorted(VALID.keys() - {"heard"})),  # which only 0.1.0 reads
+        st.dictionaries(st.sampled_from(list(VALID["controls"])), st.integers()),
     )
 )
 def test_a_state_with_one_wrong_field_is_refused(wrong: dict[str, dict[str, int]]) -> None:
