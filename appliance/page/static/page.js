@@ -149,6 +149,7 @@ function shoot(note) {
   if (note.voice === "drone") return;
   const star = remembered(note, 0);
   notes.push(star);
+  if (document.hidden) forget(); // nothing is drawn, for days perhaps
   if (note.voice !== "pad") {
     stats.stars = [...stats.stars.slice(-99), [Date.now(), note.pitch]];
     if (!calm.matches && !document.hidden && stars.length < 200) {
@@ -164,10 +165,11 @@ let waiting = 0;
 function soon() { // draw the still layer and the score, once a second at most
   if (!waiting && !document.hidden) waiting = setTimeout(() => { waiting = 0; drawAll(); }, calm.matches ? 60 : 500);
 }
-function drawAll() {
+function drawAll() { forget(); drawStill(); drawScore(); }
+
+function forget() { // the notes that have left the score
   const time = now();
   notes = notes.filter((note) => time - note.at < SCORE + note.length);
-  drawStill(); drawScore();
 }
 
 function drawScore() {
