@@ -48,7 +48,7 @@ def _instructions(seconds: int) -> Iterator[Figure]:
     from benchmarks.measure import Figure
 
     if seconds and (missing := guest.missing()):
-        print(f"Instructions are not counted: install {missing}.")
+        print(f"Skipped instructions: install {missing}.")
         return
     for what, most in (("muted", 15.0), ("panel", 8.0)) if seconds else ():
         counts = guest.spans("benchmarks.rest", what, seconds)

@@ -79,7 +79,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(table(f"The whole scene at {SAMPLE_RATE} Hz, medians of {RUNS} runs", of_this_machine()))
     if arguments.board and (missing := board.missing()):
-        print(f"  aarch64 instructions: skipped, not installed (Debian package {missing})")
+        print(f"Skipped aarch64 instructions: install {missing}.")
     elif arguments.board:
         print("aarch64 instructions under qemu-user (what differs in the twins: benchmarks/engines/twin.py)")
         for what, seconds in (("dense", min(DENSE, arguments.board)), ("public", arguments.board)):

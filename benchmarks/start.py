@@ -56,6 +56,10 @@ def figures() -> list[Figure]:
 
 def costs() -> list[Figure]:
     """What each verb takes until it works."""
+    if missing := guest.missing():
+        print(f"Skipped instructions: install {missing}.")
+    if not shutil.which("strace"):
+        print("Skipped opens: install strace.")
     found = []
     for what, words in VERBS.items():
         taken = _taken(what, words)

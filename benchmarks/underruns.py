@@ -147,7 +147,7 @@ def main() -> int:
     asked = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     if asked.virtual and (missing := guest.missing()):
-        print(f"No machine is simulated: install {missing}.")
+        print(f"Skipped the simulated machines: install {missing}.")
     elif asked.virtual:
         print("| M/s | min | burst | ran dry | least held | busy | longest block | halved | fewest | leads |")
         print("|---|---|---|---|---|---|---|---|---|---|")

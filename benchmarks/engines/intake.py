@@ -52,6 +52,9 @@ def main() -> None:
     """Count, and print the table."""
     from benchmarks.measure import Figure, table  # with scipy, which the guest lacks
 
+    if missing := guest.missing():
+        print(f"Skipped instructions: install {missing}.")
+        return
     figures = []
     for scene in SCENES:
         for amounts, most in AMOUNTS.items():
