@@ -8,7 +8,7 @@
 # Tools that are in every Debian or Ubuntu (coreutils, tar, util-linux, dpkg) are not listed.
 set -eu
 
-missing='' packages=''
+missing='' packages='' old=''
 
 # lacks WORDS PACKAGE
 lacks() {
@@ -94,9 +94,8 @@ NEEDED
     major=${version%%.*} minor=${version#*.}
     minor=${minor%%[!0-9]*}
     [ $((major * 100 + minor)) -ge 802 ] && return 0
-    echo "QEMU $major.$minor is too old: its guests can stall for minutes. It needs QEMU 8.2 or later. Debian 12 has one in its" \
-        "backports: apt-get install -t bookworm-backports qemu-system-arm" >&2
-    exit 1
+    old="QEMU $major.$minor is too old: its guests can stall for minutes. It needs QEMU 8.2 or later. Debian 12 has one in its"
+    old="$old backports: apt-get install -t bookworm-backports qemu-system-arm"
 }
 
 for target in "$@"; do
@@ -108,7 +107,6 @@ for target in "$@"; do
         *) echo "usage: $0 releases | image | image-test | image-test-raspi3b | ansible-test | nspawn-test" >&2; exit 2 ;;
     esac
 done
-[ -z "$missing" ] || {
-    echo "Missing: $missing. Install with: apt-get install$packages" >&2
-    exit 1
-}
+[ -z "$missing" ] || echo "Missing: $missing. Install with: apt-get install$packages" >&2
+[ -z "$old" ] || echo "$old" >&2
+[ -z "$missing$old" ]

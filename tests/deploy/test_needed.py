@@ -46,7 +46,7 @@ def needed(machine: Path, *targets: str) -> tuple[int, set[str], set[str]]:
         ["/bin/sh", str(NEEDED), *targets],
         env={"PATH": str(machine)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    said = re.search(r"^Missing: (.+)\. Install with: apt-get install (.+)$", done.stderr)
+    said = re.search(r"^Missing: (.+)\. Install with: apt-get install (.+)$", done.stderr, re.MULTILINE)
     # A keyring is looked for by its path, so it is this computer's.
     tools = {tool for tool in said[1].split(", ") if not tool.startswith("/")} if said else {done.stderr}
     return done.returncode, tools - {""}, set(said[2].split()) if said else set()
@@ -84,6 +84,8 @@ def test_an_emulator_whose_guests_stall_is_refused(machine: Path, version: str, 
     assert code == (0 if passes else 1)
     assert passes or "8.2 or later" in str(said)
     assert passes or "bookworm-backports" in str(said)
+    (machine / "fdtoverlay").unlink()
+    assert needed(machine, "image-test") == (1, {"fdtoverlay"}, {"device-tree-compiler"})
 
 
 def test_root_and_debian_are_asked_for_first(machine: Path) -> None:
