@@ -109,8 +109,8 @@ def panel(machine: Machine, settings: Settings) -> Iterator[Finding]:
         yield wrong("panel", "The kernel has no GPIO device.", "Update the system: `sudo apt full-upgrade`.")
     elif settings.panel.knobs == "potentiometers" and not machine.find("/dev/spidev0.*"):
         advice = (
-            "Add `dtparam=spi=on`, and on Debian `dtoverlay=pi4-spidev` too, to /boot/firmware/config.txt, "
-            "and restart the computer."
+            "Add `dtparam=spi=on`, and on Debian `dtoverlay=pi4-spidev` too, to /boot/firmware/config.txt "
+            "(to /etc/default/raspi-firmware-custom where Debian generates that file), and restart the computer."
         )
         yield wrong("panel", "SPI is switched off, so the knobs have no effect.", advice)
     else:
