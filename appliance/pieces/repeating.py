@@ -24,7 +24,7 @@ class Pace:
     poll: float = 60.0  # payments
     waiting: float = 30.0  # a feed that is not found yet, or that owes us a key
     again: float = 10.0  # our own feed, while no node has taken it
-    patience: float = 60.0  # to find something, and again to fetch it; behind NAT 43 s were measured
+    patience: float = 60.0  # to find something, and then without progress; behind NAT 43 s were measured
 
 
 class Repeating:

@@ -274,7 +274,7 @@ def test_reduced_motion_keeps_still_and_a_hidden_page_draws_no_frame(box: Box) -
         await tab.until("stellar.frames > 5")
         await tab.hide()
         before, stars = await tab.value("[stellar.frames, stellar.stars.length]")
-        await tab.value("notes.unshift({ ...notes[0], at: now() - 2 * SCORE }), 0")  # of an hour ago, say
+        await tab.value("notes.unshift({ ...notes[0], at: now() - 2 * SCORE }), 0")  # it has left the score
         await tab.until(f"stellar.stars.length > {min(stars + 3, 99)} || stellar.stars.length === 100")
         assert await tab.value("stellar.frames") == before
         assert await tab.value("notes.every(note => now() - note.at < 1.5 * SCORE)")  # it was dropped
