@@ -44,8 +44,8 @@ def main() -> None:
         title = f"{count:,} {what}{', planted leak' if leak else ''}"
         print(
             f"{' ' if bool(found) is leak else '!'} {title:<29}{time.perf_counter() - begun:>6.0f}"
-            f"{samples[-1].memory / 1024:>7.1f}{line.slope:>15,.0f}{STEEP[what]:>9,.0f}{line.straight:>6.2f}  {counts}"
-            f"{': ' if found else ''}{'; '.join(found)}",
+            f"{samples[-1].resident / 1024:>7.1f}{line.slope:>15,.0f}{STEEP[what]:>9,.0f}{line.straight:>6.2f}"
+            f"  {counts}{': ' if found else ''}{'; '.join(found)}",
             flush=True,
         )
 

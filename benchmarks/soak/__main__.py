@@ -40,13 +40,12 @@ from benchmarks.processes import children
 from benchmarks.soak.faults import Faults
 from benchmarks.soak.virtual import Card, VirtualLoop
 from benchmarks.soak.watch import GAP, PEAK, Ear, Log, Writes
-from tests.support.slope import STEEP, WARM_UP, Sample, complaints, look, trend
+from tests.support.slope import MOST, WARM_UP, WAVER, Sample, complaints, growth, look, trend
 from tests.support.traces import found
 
 SAMPLES = 120  # of memory, in a soak of any length
 SCENES = ("wind", "night")
 FULL, YOUNG = 4096, 1024.0  # notes until the box's buffers are full, and the KiB that they take
-WAVER = 96.0  # KiB by which memory can vary without growing: two of its steps
 PLANTED_AT = 60.0  # s
 
 
@@ -79,6 +78,8 @@ class Soak:
             with asyncio.Runner(loop_factory=lambda: VirtualLoop(card)) as runner:
                 runner.run(self._play(card, samples))
         faulthandler.cancel_dump_traceback_later()
+        lines = (self._folder / "samples").read_text().splitlines()
+        self.samples = [Sample(**json.loads(line)) for line in lines]
         return self._figures()
 
     async def _play(self, card: Card, samples: TextIO) -> None:
@@ -154,14 +155,14 @@ class Soak:
                 # The box freezes what exists at its start, so these were made later.
                 objects = sum(isinstance(it, PyoObject) for it in gc.get_objects())
                 tasks = len(asyncio.all_tasks())
-                self.samples.append(look(self.ear.notes, tasks=tasks, pyo_objects=objects))
-                print(*dataclasses.astuple(self.samples[-1]), file=samples)
+                sample = look(self.ear.notes, tasks=tasks, pyo_objects=objects)
+                # Samples that it kept would be memory in use.
+                print(json.dumps(dataclasses.asdict(sample)), file=samples)
 
     def grown(self) -> list[str]:
         """A sentence for each thing that grows."""
         first = self.samples[int(len(self.samples) * WARM_UP)].done
-        waver = WAVER if first > FULL else WAVER + YOUNG
-        return complaints(self.samples, max(STEEP, waver / (self.samples[-1].done - first) * 1e6))
+        return complaints(self.samples, waver=WAVER if first > FULL else WAVER + YOUNG)
 
     def _figures(self) -> list[Figure]:
         ear, days = self.ear, self.seconds / 86400
@@ -172,8 +173,10 @@ class Soak:
             Figure("peak", 20 * float(np.log10(ear.peak + 1e-12)), None, PEAK, "dBFS"),
             Figure("longest time without a note", ear.rest, None, None, "s"),
             Figure("notes", ear.notes, self.seconds / 6),
-            Figure("anonymous memory, at the end", self.samples[-1].memory / 1024, None, None, "MiB"),
-            Figure("memory, KiB in a million notes", line.slope),
+            Figure("anonymous memory, at the end", self.samples[-1].resident / 1024, None, None, "MiB"),
+            Figure("    its growth in the second half", growth(self.samples), None, MOST, "KiB"),
+            Figure("memory in use, at the end", self.samples[-1].memory / 1024, None, None, "MiB"),
+            Figure("    its slope, KiB in a million notes", line.slope),
             Figure("    straightness of that line, r²", line.straight),
             *(
                 Figure(f"{name}, at the end", count, None, None)

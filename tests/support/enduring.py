@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An endurance run of the listener in a process of its own, so that nothing else changes its memory.
 
-It runs `follow` as the listener does, with short waits and wide limits, and prints its samples as JSON. With --leak it
-keeps some bytes of each reconnect or operation and opens a file at each sample, so that the check of the samples must
-fail.
+It runs `follow` as the listener does, with short waits and wide limits, and prints each sample as a line of JSON, as
+samples that it kept would be memory in use. With --leak it keeps some bytes of each reconnect or operation and opens a
+file at each sample, so that the check of the samples must fail.
 
     python -m tests.support.enduring reconnects http://127.0.0.1:8000 10000
     python -m tests.support.enduring operations http://127.0.0.1:8000 1000000 --leak
@@ -66,9 +66,9 @@ def servers(what: str, count: int) -> HorizonServer:
     return HorizonServer(generated([3], first=FIRST), faults=faults)
 
 
-async def endure(what: str, url: str, count: int, leak: bool) -> list[Sample]:
-    """Follow for `count` operations or reconnects, and sample the process."""
-    done, samples, kept = 0, list[Sample](), list[object]()
+async def endure(what: str, url: str, count: int, leak: bool) -> None:
+    """Follow for `count` operations or reconnects, and print samples of the process."""
+    done, samples, kept = 0, 0, list[object]()
     network = Network("worn", "generated", (url,))
     # The server never pauses, so a timeout is a fault.
     timeouts = replace(QUICK, answer=60, page=60, silence=60, ask=60, late=60, stale=120, connect=60)
@@ -82,13 +82,15 @@ async def endure(what: str, url: str, count: int, leak: bool) -> list[Sample]:
             if leak:
                 kept += [b"x" * KEPT[what] for _ in range(more)]
             done += more
-            if done >= (len(samples) + 1) * count // SAMPLES:
+            if done >= (samples + 1) * count // SAMPLES:
                 if leak:
                     kept.append(os.open(os.devnull, os.O_RDONLY))
                 gc.collect()  # garbage is not a leak
-                samples.append(look(done, tasks=len(asyncio.all_tasks())))
+                sample = look(done, tasks=len(asyncio.all_tasks()))
+                print(json.dumps(asdict(sample)), flush=True)  # noqa: T201 - the result
+                samples += 1
             if done >= count:
-                return samples
+                return
     raise AssertionError("follow has ended")
 
 
@@ -99,7 +101,7 @@ async def watched(what: str, count: int, *, leak: bool = False) -> list[Sample]:
         process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
         output, _ = await process.communicate()
         assert process.returncode == 0
-    return [Sample(**sample) for sample in json.loads(output)]
+    return [Sample(**json.loads(line)) for line in output.splitlines()]
 
 
 if __name__ == "__main__":
@@ -111,5 +113,4 @@ if __name__ == "__main__":
     arguments.add_argument("count", type=int)
     arguments.add_argument("--leak", action="store_true")
     given = arguments.parse_args()
-    samples = asyncio.run(endure(given.what, given.url, given.count, given.leak))
-    print(json.dumps([asdict(sample) for sample in samples]))  # noqa: T201 - the result
+    asyncio.run(endure(given.what, given.url, given.count, given.leak))
