@@ -15,7 +15,7 @@ import time
 
 from tests.support.enduring import STEEP, watched
 from tests.support.horizon_ready import BUSY, PAGE
-from tests.support.slope import complaints, drift, trend
+from tests.support.slope import complaints, trend
 
 RUNS = (  # what, how often, and whether a leak is planted
     ("reconnects", 10_000, False),
@@ -40,7 +40,7 @@ def main() -> None:
         begun = time.perf_counter()
         samples = asyncio.run(watched(what, count, leak=leak))
         line, found = trend(samples), complaints(samples, STEEP[what])
-        counts = ", ".join(f"{name} {drift(samples, name):+d}" for name in samples[-1].counts)
+        counts = ", ".join(f"{name} {now - then:+d}" for name, (then, now) in line.counts.items())
         title = f"{count:,} {what}{', planted leak' if leak else ''}"
         print(
             f"{' ' if bool(found) is leak else '!'} {title:<29}{time.perf_counter() - begun:>6.0f}"

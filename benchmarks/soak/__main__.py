@@ -40,7 +40,7 @@ from benchmarks.processes import children
 from benchmarks.soak.faults import Faults
 from benchmarks.soak.virtual import Card, VirtualLoop
 from benchmarks.soak.watch import GAP, PEAK, Ear, Log, Writes
-from tests.support.slope import MOST, WARM_UP, WAVER, Sample, complaints, growth, look, trend
+from tests.support.slope import MOST, WARM_UP, WAVER, Sample, complaints, look, trend
 from tests.support.traces import found
 
 SAMPLES = 120  # of memory, in a soak of any length
@@ -60,11 +60,10 @@ class Soak:
         self._leak = int(leak or 0)  # bytes a note
         self._rng = Random(seed)
         self._planted: list[object] = []
-        self.ear, self.samples = Ear(), list[Sample]()
+        self.ear = Ear()
         self.state = folder / "state"
         self.state.mkdir()
         self.writes = Writes(self.state / "state.json")
-        self.starts = 0
 
     def run(self) -> list[Figure]:
         """Play, and return the figures. A box that hangs ends the process, with a traceback of every thread."""
@@ -174,7 +173,7 @@ class Soak:
             Figure("longest time without a note", ear.rest, None, None, "s"),
             Figure("notes", ear.notes, self.seconds / 6),
             Figure("anonymous memory, at the end", self.samples[-1].resident / 1024, None, None, "MiB"),
-            Figure("    its growth in the second half", growth(self.samples), None, MOST, "KiB"),
+            Figure("    its growth in the second half", line.resident, None, MOST, "KiB"),
             Figure("memory in use, at the end", self.samples[-1].memory / 1024, None, None, "MiB"),
             Figure("    its slope, KiB in a million notes", line.slope),
             Figure("    straightness of that line, r²", line.straight),

@@ -50,10 +50,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The line through the memory of the samples after the warm-up."""
+    """What has become more: the line through the memory in use after the warm-up, and the rest beside it."""
 
     slope: float  # KiB in a million done
     straight: float  # r²; 0 if the memory did not change
+    climb: float  # KiB that the line climbs
+    resident: float  # KiB by which the resident memory has grown since the warm-up
+    counts: Mapping[str, tuple[int, int]]  # after a third, and at the end
 
 
 def look(done: int, **counts: int) -> Sample:
@@ -83,41 +86,33 @@ def _given_out() -> int:
     return sizes["current"] + sizes["mmap"] - sizes["fast"] - sizes["rest"]
 
 
-def floors(samples: Sequence[Sample]) -> list[Sample]:
-    """The least of each TOGETHER samples in a row. Raises ValueError if there are too few samples."""
+def trend(samples: Sequence[Sample]) -> Trend:
+    """The trend of a process. Raises ValueError if there are too few samples."""
     if len(samples) < LEAST:
         raise ValueError(f"{len(samples)} samples are too few for a slope; take {LEAST} or more.")
-    groups = [samples[at : at + TOGETHER] for at in range(len(samples) % TOGETHER, len(samples), TOGETHER)]
-    return [
-        Sample(
-            group[0].done,
-            min(sample.memory for sample in group),
-            min(sample.resident for sample in group),
-            {name: min(sample.counts[name] for sample in group) for name in group[0].counts},
-        )
-        for group in groups
+    floors = [
+        _floor(samples[at : at + TOGETHER]) for at in range(len(samples) % TOGETHER, len(samples), TOGETHER)
     ]
+    warm, third = floors[int(len(floors) * WARM_UP) :], floors[len(floors) // 3]
+    done, memory = [float(floor.done) for floor in warm], [floor.memory for floor in warm]
+    slope = linear_regression(done, memory).slope
+    return Trend(
+        slope * 1e6,
+        correlation(done, memory) ** 2 if len(set(memory)) > 1 else 0.0,
+        slope * (done[-1] - done[0]),
+        warm[-1].resident - warm[0].resident,
+        {name: (third.counts[name], warm[-1].counts[name]) for name in third.counts},
+    )
 
 
-def trend(samples: Sequence[Sample]) -> Trend:
-    """The trend of the memory in use after the warm-up. Raises ValueError if there are too few samples."""
-    warm = _warm(samples)
-    done, memory = [float(sample.done) for sample in warm], [sample.memory for sample in warm]
-    if len(set(memory)) == 1:
-        return Trend(0.0, 0.0)
-    return Trend(linear_regression(done, memory).slope * 1e6, correlation(done, memory) ** 2)
-
-
-def growth(samples: Sequence[Sample]) -> float:
-    """KiB by which the resident memory has grown since the warm-up. Raises ValueError as `trend`."""
-    warm = _warm(samples)
-    return warm[-1].resident - warm[0].resident
-
-
-def drift(samples: Sequence[Sample], name: str) -> int:
-    """By how much the count `name` is larger at the end than after a third. Raises ValueError as `trend`."""
-    least = floors(samples)
-    return least[-1].counts[name] - least[len(least) // 3].counts[name]
+def _floor(group: Sequence[Sample]) -> Sample:
+    """The least of a few samples in a row."""
+    return Sample(
+        group[0].done,
+        min(sample.memory for sample in group),
+        min(sample.resident for sample in group),
+        {name: min(sample.counts[name] for sample in group) for name in group[0].counts},
+    )
 
 
 def complaints(samples: Sequence[Sample], steep: float = STEEP, waver: float = WAVER) -> list[str]:
@@ -126,18 +121,12 @@ def complaints(samples: Sequence[Sample], steep: float = STEEP, waver: float = W
     `steep` is the largest slope allowed, in KiB in a million, and `waver` what the line may climb, in KiB, however
     short the run. Raises ValueError as `trend`.
     """
-    warm, line, most = _warm(samples), trend(samples), growth(samples)
-    climbed = line.slope * (warm[-1].done - warm[0].done) / 1e6
+    line = trend(samples)
     found = [
-        f"{name} grew by {more}" for name in samples[-1].counts if (more := drift(samples, name)) > LOOSE
+        f"{name} went from {then} to {now}" for name, (then, now) in line.counts.items() if now - then > LOOSE
     ]
-    if line.slope > steep and climbed > waver and line.straight > STRAIGHT:
+    if line.slope > steep and line.climb > waver and line.straight > STRAIGHT:
         found.append(f"memory grows by {line.slope:,.0f} KiB in a million, r² {line.straight:.2f}")
-    if most > MOST:
-        found.append(f"resident memory grew by {most:,.0f} KiB after the warm-up")
+    if line.resident > MOST:
+        found.append(f"resident memory grew by {line.resident:,.0f} KiB after the warm-up")
     return found
-
-
-def _warm(samples: Sequence[Sample]) -> list[Sample]:
-    least = floors(samples)
-    return least[int(len(least) * WARM_UP) :]
